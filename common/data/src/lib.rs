@@ -1,0 +1,29 @@
+//! The data sets that Rung trains on.
+//!
+//! In the order in which they matter to one run: the [`Sources`] say where a data set may lie, [`open()`] reads it from
+//! the first of them and verifies every file, a [`Dataset`] is what comes out. [`fetch()`] brings a data set to this
+//! machine; opening never does.
+
+mod catalog;
+
+mod sources;
+pub use sources::{Sources, cache_folder};
+
+mod open;
+pub use open::open;
+
+mod verify;
+
+mod idx;
+
+mod dataset;
+pub use dataset::{Dataset, Images};
+
+mod fetch;
+pub use fetch::{Fetched, Origin, fetch};
+
+mod error;
+pub use error::DataError;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,141 @@
+//! Identifiers: one newtype per noun, so that a trial can never be passed where an attempt is meant.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// A name or id that breaks the rules for names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{noun} `{value}` is not valid: use 1 to 64 of a-z, 0-9 and -")]
+pub struct InvalidName {
+    noun: &'static str,
+    value: String,
+}
+
+/// Declares a string id; text is checked against the rule for names when it is parsed or deserialised.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $noun:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text of the name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(value: &str) -> Result<Self, InvalidName> {
+                let fits = (1..=64).contains(&value.len())
+                    && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                if fits {
+                    Ok(Self(value.to_owned()))
+                } else {
+                    Err(InvalidName { noun: $noun, value: value.to_owned() })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(value: String) -> Result<Self, InvalidName> {
+                value.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// What a person calls a study; unique among the studies of a cluster.
+    StudyName, "study name"
+}
+
+name! {
+    /// A study's identity: eight hexadecimal digits, never reused.
+    StudyId, "study id"
+}
+
+name! {
+    /// A worker's identity: its host's name and a suffix that tells workers of one host apart.
+    WorkerId, "worker id"
+}
+
+/// A trial's number in its study, from 0, fixed by the plan and never by the order of leases.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct TrialNumber(pub u32);
+
+impl fmt::Display for TrialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A trial's lease count, from 1: the fencing token that every message about a leased trial carries.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// The attempt after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_take_lower_case_digits_and_dashes_only() {
+        assert!("fashion-mlp-2".parse::<StudyName>().is_ok());
+        for bad in ["", "Fashion", "a/b", "a b", "é", &"x".repeat(65)] {
+            assert!(bad.parse::<StudyName>().is_err(), "{bad:?}");
+        }
+        assert!(serde_json::from_str::<StudyId>("\"../x\"").is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! Rung's domain: what a study, a search space and a trial are, free of clock, network and disk.
+//!
+//! In the order of a trial's life: a [`study`] (perhaps a [`preset`]) names a [`space`]; a trial's [`hparams`] are
+//! drawn from it by [`random`]; they decide its [`model_spec`]; it is leased ([`ids`], [`time`], [`trial`]), trains on
+//! one part of the data ([`split`]), is measured on the other ([`metrics`]) and kept as a [`checkpoint`]. What readers
+//! see of all this is a [`view`]; whoever mistypes a name is helped by [`nearest`].
+
+pub mod ids;
+
+pub mod time;
+
+mod duration;
+
+pub mod study;
+
+pub mod preset;
+
+pub mod space;
+
+pub mod random;
+
+pub mod split;
+
+pub mod hparams;
+
+pub mod model_spec;
+
+pub mod trial;
+
+pub mod metrics;
+
+pub mod checkpoint;
+
+pub mod view;
+
+pub mod nearest;

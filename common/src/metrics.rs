@@ -1,0 +1,184 @@
+//! Metrics, objectives and the total order in which results are ranked.
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A float stored as its bits, in 16 hexadecimal digits: JSON would lose NaN and infinities.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bits(pub f64);
+
+impl PartialEq for Bits {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Bits {}
+
+impl From<Bits> for String {
+    fn from(bits: Bits) -> Self {
+        format!("{:016x}", bits.0.to_bits())
+    }
+}
+
+impl TryFrom<String> for Bits {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(|bits| Self(f64::from_bits(bits)))
+    }
+}
+
+/// What a trial measures at an epoch's end, on its training and its validation part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Mean cross-entropy over the training samples, as they were trained on.
+    pub train_loss: f64,
+    /// Share of training samples classified correctly while training.
+    pub train_accuracy: f64,
+    /// Mean cross-entropy over the validation samples.
+    pub val_loss: f64,
+    /// Share of validation samples classified correctly.
+    pub val_accuracy: f64,
+    /// Unweighted mean of the classes' F1 on the validation samples.
+    pub val_macro_f1: f64,
+}
+
+/// One epoch of one trial, as it appears in a learning curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Epochs trained, from 1.
+    pub epoch: u32,
+    /// What was measured at the epoch's end.
+    pub metrics: Metrics,
+    /// Learning rate of the epoch's last step.
+    pub learning_rate: f64,
+    /// Wall time of the epoch in seconds, evaluation included. Differs from run to run.
+    pub seconds: f64,
+}
+
+/// What a checkpoint scores on a data set's test part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TestMetrics {
+    /// Share of test samples classified correctly.
+    pub accuracy: f64,
+    /// Mean cross-entropy over the test samples.
+    pub loss: f64,
+}
+
+/// The measure that a study is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of validation samples classified correctly.
+    #[default]
+    ValAccuracy,
+    /// Mean cross-entropy over the validation samples.
+    ValLoss,
+    /// Unweighted mean of the classes' F1 on the validation samples.
+    ValMacroF1,
+}
+
+impl Metric {
+    /// The metric's name in study files and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValAccuracy => "val_accuracy",
+            Self::ValLoss => "val_loss",
+            Self::ValMacroF1 => "val_macro_f1",
+        }
+    }
+
+    /// The metric's value among what was measured.
+    pub fn of(self, metrics: &Metrics) -> f64 {
+        match self {
+            Self::ValAccuracy => metrics.val_accuracy,
+            Self::ValLoss => metrics.val_loss,
+            Self::ValMacroF1 => metrics.val_macro_f1,
+        }
+    }
+
+    /// The direction in which the metric is good.
+    pub fn natural_goal(self) -> Goal {
+        match self {
+            Self::ValAccuracy | Self::ValMacroF1 => Goal::Maximize,
+            Self::ValLoss => Goal::Minimize,
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no metric.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no metric: use val_accuracy, val_loss or val_macro_f1")]
+pub struct UnknownMetric(String);
+
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMetric> {
+        [Self::ValAccuracy, Self::ValLoss, Self::ValMacroF1]
+            .into_iter()
+            .find(|metric| metric.as_str() == text)
+            .ok_or_else(|| UnknownMetric(text.to_owned()))
+    }
+}
+
+/// Whether higher or lower values of the objective are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Higher is better.
+    Maximize,
+    /// Lower is better.
+    Minimize,
+}
+
+impl Goal {
+    /// Orders two values, the better one first; a value that is not finite comes last.
+    pub fn compare(self, a: f64, b: f64) -> Ordering {
+        match (a.is_finite(), b.is_finite()) {
+            (true, true) => match self {
+                Self::Maximize => b.total_cmp(&a),
+                Self::Minimize => a.total_cmp(&b),
+            },
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => Ordering::Equal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_keep_what_json_would_lose() {
+        for value in [0.1, -0.0, f64::NAN, f64::INFINITY, 1e-310] {
+            let text = serde_json::to_string(&Bits(value)).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Bits>(&text).unwrap(),
+                Bits(value),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_better_value_comes_first_and_nan_last() {
+        let mut values = [0.2, f64::NAN, 0.9, 0.5];
+        values.sort_by(|a, b| Goal::Maximize.compare(*a, *b));
+        assert_eq!(values[..3], [0.9, 0.5, 0.2]);
+        values.sort_by(|a, b| Goal::Minimize.compare(*a, *b));
+        assert_eq!(values[..3], [0.2, 0.5, 0.9]);
+    }
+}

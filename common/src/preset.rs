@@ -1,0 +1,188 @@
+//! Studies that are known by name: three searches, and five single configurations.
+
+mod example;
+
+pub use example::commented_example;
+
+use crate::{
+    hparams::{Hparams, Scalar},
+    ids::StudyName,
+    space::SearchSpace,
+    study::{
+        Budget, Constraints, DataSpec, EarlyStopping, FixedTrial, ModelKind, Monitor, Objective, Sampler,
+        SchedulerSpec, StudySpec, TrainSpec,
+    },
+};
+
+/// A study that is known by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preset {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub summary: &'static str,
+    /// The study itself; it bears the preset's name.
+    pub study: StudySpec,
+}
+
+/// The names that [`preset`] knows: searches first.
+pub const ALL: &[&str] = &[
+    "mlp",
+    "mlp-tied",
+    "cnn",
+    "mlp-small",
+    "mlp-medium",
+    "mlp-large",
+    "cnn-4block",
+    "cnn-5block",
+];
+
+/// The preset of a name.
+pub fn preset(name: &str) -> Option<Preset> {
+    let preset = match name {
+        "mlp" => search(
+            "mlp",
+            ModelKind::Mlp,
+            "dense networks, a width and a dropout for each layer",
+        )?,
+        "mlp-tied" => search(
+            "mlp-tied",
+            ModelKind::Mlp,
+            "dense networks, one width and one dropout for all layers",
+        )?,
+        "cnn" => search("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
+        "mlp-small" => single("mlp-small", "dense 256-128, 235,146 parameters", mlp(&[256, 128]))?,
+        "mlp-medium" => single(
+            "mlp-medium",
+            "dense 512-256-128-64, 575,050 parameters",
+            mlp(&[512, 256, 128, 64]),
+        )?,
+        "mlp-large" => single(
+            "mlp-large",
+            "dense 512-512-256-256-128-64, 903,498 parameters",
+            mlp(&[512, 512, 256, 256, 128, 64]),
+        )?,
+        "cnn-4block" => single(
+            "cnn-4block",
+            "three convolutional blocks and a dense head, 314,730 parameters",
+            cnn(&[32, 32, 64]),
+        )?,
+        "cnn-5block" => single(
+            "cnn-5block",
+            "four convolutional blocks and a dense head, 872,554 parameters",
+            cnn(&[32, 32, 64, 128]),
+        )?,
+        _ => return None,
+    };
+    Some(preset)
+}
+
+/// A search over the space of the same name.
+fn search(name: &'static str, model: ModelKind, summary: &'static str) -> Option<Preset> {
+    let study = StudySpec {
+        space: SearchSpace::named(name)?,
+        ..bare(name, model)?
+    };
+    Some(Preset { name, summary, study })
+}
+
+/// One configuration, trained until it stops improving.
+fn single(
+    name: &'static str,
+    summary: &'static str,
+    (model, hparams): (ModelKind, Hparams),
+) -> Option<Preset> {
+    let trials = vec![FixedTrial { hparams, seed: None }];
+    let scheduler = SchedulerSpec::Fixed {
+        epochs: 100,
+        horizon: None,
+        trials,
+    };
+    let stopping = EarlyStopping {
+        monitor: Monitor::ValLoss,
+        patience: 10,
+        min_delta: 0.0,
+    };
+    let train = TrainSpec {
+        early_stopping: Some(stopping),
+        ..TrainSpec::default()
+    };
+    let study = StudySpec {
+        scheduler,
+        train,
+        ..bare(name, model)?
+    };
+    Some(Preset { name, summary, study })
+}
+
+/// A study of defaults.
+fn bare(name: &str, model: ModelKind) -> Option<StudySpec> {
+    let name: StudyName = name.parse().ok()?;
+    Some(StudySpec {
+        name,
+        data: DataSpec::default(),
+        model,
+        space: SearchSpace::default(),
+        constraints: Constraints::default(),
+        objective: Objective::default(),
+        scheduler: SchedulerSpec::default(),
+        sampler: Sampler::default(),
+        train: TrainSpec::default(),
+        budget: Budget::default(),
+        seed: 0,
+    })
+}
+
+/// Dense layers of these widths, with a dropout of 0.2 after each.
+fn mlp(widths: &[i64]) -> (ModelKind, Hparams) {
+    let mut hparams = Hparams::from([
+        ("layers", Scalar::Int(widths.len() as i64)),
+        ("lr", Scalar::Float(1e-3)),
+    ]);
+    for (i, width) in widths.iter().enumerate() {
+        hparams.0.insert(format!("units_{i}"), Scalar::Int(*width));
+        hparams.0.insert(format!("dropout_{i}"), Scalar::Float(0.2));
+    }
+    (ModelKind::Mlp, hparams)
+}
+
+/// Convolutional blocks of these widths, 5 × 5 kernels, pools of 2 and a dropout of 0.3.
+fn cnn(filters: &[i64]) -> (ModelKind, Hparams) {
+    let mut hparams = Hparams::from([
+        ("blocks", Scalar::Int(filters.len() as i64)),
+        ("kernel", Scalar::Int(5)),
+        ("pool", Scalar::Int(2)),
+        ("dropout", Scalar::Float(0.3)),
+        ("lr", Scalar::Float(1e-3)),
+    ]);
+    for (i, filters) in filters.iter().enumerate() {
+        hparams
+            .0
+            .insert(format!("filters_{}", i + 1), Scalar::Int(*filters));
+    }
+    (ModelKind::Cnn, hparams)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_studies_of_their_names() {
+        for name in ALL {
+            let preset = preset(name).unwrap();
+            assert_eq!((preset.name, preset.study.name.as_str()), (*name, *name));
+            assert_eq!(
+                StudySpec::from_yaml(&preset.study.to_yaml()).as_ref(),
+                Ok(&preset.study),
+                "{name}"
+            );
+            assert_eq!(
+                StudySpec::from_json(&preset.study.to_json()),
+                Ok(preset.study),
+                "{name}"
+            );
+        }
+        assert_eq!(preset("resnet"), None);
+    }
+}

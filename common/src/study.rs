@@ -1,0 +1,195 @@
+//! What a study is: its data, model, space, scheduler, budget and seed.
+//!
+//! [`StudySpec`] is parsed once, from a study file ([`StudySpec::from_yaml`]), and holds ever after; it is stored as
+//! the study's first event and sent to workers as it is.
+
+mod constraints;
+
+mod scheduler_spec;
+
+mod train_spec;
+
+mod file;
+
+mod document;
+
+mod schema;
+
+mod check;
+
+mod spec_error;
+
+pub use constraints::{Bounds, Constraints, InvalidBounds};
+pub use scheduler_spec::{
+    FixedTrial, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes,
+};
+pub use spec_error::{Place, SpecError};
+pub use train_spec::{EarlyStopping, Monitor, Optimizer, Precision, TrainSpec};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    hparams::Hparams,
+    ids::StudyName,
+    metrics::{Goal, Metric},
+    model_spec::ModelSpec,
+    space::SearchSpace,
+};
+
+/// Everything that decides a study's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Rung study")]
+pub struct StudySpec {
+    /// What people call the study.
+    pub name: StudyName,
+    /// The samples to train on.
+    #[serde(default)]
+    pub data: DataSpec,
+    /// The family of models that hyperparameters are for.
+    pub model: ModelKind,
+    /// The parameters that are searched: a named space, or written out.
+    #[serde(default)]
+    pub space: SearchSpace,
+    /// What a configuration must satisfy to be tried.
+    #[serde(default, skip_serializing_if = "Constraints::is_empty")]
+    pub constraints: Constraints,
+    /// What is better.
+    #[serde(default)]
+    pub objective: Objective,
+    /// Which trials train for how long.
+    #[serde(default)]
+    pub scheduler: SchedulerSpec,
+    /// Where configurations come from.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// How a trial trains.
+    #[serde(default)]
+    pub train: TrainSpec,
+    /// When to end early.
+    #[serde(default)]
+    pub budget: Budget,
+    /// The study's seed: of its draws, its order of samples and, with a trial's number, of every trial. At most
+    /// 2^53 - 1, so that every JSON reader keeps it.
+    #[serde(default)]
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    pub seed: u64,
+}
+
+impl StudySpec {
+    /// Whether a configuration may be tried: its model can be built and satisfies the constraints.
+    pub fn admits(&self, hparams: &Hparams) -> bool {
+        let Some(shape) = self.data.shape() else {
+            return false;
+        };
+        ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
+    }
+}
+
+/// The data set and how it is split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSpec {
+    /// The data set's name.
+    pub name: String,
+    /// Which samples validate.
+    pub split: Split,
+    /// The split's own seed: two studies with equal data and split seed validate on the same samples.
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    pub split_seed: u64,
+}
+
+impl Default for DataSpec {
+    fn default() -> Self {
+        Self {
+            name: "fashion-mnist".to_owned(),
+            split: Split::default(),
+            split_seed: 0,
+        }
+    }
+}
+
+/// Which samples validate, stratified by class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// A tenth of the training part; the test part is touched once, at the end.
+    #[default]
+    Holdout,
+}
+
+/// The family of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Dense layers with ReLU and dropout.
+    Mlp,
+    /// Convolutional blocks with batch norm and dropout, and a dense head.
+    Cnn,
+    /// No model: a closed formula of hyperparameters and epoch, for tests, drills and demonstrations of faults.
+    Formula,
+}
+
+impl ModelKind {
+    /// All families.
+    pub const ALL: [Self; 3] = [Self::Mlp, Self::Cnn, Self::Formula];
+
+    /// The family's name in study files and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mlp => "mlp",
+            Self::Cnn => "cnn",
+            Self::Formula => "formula",
+        }
+    }
+}
+
+/// The metric that ranks trials, and in which direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// What is measured.
+    #[serde(default)]
+    pub metric: Metric,
+    /// Whether more is better; the metric's own direction where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
+    /// Which of a trial's epochs counts.
+    #[serde(default)]
+    pub rank: Rank,
+}
+
+impl Objective {
+    /// The direction in which values are better.
+    pub fn goal(&self) -> Goal {
+        self.goal.unwrap_or_else(|| self.metric.natural_goal())
+    }
+}
+
+/// Limits that end a study before its plan does.
+///
+/// `max_trials` and `total_epochs` cut the plan before the start, so the result stays independent of timing;
+/// `max_time` and `target` stop the study while it runs, and the result says that it is not complete.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Most trials to start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_trials: Option<u32>,
+    /// Most epochs to train, all trials together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub total_epochs: Option<u64>,
+    /// Longest active time in seconds, pauses and downtime excluded. Study files may write `90s`, `5m`, `2h`.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Text>")]
+    pub max_time: Option<f64>,
+    /// Stop as soon as a rung's result is at least this good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+}

@@ -1,0 +1,318 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    hparams::{Hparams, Scalar},
+    study::{Budget, Constraints, DataSpec, FixedTrial, ModelKind, Objective, SchedulerSpec, TrainSpec},
+};
+
+const STUDY: &str = "\
+name: fashion-mlp
+data: {name: fashion-mnist, split: holdout}
+model: mlp
+space:
+  layers: {int: [2, 3]}
+  units_0: {choice: [32, 64]}
+  units_1: {choice: [32, 64]}
+  units_2: {choice: [32, 64], when: layers >= 3}
+  lr: {float: [1e-4, 1e-2], log: true}
+constraints: {parameters: \"<= 60k\"}
+objective: {metric: val_accuracy, goal: maximize}
+scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
+sampler: {kind: random}
+train: {batch_size: 128, optimizer: adam, early_stopping: {monitor: val_loss, patience: 10}}
+budget: {max_time: 1h30m}
+seed: 1
+";
+
+fn study() -> StudySpec {
+    StudySpec::from_yaml(STUDY).unwrap()
+}
+
+/// What is said about a study that differs from the good one in one line.
+fn said(key: &str, line: &str) -> String {
+    let start = STUDY.find(&format!("\n{key}:")).map_or(0, |at| at + 1);
+    let rest = &STUDY[start..];
+    let end = rest
+        .match_indices('\n')
+        .find(|(at, _)| !rest[at + 1..].starts_with(' '))
+        .unwrap()
+        .0
+        + start;
+    let text = format!("{}{line}{}", &STUDY[..start], &STUDY[end..]);
+    StudySpec::from_yaml(&text).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+}
+
+#[test]
+fn a_study_file_is_read() {
+    let study = study();
+    assert_eq!(study.space.parameters.len(), 5);
+    assert_eq!(study.space.points(), None);
+    assert_eq!(study.budget.max_time, Some(5400.0));
+    assert_eq!(study.scheduler.max_epochs(), 9);
+    assert_eq!(
+        StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp\n")
+            .unwrap()
+            .seed,
+        0
+    );
+}
+
+#[test]
+fn constraints_and_buildability_admit_configurations() {
+    let hparams = |units: i64| {
+        let units = Scalar::Int(units);
+        Hparams::from([
+            ("layers", Scalar::Int(2)),
+            ("units_0", units.clone()),
+            ("units_1", units),
+        ])
+    };
+    assert!(study().admits(&hparams(64)));
+    assert!(!study().admits(&hparams(128)), "more than 60k parameters");
+    assert!(!study().admits(&Hparams::default()), "no layers");
+    let formula = StudySpec {
+        model: ModelKind::Formula,
+        ..study()
+    };
+    assert!(formula.admits(&Hparams::default()));
+}
+
+#[test]
+fn errors_say_where_and_what_would_help() {
+    for case in include_str!("errors.txt")
+        .split("\n\n")
+        .filter(|case| !case.starts_with('#'))
+    {
+        let (given, expected) = case.trim_end().split_once("\n=> ").unwrap();
+        let (key, text) = given.split_once(" | ").unwrap();
+        assert_eq!(said(key, text), expected, "{given}");
+    }
+    assert_eq!(
+        StudySpec::from_yaml("").unwrap_err().message,
+        "the study file is empty"
+    );
+    assert_eq!(
+        StudySpec::from_yaml("# only\n").unwrap_err().message,
+        "the study file is empty"
+    );
+    assert_eq!(
+        StudySpec::from_yaml("- 1").unwrap_err().message,
+        "the study must be a mapping, not a list"
+    );
+}
+
+/// The study with overrides.
+fn with(text: &str, overrides: &[(&str, &str)]) -> Result<StudySpec, SpecError> {
+    let overrides: Vec<_> = overrides
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    StudySpec::from_yaml_with(text, &overrides)
+}
+
+#[test]
+fn overrides_replace_values_by_dotted_key() {
+    let overrides = [
+        ("scheduler.max_epochs", "27"),
+        ("seed", "3"),
+        ("train.early_stopping", "null"),
+    ];
+    let study = with(STUDY, &overrides).unwrap();
+    assert_eq!((study.scheduler.max_epochs(), study.seed), (27, 3));
+    assert_eq!(study.train.early_stopping, None);
+    assert_eq!(
+        with(STUDY, &[("space", "mlp-tied")]).unwrap().space.points(),
+        Some(300)
+    );
+    assert_eq!(
+        with(STUDY, &[("budget.max_trials", "5")])
+            .unwrap()
+            .budget
+            .max_trials,
+        Some(5)
+    );
+}
+
+#[test]
+fn overrides_change_parts_of_named_spaces_and_of_the_default_scheduler() {
+    let bare = "name: a\nmodel: mlp\nspace: mlp-tied\n";
+    let study = with(bare, &[("scheduler.eta", "4"), ("space.lr", "{choice: [0.5]}")]).unwrap();
+    assert_eq!(study.space.points(), Some(100));
+    assert!(study.to_yaml().contains("eta: 4"));
+}
+
+#[test]
+fn errors_name_the_override() {
+    for (key, value, expected) in [
+        (
+            "scheduler.max_epoch",
+            "9",
+            "unknown key `max_epoch`; did you mean `max_epochs`?",
+        ),
+        ("scheduler.eta", "1", "`eta` must be at least 2, not 1"),
+        ("seed.x", "1", "`x` is under 1, which is no mapping"),
+        ("seed", "[1", "this is no valid YAML: unclosed bracket '['"),
+        ("a..b", "1", "the key has an empty part"),
+        (
+            "scheduler.trials.0",
+            "1",
+            "unknown key `trials`; use one of eta, iterations, kind, max_epochs, min_epochs, \
+                                     mode, rounding, sizes",
+        ),
+    ] {
+        let error = with(STUDY, &[(key, value)]).unwrap_err().to_string();
+        assert_eq!(error, format!("override `{key}`: {expected}"));
+    }
+}
+
+#[test]
+fn yaml_is_laid_out_for_people() {
+    let expected = "\
+name: fashion-mlp
+data: {name: fashion-mnist, split: holdout, split_seed: 0}
+model: mlp
+space:
+  layers: {int: [2, 3]}
+  units_0: {choice: [32, 64]}
+  units_1: {choice: [32, 64]}
+  units_2: {choice: [32, 64], when: layers >= 3}
+  lr: {float: [0.0001, 0.01], log: true}
+constraints: {parameters: \"<= 60000\"}
+objective: {metric: val_accuracy, goal: maximize, rank: last}
+scheduler:
+  kind: hyperband
+  max_epochs: 9
+  eta: 3
+  sizes: algorithm1
+  rounding: floor
+  mode: early
+  iterations: 1
+  min_epochs: 1
+sampler: {kind: random}
+train:
+  batch_size: 128
+  optimizer: adam
+  learning_rate: 0.001
+  early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0}
+  threads: 1
+  precision: float32
+  epoch_seconds: 0.0
+budget: {max_time: 5400.0}
+seed: 1
+";
+    assert_eq!(study().to_yaml(), expected);
+}
+
+#[test]
+fn stored_studies_are_checked_and_independent_of_names() {
+    let json = study().to_json();
+    assert_eq!(StudySpec::from_json(&json), Ok(study()));
+    let named = StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp-tied\n")
+        .unwrap()
+        .to_json();
+    assert!(
+        named.contains(r#""space":[{"name":"layers","int":[2,6]},{"name":"units","choice":[32,"#),
+        "{named}"
+    );
+    let broken = json.replace("\"eta\":3", "\"eta\":1");
+    assert_eq!(
+        StudySpec::from_json(&broken).unwrap_err().to_string(),
+        "`eta` must be at least 2, not 1"
+    );
+    assert!(StudySpec::from_json("{").is_err());
+}
+
+/// Any finite float, with its bits spread over all magnitudes.
+fn float() -> impl Strategy<Value = f64> {
+    any::<u64>()
+        .prop_map(f64::from_bits)
+        .prop_filter("finite", |value| value.is_finite())
+}
+
+fn scalar() -> impl Strategy<Value = Scalar> {
+    prop_oneof![
+        any::<bool>().prop_map(Scalar::Bool),
+        any::<i64>().prop_map(Scalar::Int),
+        float().prop_map(Scalar::Float),
+        any::<String>().prop_map(Scalar::Text),
+        prop_oneof![
+            Just("true"),
+            Just("1e3"),
+            Just("~"),
+            Just("no"),
+            Just("a: b"),
+            Just("- a"),
+            Just(" a"),
+            Just("a #b")
+        ]
+        .prop_map(|text| Scalar::Text(text.to_owned())),
+    ]
+}
+
+/// A study of listed configurations of the formula, which takes any hyperparameter.
+fn fixed() -> impl Strategy<Value = StudySpec> {
+    let hparams = prop::collection::btree_map("\\PC{0,12}", scalar(), 0..6).prop_map(Hparams);
+    let trial =
+        (hparams, prop::option::of(0..1u64 << 53)).prop_map(|(hparams, seed)| FixedTrial { hparams, seed });
+    let rates = (float(), float(), prop::option::of(float()));
+    (
+        prop::collection::vec(trial, 1..4),
+        1..100u32,
+        rates,
+        0..1u64 << 53,
+    )
+        .prop_map(|(trials, epochs, (rate, time, target), seed)| StudySpec {
+            name: "any".parse().unwrap(),
+            data: DataSpec::default(),
+            model: ModelKind::Formula,
+            space: SearchSpace::default(),
+            constraints: Constraints::default(),
+            objective: Objective::default(),
+            scheduler: SchedulerSpec::Fixed {
+                epochs,
+                horizon: Some(epochs + 1),
+                trials,
+            },
+            sampler: crate::study::Sampler::default(),
+            train: TrainSpec {
+                learning_rate: rate.abs().max(1e-300),
+                ..TrainSpec::default()
+            },
+            budget: Budget {
+                max_time: Some(time.abs().max(1e-300)),
+                target,
+                ..Budget::default()
+            },
+            seed,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn listed_configurations_survive_yaml_and_json(study in fixed()) {
+        let yaml = study.to_yaml();
+        prop_assert_eq!(StudySpec::from_yaml(&yaml), Ok(study.clone()), "{}", yaml);
+        prop_assert_eq!(StudySpec::from_json(&study.to_json()), Ok(study));
+    }
+
+    #[test]
+    fn spaces_survive_yaml_and_json(space in crate::space::tests::space()) {
+        if space.is_empty() {
+            return Ok(());
+        }
+        let study = StudySpec { model: ModelKind::Formula, space, ..study() };
+        let yaml = study.to_yaml();
+        prop_assert_eq!(StudySpec::from_yaml(&yaml), Ok(study.clone()), "{}", yaml);
+        prop_assert_eq!(StudySpec::from_json(&study.to_json()), Ok(study));
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,80}", cut in 0..STUDY.len()) {
+        let _ = StudySpec::from_yaml(&text);
+        let _ = StudySpec::from_yaml(&STUDY[..cut]);
+        let _ = StudySpec::from_yaml(&format!("{}{text}{}", &STUDY[..cut], &STUDY[cut..]));
+    }
+}

@@ -1,0 +1,138 @@
+//! Leases, and the order in which they are given.
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use common::{
+    checkpoint::Checkpoint,
+    hparams::Hparams,
+    ids::{Attempt, TrialNumber, WorkerId},
+    model_spec::ModelSpec,
+    study::StudySpec,
+    time::Timestamp,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{plan::BracketPlan, trial::Trial};
+
+/// The right of one worker to work on one trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    /// The fencing token: a message about the trial counts only if it carries it.
+    pub attempt: Attempt,
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// What is to be done.
+    pub work: Work,
+    /// When it was given.
+    pub since: Timestamp,
+    /// Whether it has brought a new durable epoch.
+    pub(crate) progressed: bool,
+}
+
+/// What a lease is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Training to a rung's end.
+    Train {
+        /// Epochs trained before.
+        from_epoch: u32,
+        /// Epochs trained in total when the rung ends.
+        to_epoch: u32,
+        /// What to go on from; none at the very start.
+        resume: Option<Checkpoint>,
+    },
+    /// Measuring a checkpoint on the test part.
+    Evaluate {
+        /// What is measured.
+        checkpoint: Checkpoint,
+    },
+}
+
+/// A trial's place among those that wait for a lease: the first one is leased first.
+///
+/// One run of all brackets goes before the next, so that the trials under way stay few. In a run the longest
+/// remaining path comes first (Hu, "Parallel sequencing and assembly line problems", 1961): epochs to go to the
+/// bracket's end times what an epoch costs, so that a study does not end with one slow trial on one worker. Trials
+/// on a higher rung come before others of the same path, then lower numbers before higher ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    iteration: u32,
+    path: Reverse<u64>,
+    rung: Reverse<u32>,
+    pub(crate) trial: TrialNumber,
+}
+
+impl Place {
+    /// The place of a drawn trial.
+    pub(crate) fn of(trial: &Trial, bracket: &BracketPlan) -> Self {
+        let to_go = bracket.max_epochs().saturating_sub(trial.durable_epochs());
+        Self {
+            iteration: bracket.iteration,
+            path: Reverse(trial.cost.saturating_mul(u64::from(to_go))),
+            rung: Reverse(trial.rung),
+            trial: trial.number,
+        }
+    }
+}
+
+/// Trials that wait for a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Queue {
+    places: BTreeSet<Place>,
+    /// What an epoch of all drawn trials costs, and how many they are.
+    cost: u64,
+    drawn: u64,
+}
+
+impl Queue {
+    /// Counts a drawn trial's cost.
+    pub(crate) fn drew(&mut self, cost: u64) {
+        self.cost = self.cost.saturating_add(cost);
+        self.drawn += 1;
+    }
+
+    /// The place of a trial that is not drawn yet: it is taken for an average one.
+    pub(crate) fn undrawn(&self, trial: TrialNumber, bracket: &BracketPlan) -> Place {
+        let cost = self.cost.checked_div(self.drawn).unwrap_or(1);
+        let path = Reverse(cost.saturating_mul(u64::from(bracket.max_epochs())));
+        Place { iteration: bracket.iteration, path, rung: Reverse(0), trial }
+    }
+
+    /// Lets a trial wait.
+    pub(crate) fn push(&mut self, place: Place) {
+        self.places.insert(place);
+    }
+
+    /// Lets a trial wait no longer.
+    pub(crate) fn remove(&mut self, place: &Place) {
+        self.places.remove(place);
+    }
+
+    /// Lets nobody wait any longer.
+    pub(crate) fn clear(&mut self) {
+        self.places.clear();
+    }
+
+    /// The trials that wait, in the order in which they are leased.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Place> {
+        self.places.iter().copied()
+    }
+
+    /// How many trials wait.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether a trial waits at this place.
+    pub(crate) fn contains(&self, place: &Place) -> bool {
+        self.places.contains(place)
+    }
+}
+
+/// What an epoch of a trial costs, in proportion to other trials: its model's parameters, and 1 where it has none.
+pub(crate) fn cost(spec: &StudySpec, hparams: &Hparams) -> u64 {
+    let model = spec.data.shape().and_then(|shape| ModelSpec::build(spec.model, hparams, &shape).ok());
+    model.map_or(1, |model| model.parameters().max(1))
+}

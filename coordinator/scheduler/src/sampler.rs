@@ -1,0 +1,86 @@
+//! Where configurations come from: each trial's is a function of the space, the seed, its number and those before it.
+
+mod grid;
+
+mod permutation;
+
+mod random;
+
+use std::collections::BTreeSet;
+
+use common::{
+    checkpoint::Digest,
+    hparams::Hparams,
+    ids::TrialNumber,
+    random::trial_seed,
+    study::{Sampler, SchedulerSpec, StudySpec},
+};
+
+/// The configuration and the seed that a trial is drawn with; none where there is none left.
+///
+/// `used` gets the configuration.
+pub(crate) fn draw(spec: &StudySpec, trial: TrialNumber, used: &mut Used<'_>) -> Option<(Hparams, u64)> {
+    let seed = trial_seed(spec.seed, trial.0);
+    if let SchedulerSpec::Fixed { trials, .. } = &spec.scheduler {
+        let listed = trials.get(trial.0 as usize)?;
+        return Some((listed.hparams.clone(), listed.seed.unwrap_or(seed)));
+    }
+    let hparams = match (spec.sampler, spec.space.points()) {
+        (Sampler::Grid {}, Some(points)) => grid::draw(spec, points, trial, used),
+        // A grid of a continuous parameter has no points; a study's parser refuses it.
+        (Sampler::Random {} | Sampler::Grid {}, points) => random::draw(spec, points, trial, used),
+    };
+    hparams.map(|hparams| (hparams, seed))
+}
+
+/// Configurations that were drawn in this pass through the space, by their digests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Drawn(BTreeSet<Digest>);
+
+impl Drawn {
+    /// Takes a configuration. One that is there already begins the next pass.
+    pub(crate) fn insert(&mut self, hparams: &Hparams) {
+        let digest = digest(hparams);
+        if !self.0.insert(digest) {
+            self.0.clear();
+            self.0.insert(digest);
+        }
+    }
+}
+
+/// The same, with what is about to be drawn, so that a decision changes nothing.
+#[derive(Debug)]
+pub(crate) struct Used<'a> {
+    /// What was drawn before; none once a new pass has begun.
+    before: Option<&'a Drawn>,
+    new: BTreeSet<Digest>,
+}
+
+impl<'a> Used<'a> {
+    /// What was drawn before, and nothing new.
+    pub(crate) fn new(before: &'a Drawn) -> Self {
+        Self { before: Some(before), new: BTreeSet::new() }
+    }
+
+    /// Takes a configuration if it is not used in this pass, and says whether it did.
+    fn insert(&mut self, hparams: &Hparams) -> bool {
+        let digest = digest(hparams);
+        let before = self.before.is_some_and(|before| before.0.contains(&digest));
+        !before && self.new.insert(digest)
+    }
+
+    /// How many configurations are used in this pass.
+    fn len(&self) -> usize {
+        self.before.map_or(0, |before| before.0.len()) + self.new.len()
+    }
+
+    /// Begins the next pass.
+    fn begin_pass(&mut self) {
+        self.before = None;
+        self.new.clear();
+    }
+}
+
+fn digest(hparams: &Hparams) -> Digest {
+    Digest::of(hparams.key().as_bytes())
+}

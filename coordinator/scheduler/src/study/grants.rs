@@ -1,0 +1,98 @@
+//! Leases for a worker that has room.
+
+use common::{
+    ids::{Attempt, TrialNumber, WorkerId},
+    time::Timestamp,
+    view::StudyPhase,
+};
+
+use super::Study;
+use crate::{
+    event::Event,
+    lease::{Place, Work},
+    sampler::{self, Used},
+    trial::Trial,
+};
+
+impl Study {
+    /// The events that give a worker up to `most` leases.
+    pub(super) fn grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+        match self.phase() {
+            StudyPhase::Running => self.training(now, worker, most),
+            StudyPhase::Evaluating if most > 0 => self.evaluation(now, worker).into_iter().collect(),
+            StudyPhase::Evaluating | StudyPhase::Paused | StudyPhase::Finished => Vec::new(),
+        }
+    }
+
+    /// The lease of the leading checkpoint's evaluation.
+    fn evaluation(&self, now: Timestamp, worker: &WorkerId) -> Option<Event> {
+        let best = self.to_evaluate()?;
+        let attempt = self.trial(best.trial)?.attempt().next();
+        let work = Work::Evaluate { checkpoint: best.checkpoint };
+        Some(Event::Granted { trial: best.trial, attempt, worker: worker.clone(), work, at: now })
+    }
+
+    /// Leases to train, drawn trials and new ones merged in the order of their places.
+    fn training(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut granted = 0;
+        let mut waiting = self.queue.iter().peekable();
+        let mut undrawn = self.undrawn().map(TrialNumber).peekable();
+        let mut used = Used::new(&self.drawn);
+        while granted < most {
+            let new = undrawn.peek().and_then(|number| self.undrawn_place(*number));
+            let drawn = waiting.next_if(|place| new.is_none_or(|new| *place < new));
+            if let Some(trial) = drawn.and_then(|place| self.trial(place.trial)) {
+                events.push(self.train(now, worker, trial));
+            } else if let Some(Place { trial, .. }) = new {
+                let Some((hparams, seed)) = sampler::draw(&self.spec, trial, &mut used) else {
+                    events.push(Event::DrawsEnded { from: trial });
+                    break;
+                };
+                undrawn.next();
+                events.push(Event::Drawn { trial, hparams, seed });
+                let to_epoch = self.rung_epochs(self.bracket_of(trial), 0);
+                let work = Work::Train { from_epoch: 0, to_epoch, resume: None };
+                events.push(Event::Granted {
+                    trial,
+                    attempt: Attempt(1),
+                    worker: worker.clone(),
+                    work,
+                    at: now,
+                });
+            } else {
+                break;
+            }
+            granted += 1;
+        }
+        events
+    }
+
+    /// A lease that trains a trial to its rung's end.
+    fn train(&self, now: Timestamp, worker: &WorkerId, trial: &Trial) -> Event {
+        let work = Work::Train {
+            from_epoch: trial.durable_epochs(),
+            to_epoch: self.rung_epochs(trial.bracket, trial.rung),
+            resume: trial.checkpoint,
+        };
+        let (trial, attempt) = (trial.number, trial.attempt().next());
+        Event::Granted { trial, attempt, worker: worker.clone(), work, at: now }
+    }
+
+    /// The place of a trial that is not drawn yet.
+    fn undrawn_place(&self, trial: TrialNumber) -> Option<Place> {
+        let bracket = self.plan.bracket_of(trial)?;
+        Some(self.queue.undrawn(trial, &self.plan.brackets()[bracket]))
+    }
+
+    /// The bracket of a trial's number.
+    pub(super) fn bracket_of(&self, trial: TrialNumber) -> u32 {
+        self.plan.bracket_of(trial).unwrap_or_default() as u32
+    }
+
+    /// Epochs at the end of a rung, in total.
+    pub(super) fn rung_epochs(&self, bracket: u32, rung: u32) -> u32 {
+        let bracket = self.plan.brackets().get(bracket as usize);
+        bracket.and_then(|bracket| bracket.rungs.get(rung as usize)).map_or(0, |rung| rung.epochs)
+    }
+}

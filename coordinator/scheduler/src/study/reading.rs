@@ -1,0 +1,156 @@
+//! What there is to read of a study.
+
+use std::time::Duration;
+
+use common::{
+    checkpoint::Checkpoint, ids::TrialNumber, study::StudySpec, time::Timestamp, trial::TrialState,
+    view::StudyPhase,
+};
+
+use super::{Best, Study};
+use crate::{
+    bracket::Bracket,
+    budget::EndReason,
+    lease::{Lease, Work},
+    plan::Plan,
+    trial::Trial,
+};
+
+impl Study {
+    /// What was asked for.
+    pub fn spec(&self) -> &StudySpec {
+        &self.spec
+    }
+
+    /// Brackets, rungs and trial numbers.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// When it was submitted.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> StudyPhase {
+        match (self.finished, self.paused) {
+            (Some(_), _) => StudyPhase::Finished,
+            (None, true) => StudyPhase::Paused,
+            (None, false) if self.is_training() => StudyPhase::Running,
+            (None, false) => StudyPhase::Evaluating,
+        }
+    }
+
+    /// A trial, if it has started.
+    pub fn trial(&self, number: TrialNumber) -> Option<&Trial> {
+        self.trials.get(number.0 as usize)
+    }
+
+    /// The trials that have started, in the order of their numbers.
+    pub fn trials(&self) -> impl Iterator<Item = &Trial> {
+        self.trials.iter()
+    }
+
+    /// How many trials that have started are in each state, in the order of [`TrialState::ALL`].
+    pub fn states(&self) -> [u32; TrialState::ALL.len()] {
+        self.states
+    }
+
+    /// The brackets, in the order of the plan.
+    pub fn brackets(&self) -> &[Bracket] {
+        &self.brackets
+    }
+
+    /// The leases that are out, by trial.
+    pub fn leases(&self) -> impl Iterator<Item = (TrialNumber, &Lease)> {
+        self.leases.iter().map(|(trial, lease)| (*trial, lease))
+    }
+
+    /// The lease that is out on a trial.
+    pub fn lease(&self, trial: TrialNumber) -> Option<&Lease> {
+        self.leases.get(&trial)
+    }
+
+    /// How many leases could be given now, at most.
+    ///
+    /// It may be too high only where constraints exhaust the space: then the next request for a lease tells.
+    pub fn leasable(&self) -> u32 {
+        match self.phase() {
+            StudyPhase::Running => self.queue.len() as u32 + self.undrawn().len() as u32,
+            StudyPhase::Evaluating => u32::from(self.to_evaluate().is_some()),
+            StudyPhase::Paused | StudyPhase::Finished => 0,
+        }
+    }
+
+    /// When the next [`Input::Tick`] is due; none while no lease is out.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.clock.next_deadline(self.is_training())
+    }
+
+    /// How long a lease has been out, pauses and downtime excluded.
+    pub fn active(&self, now: Timestamp) -> Duration {
+        self.clock.active(now)
+    }
+
+    /// Epochs trained by results that count: never more than the plan's, whatever was lost and repeated.
+    pub fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// The trial whose result leads.
+    pub fn best(&self) -> Option<&Trial> {
+        self.best.and_then(|best| self.trial(best.trial))
+    }
+
+    /// The result that leads.
+    pub fn best_result(&self) -> Option<&Best> {
+        self.best.as_ref()
+    }
+
+    /// Whether a trial's checkpoint may still be asked for: by its next lease, or by whoever wants its model.
+    ///
+    /// All others may be deleted: those of stopped and failed trials, and those that a newer one replaces.
+    pub fn needs(&self, trial: TrialNumber, checkpoint: &Checkpoint) -> bool {
+        let leads = self.best.is_some_and(|best| best.checkpoint == *checkpoint);
+        let resumes =
+            |lease: &Lease| matches!(lease.work, Work::Train { resume, .. } if resume == Some(*checkpoint));
+        let lives = |trial: &Trial| {
+            let kept = !matches!(trial.state, TrialState::Stopped | TrialState::Failed);
+            kept && trial.checkpoint == Some(*checkpoint)
+        };
+        leads || self.lease(trial).is_some_and(resumes) || self.trial(trial).is_some_and(lives)
+    }
+
+    /// Why training ended before the plan did, if it did.
+    pub fn ended(&self) -> Option<EndReason> {
+        self.ended
+    }
+
+    /// Whether the whole plan was run; none before the study has finished.
+    pub fn complete(&self) -> Option<bool> {
+        self.finished.map(|ending| ending.complete)
+    }
+
+    /// When it finished.
+    pub fn finished(&self) -> Option<Timestamp> {
+        self.finished.map(|ending| ending.at)
+    }
+
+    /// Whether results can still come.
+    pub(super) fn is_training(&self) -> bool {
+        self.ended.is_none() && (self.open > 0 || !self.unsettled.is_empty())
+    }
+
+    /// Numbers of trials that may still start.
+    pub(super) fn undrawn(&self) -> std::ops::Range<u32> {
+        self.trials.len() as u32..self.trials_end
+    }
+
+    /// The leading result, when it is to be measured on the test part and nobody does it.
+    pub(super) fn to_evaluate(&self) -> Option<&Best> {
+        let best = self.best.as_ref()?;
+        (!self.is_training() && !self.evaluation.is_over() && !self.leases.contains_key(&best.trial))
+            .then_some(best)
+    }
+}

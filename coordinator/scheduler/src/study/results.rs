@@ -1,0 +1,113 @@
+//! Results are ranked, and trials go on or end.
+
+use common::{ids::TrialNumber, trial::TrialState};
+
+use super::{Best, Study};
+use crate::{bracket::Bracket, event::Event, rank::Standing};
+
+impl Study {
+    /// Takes a finite result.
+    pub(super) fn finish_rung(&mut self, number: TrialNumber, event: &Event) {
+        let Event::RungFinished { rung, epochs, value, val_loss, checkpoint, early_stopped, .. } = *event
+        else {
+            return;
+        };
+        let standing = Standing::new(self.goal, value.0, val_loss.0, number);
+        self.charge(number, epochs);
+        self.change(number, |trial| {
+            trial.state = TrialState::Paused;
+            (trial.epochs, trial.value, trial.val_loss) = (epochs, Some(value.0), Some(val_loss.0));
+            (trial.checkpoint, trial.early_stopped) = (Some(checkpoint), early_stopped);
+            (trial.finished_rung, trial.measured, trial.losses) = (Some(rung), Some(checkpoint), 0);
+        });
+        let bracket = self.bracket_of(number);
+        let level = self.rung_epochs(bracket, rung);
+        self.in_bracket(bracket, |bracket| bracket.finish(rung, standing));
+        let best = Best {
+            trial: number,
+            rung,
+            epochs,
+            value: value.0,
+            val_loss: val_loss.0,
+            checkpoint,
+            level,
+            standing,
+        };
+        let leads = |led: &Best| level.cmp(&led.level).then(led.standing.cmp(&standing)).is_gt();
+        if self.best.as_ref().is_none_or(leads) {
+            self.best = Some(best);
+        }
+        let target = self.spec.budget.target;
+        self.target_reached |= target.is_some_and(|target| self.goal.compare(value.0, target).is_le());
+    }
+
+    /// Counts epochs of a result that was trained for.
+    pub(super) fn charge(&mut self, number: TrialNumber, epochs: u32) {
+        if let Some(trial) = self.trials.get_mut(number.0 as usize) {
+            self.epochs += u64::from(epochs.saturating_sub(trial.charged));
+            trial.charged = trial.charged.max(epochs);
+        }
+    }
+
+    /// Ends a trial that has no result, or none that counts.
+    pub(super) fn fail(&mut self, number: TrialNumber, reason: &str) {
+        let Some((bracket, rung)) = self.trial(number).map(|trial| (trial.bracket, trial.rung)) else {
+            return;
+        };
+        self.change(number, |trial| {
+            trial.state = TrialState::Failed;
+            trial.failure = Some(reason.to_owned());
+            // What was stored since depends on when it was lost, and how often: it is no part of the result.
+            (trial.epochs, trial.checkpoint) = (trial.charged, trial.measured);
+        });
+        self.in_bracket(bracket, |bracket| bracket.fail(rung));
+    }
+
+    /// Lets a trial go on to a rung.
+    pub(super) fn promote(&mut self, number: TrialNumber, to_rung: u32) {
+        let Some(trial) = self.trial(number) else { return };
+        let Some(standing) = trial.standing(self.goal) else {
+            return;
+        };
+        let (from_rung, early_stopped) = (trial.rung, trial.early_stopped);
+        self.in_bracket(trial.bracket, |bracket| bracket.promote(from_rung, &standing, early_stopped));
+        self.change(number, |trial| {
+            trial.rung = to_rung;
+            trial.state = TrialState::Pending;
+        });
+    }
+
+    /// Ends a trial that has a result, or none.
+    pub(super) fn dismiss(&mut self, number: TrialNumber, state: TrialState) {
+        let Some(trial) = self.trial(number) else { return };
+        let (rung, standing) = (trial.rung, trial.standing(self.goal));
+        self.in_bracket(trial.bracket, |bracket| bracket.dismiss(rung, number, standing.as_ref()));
+        self.change(number, |trial| trial.state = state);
+    }
+
+    /// Leaves the places of all trials from a number on empty.
+    pub(super) fn end_draws(&mut self, from: TrialNumber) {
+        self.trials_end = from.0;
+        for index in 0..self.brackets.len() {
+            let plan = &self.plan.brackets()[index];
+            let end = plan.first.0 + plan.configs();
+            let gone = end.saturating_sub(from.0.max(plan.first.0));
+            self.in_bracket(index as u32, |bracket| bracket.lose_places(gone));
+        }
+    }
+
+    /// Changes a bracket, and what is known about all of them.
+    fn in_bracket(&mut self, index: u32, change: impl FnOnce(&mut Bracket)) {
+        let Some(bracket) = self.brackets.get_mut(index as usize) else {
+            return;
+        };
+        let was_open = !bracket.has_ended();
+        change(bracket);
+        self.open -= usize::from(was_open && bracket.has_ended());
+        if bracket.is_settled() {
+            self.unsettled.remove(&index);
+        } else {
+            self.unsettled.insert(index);
+        }
+    }
+}

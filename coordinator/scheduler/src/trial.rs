@@ -1,0 +1,125 @@
+//! A trial: one configuration, and how far it has come.
+
+use common::{
+    checkpoint::Checkpoint,
+    hparams::Hparams,
+    ids::{Attempt, TrialNumber, WorkerId},
+    metrics::{Goal, TestMetrics},
+    trial::TrialState,
+};
+
+use crate::{event::Event, rank::Standing};
+
+/// Trainers that may die on one trial before it fails for good.
+pub const MOST_FAILURES: u32 = 3;
+
+/// Leases in a row that may be lost without a new durable epoch before a trial fails for good.
+///
+/// A lost worker is never a trial's fault; a trial that takes five workers with it, one after another, is the likely
+/// cause, and without this limit it would take all the others too.
+pub const MOST_LOSSES: u32 = 5;
+
+/// A trial that has started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub number: TrialNumber,
+    /// Its bracket, by its place in the plan.
+    pub bracket: u32,
+    /// The rung it is on, or ended on.
+    pub rung: u32,
+    /// Epochs trained, as far as a result or a durable checkpoint says; once it failed, as far as a result says.
+    pub epochs: u32,
+    /// Where it stands.
+    pub state: TrialState,
+    /// The objective's value at the last rung it finished; none before the first, and where it is not finite.
+    pub value: Option<f64>,
+    /// Validation loss beside the value.
+    pub val_loss: Option<f64>,
+    /// What it trains with.
+    pub hparams: Hparams,
+    /// Its own seed.
+    pub seed: u64,
+    /// The worker that holds or last held it.
+    pub worker: Option<WorkerId>,
+    /// Leases given so far, which is the last one's attempt.
+    pub attempts: u32,
+    /// Its newest durable checkpoint; once it failed, that of its last finite result.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether early stopping has ended its training; its value and checkpoint stand for every later rung.
+    pub early_stopped: bool,
+    /// What its checkpoint scores on the test part, once evaluated.
+    pub test: Option<TestMetrics>,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+    /// The last rung at which it has a finite result.
+    pub(crate) finished_rung: Option<u32>,
+    /// The state that this result was measured on.
+    pub(crate) measured: Option<Checkpoint>,
+    /// Epochs trained by results that count.
+    pub(crate) charged: u32,
+    /// Trainers that died on it.
+    pub(crate) failures: u32,
+    /// Leases lost in a row without a new durable epoch.
+    pub(crate) losses: u32,
+    /// What an epoch of it costs, in proportion to other trials.
+    pub(crate) cost: u64,
+    /// The event that ended its last lease, by which a repeated message is recognised.
+    pub(crate) closed: Option<Box<Event>>,
+}
+
+impl Trial {
+    /// A trial that was just drawn.
+    pub(crate) fn new(number: TrialNumber, bracket: u32, hparams: Hparams, seed: u64, cost: u64) -> Self {
+        Self {
+            number,
+            bracket,
+            rung: 0,
+            epochs: 0,
+            state: TrialState::Pending,
+            value: None,
+            val_loss: None,
+            hparams,
+            seed,
+            worker: None,
+            attempts: 0,
+            checkpoint: None,
+            early_stopped: false,
+            test: None,
+            failure: None,
+            finished_rung: None,
+            measured: None,
+            charged: 0,
+            failures: 0,
+            losses: 0,
+            cost,
+            closed: None,
+        }
+    }
+
+    /// The last lease's attempt.
+    pub fn attempt(&self) -> Attempt {
+        Attempt(self.attempts)
+    }
+
+    /// Epochs that need not be trained again.
+    pub fn durable_epochs(&self) -> u32 {
+        self.checkpoint.map_or(0, |checkpoint| checkpoint.epoch)
+    }
+
+    /// The place of its last finite result among others.
+    pub(crate) fn standing(&self, goal: Goal) -> Option<Standing> {
+        Some(Standing::new(goal, self.value?, self.val_loss.unwrap_or(f64::NAN), self.number))
+    }
+
+    /// Takes a checkpoint if it is newer than the one there is, and says so.
+    pub(crate) fn advance(&mut self, checkpoint: Checkpoint) -> bool {
+        let newer = checkpoint.epoch > self.durable_epochs();
+        if newer {
+            self.checkpoint = Some(checkpoint);
+            self.epochs = checkpoint.epoch;
+            self.losses = 0;
+        }
+        newer
+    }
+}

@@ -1,0 +1,170 @@
+//! Stored objects: checkpoints and class probabilities, write-once, named by what they are and their digest.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use common::{
+    checkpoint::{Checkpoint, Digest},
+    ids::{StudyId, TrialNumber},
+};
+use futures::TryStreamExt as _;
+use object_store::{ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath};
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A checkpoint's parameters and buffers, safetensors.
+    Weights,
+    /// A checkpoint's optimizer state and counters, safetensors.
+    State,
+    /// Class probabilities on the test part, little-endian f32.
+    Probabilities,
+}
+
+/// An object's name, from which alone its place in the store follows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The study.
+    pub study: StudyId,
+    /// The trial.
+    pub trial: TrialNumber,
+    /// Epochs trained when it was taken.
+    pub epoch: u32,
+    /// What it is.
+    pub kind: ObjectKind,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}
+
+impl ObjectKey {
+    /// The two objects of a checkpoint: weights, then state.
+    pub fn of_checkpoint(study: &StudyId, trial: TrialNumber, checkpoint: &Checkpoint) -> [Self; 2] {
+        let key = |kind, digest| Self { study: study.clone(), trial, epoch: checkpoint.epoch, kind, digest };
+        [key(ObjectKind::Weights, checkpoint.weights), key(ObjectKind::State, checkpoint.state)]
+    }
+
+    fn path(&self) -> StorePath {
+        let (kind, end) = match self.kind {
+            ObjectKind::Weights => ("weights", "safetensors"),
+            ObjectKind::State => ("state", "safetensors"),
+            ObjectKind::Probabilities => ("probabilities", "f32"),
+        };
+        StorePath::from(format!("{}/{}/{}-{kind}-{}.{end}", self.study, self.trial, self.epoch, self.digest))
+    }
+}
+
+/// The objects of a state folder.
+#[derive(Debug)]
+pub struct Blobs {
+    store: LocalFileSystem,
+}
+
+impl Blobs {
+    /// Opens the objects of a state folder, creating their folder where it is missing.
+    pub fn open(state: &Path) -> Result<Self, BlobError> {
+        let folder = state.join("objects");
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| BlobError::Folder { folder: folder.display().to_string(), source })?;
+        // Syncing is off by default, but an event may name only what is on disk.
+        Ok(Self { store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true) })
+    }
+
+    /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused.
+    pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BlobError> {
+        if Digest::of(&bytes) != key.digest {
+            return Err(BlobError::Damaged(key.path().to_string()));
+        }
+        // The same key always holds the same bytes, so writing it again is harmless.
+        self.store.put(&key.path(), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// Reads an object and checks its digest.
+    pub async fn get(&self, key: &ObjectKey) -> Result<Bytes, BlobError> {
+        let bytes = match self.store.get(&key.path()).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Err(BlobError::Missing(key.path().to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        if Digest::of(&bytes) == key.digest { Ok(bytes) } else { Err(BlobError::Damaged(key.path().to_string())) }
+    }
+
+    /// Whether an object is stored.
+    pub async fn holds(&self, key: &ObjectKey) -> Result<bool, BlobError> {
+        match self.store.head(&key.path()).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes all objects of a study.
+    pub async fn delete_study(&self, study: &StudyId) -> Result<(), BlobError> {
+        let objects = self.store.list(Some(&StorePath::from(study.as_str())));
+        let paths: Vec<_> = objects.map_ok(|object| object.location).try_collect().await?;
+        for path in paths {
+            self.store.delete(&path).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an object could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// It is not there.
+    #[error("object {0} is not stored")]
+    Missing(String),
+    /// Its bytes are not those that its name promises.
+    #[error("object {0} is damaged: its bytes do not have the digest in its name")]
+    Damaged(String),
+    /// The folder cannot be made.
+    #[error("folder {folder} cannot be made: {source}")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The disk or the service failed.
+    #[error("object store: {0}")]
+    Store(#[from] object_store::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(bytes: &[u8]) -> ObjectKey {
+        ObjectKey {
+            study: "0a1b2c3d".parse().unwrap(),
+            trial: TrialNumber(3),
+            epoch: 9,
+            kind: ObjectKind::Weights,
+            digest: Digest::of(bytes),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_got_until_its_study_is_deleted() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        let key = key(b"weights");
+        blobs.put(&key, Bytes::from_static(b"weights")).await.unwrap();
+        assert_eq!(blobs.get(&key).await.unwrap(), "weights");
+        blobs.delete_study(&key.study).await.unwrap();
+        assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn damaged_bytes_are_neither_stored_nor_returned() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        let key = key(b"weights");
+        assert!(matches!(blobs.put(&key, Bytes::from_static(b"weighs")).await, Err(BlobError::Damaged(_))));
+        blobs.put(&key, Bytes::from_static(b"weights")).await.unwrap();
+        let file = state.path().join("objects").join(key.path().as_ref());
+        std::fs::write(file, b"weightz").unwrap();
+        assert!(matches!(blobs.get(&key).await, Err(BlobError::Damaged(_))));
+    }
+}

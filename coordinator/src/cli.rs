@@ -1,0 +1,187 @@
+//! The command line: one file per verb or noun.
+//!
+//! A command reads its flags, asks a [`crate::client::Cluster`] or starts a coordinator of its own, and hands what it
+//! found to [`output`], the only place that writes to the terminal. JSON for people stops here.
+
+mod args;
+
+mod input;
+
+mod output;
+
+mod failure;
+
+mod text;
+
+mod rows;
+
+mod files;
+
+mod interrupt;
+
+mod logging;
+
+mod embedded;
+
+mod watch;
+
+mod run;
+
+mod train;
+
+mod plan;
+
+mod serve;
+
+mod study;
+
+mod trial;
+
+mod worker;
+
+mod best;
+
+mod model;
+
+mod data;
+
+mod doctor;
+
+mod completions;
+
+mod man;
+
+#[cfg(test)]
+mod fixture;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Rung tunes hyperparameters on every machine you can reach.
+///
+/// It runs Hyperband over a search space: many configurations train for a few epochs, the best go on, nothing is
+/// trained twice. `rung run mlp` tunes a dense network on Fashion-MNIST on this machine; workers on other machines
+/// join with one command and may crash or leave at any time without changing the result.
+#[derive(Debug, Parser)]
+#[command(name = "rung", version, after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Data goes to standard output, messages to standard error. Flags may also be given as variables (RUNG_STATE, \
+RUNG_COORDINATOR, RUNG_LISTEN, …); a flag wins over its variable. NO_COLOR turns colours off, RUNG_LOG=debug shows \
+more of what a coordinator does.
+
+Exit codes: 0 done, 1 failed, 2 bad input and nothing changed, 124 timed out, 130 interrupted.
+
+First steps: `rung plan mlp --max-epochs 9`, then `rung run mlp --max-epochs 9 --out result`.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tune a study on this machine: a coordinator, local workers and the result, in one go
+    Run(run::RunArgs),
+    /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
+    Train(train::TrainArgs),
+    /// Show brackets, rungs, epochs and cost before anything is spent
+    Plan(plan::PlanArgs),
+    /// Run a coordinator that workers and other commands connect to
+    Serve(serve::ServeArgs),
+    /// Submit, list, watch, pause or delete studies; alone, it lists them
+    Study(study::StudyArgs),
+    /// List a study's trials or show one with its learning curve; alone, it lists the latest study's
+    Trial(trial::TrialArgs),
+    /// List connected workers or send one away; alone, it lists them
+    Worker(worker::WorkerArgs),
+    /// Print a study's best configuration
+    Best(best::BestArgs),
+    /// List presets or show a model's layers and parameters; alone, it lists them
+    Model(model::ModelArgs),
+    /// List, show or verify data sets; alone, it lists them
+    Data(data::DataArgs),
+    /// Check this machine: versions, state folder, coordinator, data and the worker's libtorch
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(man::ManArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(cli.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&failure),
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Run(args) => run::run(args).await,
+            Self::Train(args) => train::run(args).await,
+            Self::Plan(args) => plan::run(args),
+            Self::Serve(args) => serve::run(args).await,
+            Self::Study(args) => study::run(args).await,
+            Self::Trial(args) => trial::run(args).await,
+            Self::Worker(args) => worker::run(args).await,
+            Self::Best(args) => best::run(args).await,
+            Self::Model(args) => model::run(args),
+            Self::Data(args) => data::run(args),
+            Self::Doctor(args) => doctor::run(args).await,
+            Self::Completions(args) => completions::run(&args),
+            Self::Man(args) => man::run(&args),
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    if failure.silent {
+        return ExitCode::SUCCESS;
+    }
+    output::failure(failure);
+    ExitCode::from(failure.code as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_says_what_it_is_for() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} says nothing", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} of {} says nothing", arg.get_id(), command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn a_noun_alone_lists() {
+        for line in
+            ["rung study", "rung trial", "rung trial @last -o csv", "rung worker -o json", "rung data"]
+        {
+            Cli::try_parse_from(line.split(' ')).unwrap();
+        }
+        assert_eq!(Cli::try_parse_from(["rung", "stduy"]).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,172 @@
+//! `rung best`: the best configuration, ready to paste back into a study or a script.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use common::{
+    checkpoint::Digest,
+    hparams::Hparams,
+    ids::{StudyName, TrialNumber},
+    metrics::{Metric, TestMetrics},
+    study::ModelKind,
+    view::BestView,
+};
+use serde::Serialize;
+
+use super::{
+    args::{FormatArgs, StudyRef, TargetArgs},
+    failure::Failure,
+    files,
+    output::{self, Show, Table},
+    text::{count, exact, plural},
+};
+
+/// Flags of `rung best`.
+#[derive(Debug, Args)]
+pub(super) struct BestArgs {
+    #[command(flatten)]
+    study: StudyRef,
+    /// Also write best.json, best.yaml, trials.csv, model.safetensors and model.json to this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// Prints the best trial of a study.
+pub(super) async fn run(args: BestArgs) -> Result<(), Failure> {
+    let cluster = args.target.target().cluster().await?;
+    let best = cluster.best(&args.study.study).await?;
+    if let Some(folder) = &args.out {
+        let written = files::write(&cluster, &best, folder).await?;
+        output::message(&format!("wrote {} to {}", written.join(", "), folder.display()));
+    }
+    output::show(&BestReport::new(&best), args.output.format)?;
+    if args.output.format == output::Format::Table {
+        output::data(&format!("\n{}", files::best_yaml(&best)?))?;
+    }
+    Ok(())
+}
+
+/// The best trial as scripts read it. The keys and their order are fixed.
+#[derive(Debug, Serialize)]
+pub(super) struct BestReport {
+    study: StudyName,
+    trial: TrialNumber,
+    metric: Metric,
+    value: Option<f64>,
+    epochs: u32,
+    hparams: Hparams,
+    model: ModelKind,
+    parameters: u64,
+    checkpoint: Option<Digest>,
+    complete: bool,
+    test: Option<TestMetrics>,
+}
+
+impl BestReport {
+    /// The report on a study's best trial.
+    pub(super) fn new(best: &BestView) -> Self {
+        // The trial itself may have trained on since.
+        let leader = best.study.best.as_ref();
+        Self {
+            study: best.study.name.clone(),
+            trial: best.trial.trial,
+            metric: best.study.metric,
+            value: leader.map(|leader| leader.value),
+            epochs: leader.map_or(best.trial.epochs, |leader| leader.epochs),
+            hparams: best.trial.hparams.clone(),
+            model: best.spec.model,
+            parameters: best.parameters,
+            checkpoint: leader.map(|leader| leader.checkpoint.weights),
+            complete: best.study.complete,
+            test: best.study.test,
+        }
+    }
+}
+
+impl Show for BestReport {
+    fn table(&self) -> String {
+        let mut facts = vec![
+            ("study", self.study.to_string()),
+            ("best trial", format!("{} after {}", self.trial, plural(self.epochs, "epoch"))),
+            (self.metric.as_str(), exact(self.value)),
+        ];
+        match &self.test {
+            Some(test) => facts.push(("test accuracy", format!("{} (loss {:.4})", test.accuracy, test.loss))),
+            None => facts.push(("test accuracy", "not evaluated yet".to_owned())),
+        }
+        let parameters = match self.parameters {
+            0 => self.model.as_str().to_owned(),
+            parameters => format!("{}, {} parameters", self.model.as_str(), count(parameters)),
+        };
+        facts.push(("model", parameters));
+        facts.push(("hparams", self.hparams.to_string()));
+        if let Some(checkpoint) = &self.checkpoint {
+            facts.push(("checkpoint", checkpoint.to_string()));
+        }
+        if !self.complete {
+            facts.push(("note", "the study has not run its whole plan".to_owned()));
+        }
+        output::facts(&facts)
+    }
+
+    fn csv(&self) -> Table {
+        let head =
+            ["study", "trial", "metric", "value", "epochs", "model", "parameters", "checkpoint", "complete"];
+        let names = self.hparams.iter().map(|(name, _)| format!("hparams.{name}"));
+        let tail = ["test.accuracy", "test.loss"].map(str::to_owned);
+        let mut table = Table::new(head.map(str::to_owned).into_iter().chain(tail).chain(names));
+        let row = [
+            self.study.to_string(),
+            self.trial.to_string(),
+            self.metric.to_string(),
+            exact(self.value),
+            self.epochs.to_string(),
+            self.model.as_str().to_owned(),
+            self.parameters.to_string(),
+            self.checkpoint.map(|digest| digest.to_string()).unwrap_or_default(),
+            self.complete.to_string(),
+            exact(self.test.map(|test| test.accuracy)),
+            exact(self.test.map(|test| test.loss)),
+        ];
+        table.row(row.into_iter().chain(self.hparams.iter().map(|(_, value)| value.to_string())));
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn json_is_exactly_what_scripts_rely_on() {
+        let json = |best: &BestView| serde_json::to_string(&BestReport::new(best)).unwrap();
+        let expected = format!(
+            concat!(
+                r#"{{"study":"fashion-mlp","trial":3,"metric":"val_accuracy","value":0.875,"epochs":9,"#,
+                r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"model":"mlp","parameters":235146,"#,
+                r#""checkpoint":"{}","complete":true,"test":{{"accuracy":0.8712,"loss":0.34}}}}"#
+            ),
+            fixture::weights()
+        );
+        assert_eq!(json(&fixture::best()), expected);
+        let mut unfinished = fixture::best();
+        unfinished.study.test = None;
+        (unfinished.trial.epochs, unfinished.trial.value) = (18, None);
+        let text = json(&unfinished);
+        assert!(
+            text.ends_with(r#""complete":true,"test":null}"#) && text.contains(r#""value":0.875,"epochs":9"#)
+        );
+    }
+
+    #[test]
+    fn csv_has_one_row() {
+        let csv = BestReport::new(&fixture::best()).csv().to_csv().unwrap();
+        assert!(csv.starts_with("study,trial,metric,value,"), "{csv}");
+        assert!(csv.ends_with(",0.8712,0.34,2,0.001,256,128\n"), "{csv}");
+    }
+}

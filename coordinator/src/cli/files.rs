@@ -1,0 +1,215 @@
+//! The files that a study ends with: best.json, best.yaml, trials.csv, model.safetensors and model.json.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use common::{
+    hparams::Hparams,
+    model_spec::{DataShape, Layer, ModelSpec},
+    space::SearchSpace,
+    study::{Budget, Constraints, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
+    view::BestView,
+};
+use serde::Serialize;
+
+use super::{
+    best::BestReport,
+    failure::Failure,
+    output::Show as _,
+    rows::TrialRows,
+    text::{exact, plural},
+};
+use crate::{blobs::ObjectKey, client::Cluster};
+
+/// Checks that files can be written to a folder, so that a wrong one is noticed before anything is trained. Creates
+/// nothing.
+pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
+    let parents =
+        folder.ancestors().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
+    let existing = parents.into_iter().find(|parent| parent.exists()).unwrap_or(folder);
+    tempfile::tempfile_in(existing).map(drop).map_err(|error| {
+        Failure::bad_input(format!("nothing can be written to folder {}: {error}", folder.display()))
+            .help("name another folder with --out")
+    })
+}
+
+/// Writes the files of a study's best trial to a folder; returns their names. Each is whole or not there.
+pub(crate) async fn write(
+    cluster: &Cluster,
+    best: &BestView,
+    folder: &Path,
+) -> Result<Vec<&'static str>, Failure> {
+    check(folder)?;
+    fs::create_dir_all(folder)?;
+    let trials = cluster.trials(best.study.id.as_str()).await?;
+    let mut files = vec![
+        ("best.json", line(&BestReport::new(best))?),
+        ("best.yaml", best_yaml(best)?.into_bytes()),
+        ("trials.csv", TrialRows::new(&trials).csv().to_csv()?.into_bytes()),
+    ];
+    if let Some(leader) = &best.study.best {
+        let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
+        files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
+        files.push(("model.json", line(&ModelFile::new(best))?));
+    }
+    for (name, bytes) in &files {
+        let path = folder.join(name);
+        whole(folder, &path, bytes)
+            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
+    }
+    File::open(folder)?.sync_all()?;
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// A study file that trains exactly the best trial's model again, weight for weight.
+pub(crate) fn best_yaml(best: &BestView) -> Result<String, Failure> {
+    let spec = retraining(best)?;
+    let value = exact(best.study.best.map(|leader| leader.value));
+    Ok(format!(
+        "# Trains trial {} of study {} again: {} {value} after {}.\n{}",
+        best.trial.trial,
+        best.study.name,
+        best.study.metric,
+        plural(spec.scheduler.max_epochs(), "epoch"),
+        spec.to_yaml()
+    ))
+}
+
+/// The study that trains a study's best trial again.
+///
+/// What decides a trial's numbers stays: data, model, hyperparameters, training, both seeds and the horizon of
+/// learning-rate schedules. What only decided which trials there were goes.
+fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
+    let BestView { study, spec, trial, .. } = best;
+    let stem = &study.name.as_str()[..study.name.as_str().len().min(59)];
+    Ok(StudySpec {
+        name: format!("{stem}-best").parse()?,
+        space: SearchSpace::default(),
+        constraints: Constraints::default(),
+        scheduler: SchedulerSpec::Fixed {
+            epochs: study.best.map_or(trial.epochs, |leader| leader.epochs),
+            horizon: Some(spec.scheduler.horizon()),
+            trials: vec![FixedTrial { hparams: trial.hparams.clone(), seed: Some(trial.seed) }],
+        },
+        sampler: Sampler::default(),
+        budget: Budget::default(),
+        ..spec.clone()
+    })
+}
+
+/// What `model.safetensors` holds, for programs that load it.
+#[derive(Debug, Serialize)]
+struct ModelFile {
+    #[serde(flatten)]
+    best: BestReport,
+    data: String,
+    input: Option<DataShape>,
+    classes: Option<Vec<&'static str>>,
+    layers: Vec<Layer>,
+    trained_with: Hparams,
+    format: &'static str,
+}
+
+impl ModelFile {
+    fn new(best: &BestView) -> Self {
+        let data = &best.spec.data;
+        let input = data.shape().filter(|_| best.spec.model != ModelKind::Formula);
+        let model =
+            input.and_then(|input| ModelSpec::build(best.spec.model, &best.trial.hparams, &input).ok());
+        Self {
+            best: BestReport::new(best),
+            data: data.name.clone(),
+            input,
+            classes: input.and_then(|_| super::data::classes(&data.name)),
+            layers: model.map(|model| model.layers).unwrap_or_default(),
+            trained_with: best.trial.hparams.clone(),
+            format: "safetensors",
+        }
+    }
+}
+
+fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes a file under another name, syncs it and then gives it its own.
+fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut partial = tempfile::NamedTempFile::new_in(folder)?;
+    partial.write_all(bytes)?;
+    // Temporary files are their owner's alone; results are for whoever may read the folder.
+    partial.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    partial.as_file().sync_all()?;
+    partial.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn best_yaml_reads_back_to_the_study_that_it_is() {
+        let best = fixture::best();
+        let text = best_yaml(&best).unwrap();
+        let spec = StudySpec::from_yaml(&text).unwrap();
+        assert_eq!(spec, retraining(&best).unwrap(), "{text}");
+        assert!(text.starts_with(
+            "# Trains trial 3 of study fashion-mlp again: val_accuracy 0.875 after 9 epochs.\n"
+        ));
+        assert_eq!(spec.name.as_str(), "fashion-mlp-best");
+        assert_eq!((spec.seed, &spec.train, &spec.data), (7, &best.spec.train, &best.spec.data));
+        let SchedulerSpec::Fixed { epochs, horizon, trials } = spec.scheduler else { panic!("{text}") };
+        assert_eq!((epochs, horizon, trials[0].seed), (9, Some(27), Some(0xf_eedb_eefd_eadc)));
+        assert_eq!(trials[0].hparams, best.trial.hparams);
+    }
+
+    #[test]
+    fn floats_keep_their_bits() {
+        let mut best = fixture::best();
+        let drawn = [1e-4 * std::f64::consts::PI, 1.0 / 3.0, 5e-5, 1e21, 0.1 + 0.2];
+        for (i, value) in drawn.into_iter().enumerate() {
+            best.trial.hparams.0.insert(format!("units_{i}"), common::hparams::Scalar::Float(value));
+        }
+        best.spec.model = ModelKind::Formula;
+        let spec = StudySpec::from_yaml(&best_yaml(&best).unwrap()).unwrap();
+        let SchedulerSpec::Fixed { trials, .. } = spec.scheduler else { panic!() };
+        assert_eq!(trials[0].hparams, best.trial.hparams);
+    }
+
+    #[test]
+    fn a_long_name_still_fits() {
+        let mut best = fixture::best();
+        best.study.name = "n".repeat(64).parse().unwrap();
+        assert_eq!(retraining(&best).unwrap().name.as_str().len(), 64);
+    }
+
+    #[test]
+    fn a_folder_that_is_a_file_is_bad_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(check(&file).unwrap_err().code, crate::cli::failure::Code::BadInput);
+        assert_eq!(check(&file.join("below")).unwrap_err().code, crate::cli::failure::Code::BadInput);
+        check(&folder.path().join("a/b")).unwrap();
+        check(Path::new("missing-folder")).unwrap();
+        assert!(!folder.path().join("a").exists() && !Path::new("missing-folder").exists());
+    }
+
+    #[test]
+    fn files_appear_whole_and_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best.json");
+        whole(folder.path(), &path, b"{}\n").unwrap();
+        whole(folder.path(), &path, b"{1}\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{1}\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,170 @@
+//! Studies as they are named on a command line: a file or a preset, with values that flags replace.
+
+use std::{fmt, fs, io, path::Path};
+
+use clap::Args;
+use common::{
+    preset,
+    study::{ModelKind, Place, SchedulerSpec, SpecError, Split, StudySpec},
+};
+
+use super::{args::key_value, failure::Failure};
+
+/// The study that a command is about, and what to change in it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StudyArgs {
+    /// A study file (`-` reads standard input), or a preset's name: `rung model list` shows them
+    #[arg(value_name = "STUDY.yaml|PRESET")]
+    pub(crate) study: String,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+}
+
+/// Values that replace those of a study.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Study")]
+pub(crate) struct Overrides {
+    /// Most epochs that one trial trains for (R)
+    #[arg(long, value_name = "R")]
+    pub(crate) max_epochs: Option<u32>,
+    /// One in N trials is promoted to the next rung
+    #[arg(long, value_name = "N")]
+    pub(crate) eta: Option<u32>,
+    /// The study's seed; equal seeds give equal results
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Replaces any value of the study file, for example train.batch_size=64 or budget.max_time=5m
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// The dotted keys and values to replace, given what `--set` alone makes of the study.
+    fn pairs(&self, scheduler: &SchedulerSpec) -> Vec<(String, String)> {
+        let epochs = match scheduler {
+            SchedulerSpec::Hyperband(_) => "scheduler.max_epochs",
+            SchedulerSpec::Fixed { .. } => "scheduler.epochs",
+        };
+        let mut pairs = self.set.clone();
+        let mut push = |key: &str, value: Option<String>| {
+            pairs.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        push(epochs, self.max_epochs.map(|epochs| epochs.to_string()));
+        push("scheduler.eta", self.eta.map(|eta| eta.to_string()));
+        push("seed", self.seed.map(|seed| seed.to_string()));
+        pairs
+    }
+}
+
+/// Reads the study that is named and replaces what flags replace.
+pub(crate) fn read(args: &StudyArgs) -> Result<StudySpec, Failure> {
+    let (source, text) = text(&args.study)?;
+    parse(&source, &text, &args.overrides)
+}
+
+/// Parses a study's text and replaces what flags replace.
+pub(crate) fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<StudySpec, Failure> {
+    let fault = |error: SpecError| SpecFault { source: source.to_owned(), text: text.to_owned(), error };
+    let spec = StudySpec::from_yaml_with(text, &overrides.set).map_err(fault)?;
+    let pairs = overrides.pairs(&spec.scheduler);
+    if pairs.len() == overrides.set.len() {
+        return Ok(spec);
+    }
+    Ok(StudySpec::from_yaml_with(text, &pairs).map_err(fault)?)
+}
+
+/// Where a study comes from, and its text.
+fn text(study: &str) -> Result<(String, String), Failure> {
+    if study == "-" {
+        return Ok(("standard input".to_owned(), io::read_to_string(io::stdin())?));
+    }
+    let looks_like_file = study.contains(['/', '\\', '.']);
+    if let (false, Some(preset)) = (looks_like_file, preset::preset(study)) {
+        return Ok((format!("preset {study}"), preset::commented_example(&preset)));
+    }
+    match fs::read_to_string(study) {
+        Ok(text) => Ok((study.to_owned(), text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !looks_like_file => {
+            Err(unknown_preset(study))
+        }
+        Err(error) => Err(Failure::bad_input(format!("cannot read study file {study}: {error}"))),
+    }
+}
+
+/// Samples of an epoch, as far as they are known without the data.
+pub(crate) fn training_samples(spec: &StudySpec) -> Option<u64> {
+    match (spec.model, spec.data.name.as_str(), spec.data.split) {
+        (ModelKind::Formula, _, _) => None,
+        // Nine tenths of 60,000.
+        (_, "fashion-mnist", Split::Holdout) => Some(54_000),
+        _ => None,
+    }
+}
+
+/// Neither a preset nor a file.
+pub(crate) fn unknown_preset(name: &str) -> Failure {
+    let unknown = format!("`{name}` is neither a preset nor a file");
+    let failure = Failure::bad_input(unknown);
+    match nearest(name, preset::ALL) {
+        Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
+        None => failure.help(format!("presets are {}", preset::ALL.join(", "))),
+    }
+}
+
+/// The name that looks most like another, if any does.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(known, &name.to_lowercase());
+    let found = known.iter().map(|known| (distance(known), *known)).min()?;
+    (found.0 <= found.1.len().div_ceil(3)).then_some(found.1)
+}
+
+/// A study's text that is no study, shown with the line that is wrong.
+#[derive(Debug)]
+pub(crate) struct SpecFault {
+    source: String,
+    text: String,
+    error: SpecError,
+}
+
+impl std::error::Error for SpecFault {}
+
+impl fmt::Display for SpecFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SpecError { message, place, help } = &self.error;
+        match place {
+            Some(Place::File { line, column }) => {
+                write!(f, "{message}\n  --> {}:{line}:{column}", Path::new(&self.source).display())?;
+                if let Some(wrong) = self.text.lines().nth((*line as usize).saturating_sub(1)) {
+                    let gutter = line.to_string();
+                    let margin = " ".repeat(gutter.len());
+                    let before: String =
+                        wrong.chars().take((*column as usize).saturating_sub(1)).map(blank).collect();
+                    write!(f, "\n {margin} |\n {gutter} | {wrong}\n {margin} | {before}^")?;
+                }
+            }
+            Some(Place::Override(key)) => write!(f, "{message} (in {})", flag(key))?,
+            None => write!(f, "{message} (in {})", self.source)?,
+        }
+        match help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What keeps a mark below its place: tabs stay tabs.
+fn blank(c: char) -> char {
+    if c == '\t' { '\t' } else { ' ' }
+}
+
+/// The flag by which a key was replaced.
+fn flag(key: &str) -> String {
+    match key {
+        "scheduler.max_epochs" | "scheduler.epochs" => "--max-epochs".to_owned(),
+        "scheduler.eta" => "--eta".to_owned(),
+        "scheduler.sizes" => "--sizes".to_owned(),
+        "scheduler.rounding" => "--rounding".to_owned(),
+        "seed" => "--seed".to_owned(),
+        key => format!("--set {key}"),
+    }
+}

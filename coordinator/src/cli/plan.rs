@@ -1,0 +1,232 @@
+//! `rung plan`: brackets, rungs, epochs and cost, before anything is spent.
+
+use clap::{Args, builder::PossibleValuesParser};
+use common::study::{Rounding, SchedulerSpec, Sizes, StudySpec};
+use scheduler::{
+    Plan,
+    plan::{CutReason, PlanCut},
+};
+use serde::Serialize;
+
+use super::{
+    args::FormatArgs,
+    failure::Failure,
+    input::{self, Overrides, StudyArgs},
+    output::{self, Show, Table},
+    text::{count, plural},
+};
+
+/// Flags of `rung plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// A study file (`-` reads standard input), or a preset's name; without it, Hyperband as the flags say
+    #[arg(value_name = "STUDY.yaml|PRESET")]
+    study: Option<String>,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Whose arithmetic sizes brackets and rungs
+    #[arg(long, help_heading = "Study", value_parser = PossibleValuesParser::new(["algorithm1", "table1", "keras"]))]
+    sizes: Option<String>,
+    /// How a rung's epochs are rounded
+    #[arg(long, help_heading = "Study", value_parser = PossibleValuesParser::new(["floor", "ceil"]))]
+    rounding: Option<String>,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// A study that cuts no plan short: its space has no end.
+const ENDLESS: &str = "{name: plan, model: formula, space: {x: {float: [0, 1]}}}";
+
+/// Prints a plan.
+pub(super) fn run(args: PlanArgs) -> Result<(), Failure> {
+    let mut overrides = args.overrides;
+    for (key, value) in [("scheduler.sizes", args.sizes), ("scheduler.rounding", args.rounding)] {
+        overrides.set.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    let spec = match args.study {
+        Some(study) => input::read(&StudyArgs { study, overrides })?,
+        None => input::parse("the flags", ENDLESS, &overrides)?,
+    };
+    let plan = Plan::of(&spec);
+    for cut in plan.cuts() {
+        output::message(&cut_note(cut));
+    }
+    output::show(&PlanReport::new(&spec, &plan), args.output.format)
+}
+
+/// A plan as scripts read it. The keys and their order are fixed.
+#[derive(Debug, Serialize)]
+struct PlanReport {
+    max_epochs: u32,
+    eta: Option<u32>,
+    sizes: Option<Sizes>,
+    brackets: Vec<Bracket>,
+    configs: u32,
+    evaluations: u64,
+    epochs_resumed: u64,
+    epochs_retrained: u64,
+    #[serde(skip)]
+    rounding: Option<Rounding>,
+    #[serde(skip)]
+    samples: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bracket {
+    s: u32,
+    rungs: Vec<Rung>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rung {
+    configs: u32,
+    epochs: u32,
+}
+
+impl PlanReport {
+    fn new(spec: &StudySpec, plan: &Plan) -> Self {
+        let hyperband = match &spec.scheduler {
+            SchedulerSpec::Hyperband(hyperband) => Some(hyperband),
+            SchedulerSpec::Fixed { .. } => None,
+        };
+        let rung = |rung: &scheduler::RungPlan| Rung { configs: rung.configs, epochs: rung.epochs };
+        let bracket = |bracket: &scheduler::BracketPlan| Bracket {
+            s: bracket.s,
+            rungs: bracket.rungs.iter().map(rung).collect(),
+        };
+        Self {
+            max_epochs: spec.scheduler.max_epochs(),
+            eta: hyperband.map(|hyperband| hyperband.eta),
+            sizes: hyperband.map(|hyperband| hyperband.sizes),
+            brackets: plan.brackets().iter().map(bracket).collect(),
+            configs: plan.configs(),
+            evaluations: plan.evaluations(),
+            epochs_resumed: plan.epochs_resumed(),
+            epochs_retrained: plan.epochs_retrained(),
+            rounding: hyperband.map(|hyperband| hyperband.rounding),
+            samples: input::training_samples(spec),
+        }
+    }
+
+    fn title(&self) -> String {
+        let word = |value: Option<String>| value.unwrap_or_default().to_lowercase();
+        match self.eta {
+            Some(eta) => format!(
+                "Hyperband: at most {} a trial, one in {eta} promoted, sizes {}, rounding {}",
+                plural(self.max_epochs, "epoch"),
+                word(self.sizes.map(|sizes| format!("{sizes:?}"))),
+                word(self.rounding.map(|rounding| format!("{rounding:?}"))),
+            ),
+            None => format!("Fixed configurations, each trained for {}", plural(self.max_epochs, "epoch")),
+        }
+    }
+}
+
+impl Show for PlanReport {
+    fn table(&self) -> String {
+        let mut table = Table::new(["bracket", "trials", "rungs: trials × epochs so far"]);
+        for bracket in &self.brackets {
+            let rungs: Vec<_> = bracket
+                .rungs
+                .iter()
+                .map(|rung| format!("{:>4} × {:<4}", rung.configs, rung.epochs))
+                .collect();
+            let trials = bracket.rungs.first().map_or(0, |rung| rung.configs);
+            table.row([
+                format!("s={}", bracket.s),
+                trials.to_string(),
+                rungs.join(" ").trim_end().to_owned(),
+            ]);
+        }
+        let epochs = format!(
+            "{} (promoted trials resume; {} if each began again)",
+            count(self.epochs_resumed),
+            count(self.epochs_retrained)
+        );
+        let mut facts = vec![
+            ("trials", count(self.configs)),
+            ("results", count(self.evaluations)),
+            ("epochs to train", epochs),
+        ];
+        if let Some(samples) = self.samples {
+            let total = count(self.epochs_resumed.saturating_mul(samples));
+            facts.push(("samples to train", format!("{total} ({} an epoch)", count(samples))));
+        }
+        format!("{}\n\n{}\n\n{}", self.title(), table.render(), output::facts(&facts))
+    }
+
+    fn csv(&self) -> Table {
+        let mut table = Table::new(["bracket", "s", "rung", "configs", "epochs"]);
+        for (b, bracket) in self.brackets.iter().enumerate() {
+            for (r, rung) in bracket.rungs.iter().enumerate() {
+                table.row([b as u32, bracket.s, r as u32, rung.configs, rung.epochs].map(|n| n.to_string()));
+            }
+        }
+        table
+    }
+}
+
+/// Says what a limit does to a plan.
+fn cut_note(cut: &PlanCut) -> String {
+    let reason = match cut.reason {
+        CutReason::Space => "the space has no more points",
+        CutReason::MaxTrials => "budget.max_trials",
+        CutReason::TotalEpochs => "budget.total_epochs",
+        CutReason::TooLarge => "no plan may have more trials",
+    };
+    let bracket = match cut.iteration {
+        0 => format!("bracket s={}", cut.s),
+        iteration => format!("bracket s={} of iteration {}", cut.s, iteration + 1),
+    };
+    format!("{bracket} has {} of {}: {reason}", cut.kept, plural(cut.planned, "trial"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(overrides: Overrides) -> PlanReport {
+        let spec = input::parse("a test", ENDLESS, &overrides).unwrap();
+        PlanReport::new(&spec, &Plan::of(&spec))
+    }
+
+    #[test]
+    fn json_is_exactly_what_scripts_rely_on() {
+        let report = report(Overrides { max_epochs: Some(9), eta: Some(3), ..Overrides::default() });
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            concat!(
+                r#"{"max_epochs":9,"eta":3,"sizes":"algorithm1","brackets":["#,
+                r#"{"s":2,"rungs":[{"configs":9,"epochs":1},{"configs":3,"epochs":3},{"configs":1,"epochs":9}]},"#,
+                r#"{"s":1,"rungs":[{"configs":5,"epochs":3},{"configs":1,"epochs":9}]},"#,
+                r#"{"s":0,"rungs":[{"configs":3,"epochs":9}]}],"#,
+                r#""configs":17,"evaluations":22,"epochs_resumed":69,"epochs_retrained":78}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_paper_s_plan_costs_what_it_should() {
+        let report = report(Overrides::default());
+        let totals = (report.configs, report.evaluations, report.epochs_resumed, report.epochs_retrained);
+        assert_eq!(totals, (143, 206, 1581, 1902));
+        assert!(report.table().contains("1,581 (promoted trials resume; 1,902 if each began again)"));
+    }
+
+    #[test]
+    fn csv_has_a_line_for_each_rung() {
+        let csv = report(Overrides { max_epochs: Some(3), ..Overrides::default() }).csv().to_csv().unwrap();
+        assert_eq!(csv, "bracket,s,rung,configs,epochs\n0,1,0,3,1\n0,1,1,1,3\n1,0,0,2,3\n");
+    }
+
+    #[test]
+    fn flags_that_make_no_sense_are_bad_input() {
+        for overrides in [
+            Overrides { eta: Some(1), ..Overrides::default() },
+            Overrides { max_epochs: Some(0), ..Overrides::default() },
+        ] {
+            let failure = input::parse("the flags", ENDLESS, &overrides).unwrap_err();
+            assert_eq!(failure.code, super::super::failure::Code::BadInput, "{}", failure.message);
+        }
+    }
+}

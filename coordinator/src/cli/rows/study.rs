@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+
+use common::{
+    checkpoint::Digest,
+    ids::{StudyId, StudyName, TrialNumber},
+    metrics::{Goal, Metric, TestMetrics},
+    trial::TrialState,
+    view::{Leader, StudyPhase, StudyView},
+};
+use serde::Serialize;
+
+use super::super::{
+    output::{Show, Table},
+    text::{count, metric},
+};
+
+/// A study, in one line.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StudyRow {
+    study: StudyName,
+    id: StudyId,
+    phase: StudyPhase,
+    complete: bool,
+    metric: Metric,
+    goal: Goal,
+    trials: u32,
+    states: BTreeMap<&'static str, u32>,
+    epochs: u64,
+    planned_epochs: u64,
+    best: Option<BestRow>,
+    test: Option<TestMetrics>,
+    created: String,
+    finished: Option<String>,
+    leases: u32,
+    active_seconds: f64,
+}
+
+/// What leads a study.
+#[derive(Debug, Clone, Serialize)]
+struct BestRow {
+    trial: TrialNumber,
+    value: f64,
+    epochs: u32,
+    checkpoint: Digest,
+}
+
+impl From<&Leader> for BestRow {
+    fn from(leader: &Leader) -> Self {
+        let Leader { trial, value, epochs, checkpoint } = *leader;
+        Self { trial, value, epochs, checkpoint: checkpoint.weights }
+    }
+}
+
+impl From<&StudyView> for StudyRow {
+    fn from(view: &StudyView) -> Self {
+        Self {
+            study: view.name.clone(),
+            id: view.id.clone(),
+            phase: view.phase,
+            complete: view.complete,
+            metric: view.metric,
+            goal: view.goal,
+            trials: view.trials,
+            states: TrialState::ALL.map(|state| (state.as_str(), view.count(state))).into(),
+            epochs: view.epochs,
+            planned_epochs: view.planned_epochs,
+            best: view.best.as_ref().map(Into::into),
+            test: view.test,
+            created: view.created.to_string(),
+            finished: view.finished.map(|at| at.to_string()),
+            leases: view.leases,
+            active_seconds: view.active_ms as f64 / 1000.0,
+        }
+    }
+}
+
+impl StudyRow {
+    /// Trials whose state is final.
+    fn ended(&self) -> u32 {
+        let ended = TrialState::ALL.into_iter().filter(|state| state.is_final());
+        ended.filter_map(|state| self.states.get(state.as_str())).sum()
+    }
+
+    /// The study as names and values.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let states: Vec<_> = self
+            .states
+            .iter()
+            .filter(|(_, n)| **n > 0)
+            .map(|(state, n)| format!("{} {state}", count(*n)))
+            .collect();
+        let mut facts = vec![
+            ("study", format!("{} ({})", self.study, self.id)),
+            ("phase", self.phase_text()),
+            ("trials", format!("{} planned: {}", count(self.trials), states.join(", "))),
+            ("epochs", format!("{} of {}", count(self.epochs), count(self.planned_epochs))),
+            ("created", self.created.clone()),
+        ];
+        if let Some(finished) = &self.finished {
+            facts.push(("finished", finished.clone()));
+        }
+        if let Some(best) = &self.best {
+            let value = metric(Some(best.value));
+            facts.push((
+                "best",
+                format!("trial {}: {} {value} after {} epochs", best.trial, self.metric, best.epochs),
+            ));
+        }
+        if let Some(test) = &self.test {
+            facts.push(("test", format!("accuracy {:.4}, loss {:.4}", test.accuracy, test.loss)));
+        }
+        facts
+    }
+
+    fn phase_text(&self) -> String {
+        match self.phase {
+            StudyPhase::Finished if !self.complete => "finished early".to_owned(),
+            phase => phase.to_string(),
+        }
+    }
+}
+
+/// Studies, oldest first.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct StudyRows(pub(crate) Vec<StudyRow>);
+
+impl Show for StudyRows {
+    fn table(&self) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new(["study", "id", "phase", "trials", "epochs", "metric", "best", "created"]);
+        for row in &self.0 {
+            table.row([
+                row.study.to_string(),
+                row.id.to_string(),
+                row.phase_text(),
+                format!("{}/{}", row.ended(), row.trials),
+                format!("{}/{}", row.epochs, row.planned_epochs),
+                row.metric.to_string(),
+                metric(row.best.as_ref().map(|best| best.value)),
+                row.created.clone(),
+            ]);
+        }
+        table.render()
+    }
+
+    fn csv(&self) -> Table {
+        let head =
+            ["study", "id", "phase", "complete", "metric", "trials", "ended", "epochs", "planned_epochs"];
+        let tail = ["best_trial", "best_value", "best_epochs", "created", "finished", "active_seconds"];
+        let mut table = Table::new(head.into_iter().chain(tail));
+        for row in &self.0 {
+            let best = |of: fn(&BestRow) -> String| row.best.as_ref().map(of).unwrap_or_default();
+            table.row([
+                row.study.to_string(),
+                row.id.to_string(),
+                row.phase.to_string(),
+                row.complete.to_string(),
+                row.metric.to_string(),
+                row.trials.to_string(),
+                row.ended().to_string(),
+                row.epochs.to_string(),
+                row.planned_epochs.to_string(),
+                best(|best| best.trial.to_string()),
+                best(|best| best.value.to_string()),
+                best(|best| best.epochs.to_string()),
+                row.created.clone(),
+                row.finished.clone().unwrap_or_default(),
+                row.active_seconds.to_string(),
+            ]);
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn nothing_is_no_table_and_an_empty_list() {
+        assert!(StudyRows(Vec::new()).table().is_empty());
+        assert_eq!(serde_json::to_string(&StudyRows(Vec::new())).unwrap(), "[]");
+        let rows = StudyRows(vec![(&fixture::study()).into()]);
+        assert!(rows.table().contains("fashion-mlp") && rows.table().contains("0.8750"));
+        assert_eq!(rows.csv().to_csv().unwrap().lines().count(), 2);
+    }
+}

@@ -1,0 +1,215 @@
+//! `rung run`: a coordinator, local workers and the result, in one go.
+
+mod local;
+
+mod session;
+
+mod summary;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use common::{
+    study::StudySpec,
+    view::{StudyPhase, StudyView},
+};
+
+use super::{
+    args::{FormatArgs, TargetArgs, duration},
+    failure::Failure,
+    files, input,
+    interrupt::Interrupt,
+    output,
+    text::{count, plural, quoted},
+    watch::{Ended, Watch},
+};
+use crate::client::{Cluster, OnConflict};
+
+pub(crate) use local::{LocalWorkers, executable as worker_program};
+use session::Session;
+use summary::Summary;
+
+/// Flags of `rung run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    study: input::StudyArgs,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How a study is run, whatever it is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(super) struct Options {
+    /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
+    #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = clap::value_parser!(u32).range(..=1024))]
+    local: Option<u32>,
+    /// Write best.json, best.yaml, trials.csv, model.safetensors and model.json to this folder at the end
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    conflict: ConflictArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// What to do where an unfinished study has the same name.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct ConflictArgs {
+    /// Go on with an unfinished study of this name as it was started, whatever this one says
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Start a new study under the next free name, even where an unfinished one could go on
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl ConflictArgs {
+    /// What that means to a coordinator.
+    pub(crate) fn on_conflict(&self) -> OnConflict {
+        match (self.resume, self.fresh) {
+            (true, _) => OnConflict::Resume,
+            (_, true) => OnConflict::Fresh,
+            _ => OnConflict::Match,
+        }
+    }
+}
+
+/// Tunes the study that is named.
+pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
+    tune(input::read(&args.study)?, args.options).await
+}
+
+/// Runs a study to its end, or until somebody interrupts, and leaves nothing running that it started.
+pub(super) async fn tune(spec: StudySpec, options: Options) -> Result<(), Failure> {
+    if let Some(folder) = &options.out {
+        files::check(folder)?;
+    }
+    let mut interrupt = Interrupt::listen()?;
+    let mut session = Session::open(&options.target.target(), options.local, &spec).await?;
+    let done = follow(&spec, &options, &mut session, &mut interrupt).await;
+    let closed = tokio::select! {
+        closed = session.close() => closed,
+        () = interrupt.recv() => {
+            // Workers leave by themselves once this process is gone.
+            output::message("quitting at once; what is stored is not lost");
+            std::process::exit(super::failure::Code::Interrupted as i32);
+        }
+    };
+    done.and(closed)
+}
+
+async fn follow(
+    spec: &StudySpec,
+    options: &Options,
+    session: &mut Session,
+    interrupt: &mut Interrupt,
+) -> Result<(), Failure> {
+    let (study, resumed) = session.remote.submit(spec, options.conflict.on_conflict()).await?;
+    announce(session, &study, resumed).await?;
+    // A resumed study is what it was when it began, not what was submitted now.
+    let (_, spec) = session.remote.study(study.id.as_str()).await?;
+    let summary = Summary::begin(resumed);
+    let watch = Watch {
+        remote: &session.remote,
+        study: &study,
+        spec: &spec,
+        workers: Some(&mut session.workers),
+        own: session.own.as_ref(),
+        timeout: options.timeout,
+        progress: true,
+    };
+    match watch.until_over(interrupt).await {
+        Ok(Ended::Finished(view)) => finish(&view, options, session, &summary).await,
+        Ok(Ended::Interrupted) => Err(Failure::interrupted(left(&study, session))),
+        Ok(Ended::TimedOut) => Err(Failure::timed_out(left(&study, session))),
+        Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, session))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Says what is running now.
+async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result<(), Failure> {
+    let name = &study.name;
+    if resumed {
+        let (done, planned) = (count(study.epochs), count(study.planned_epochs));
+        output::message(&format!("study {name} goes on: {done} of {planned} epochs are done"));
+    } else {
+        let (trials, epochs) = (plural(study.trials, "trial"), plural(study.planned_epochs, "epoch"));
+        output::message(&format!("study {name}: {trials}, {epochs} planned"));
+    }
+    let cluster = Cluster::Remote(session.remote.clone());
+    let others = cluster.studies().await?;
+    let others = others.iter().filter(|other| other.id != study.id && other.phase != StudyPhase::Finished);
+    let names: Vec<_> =
+        others.filter(|other| other.phase != StudyPhase::Paused).map(|o| o.name.as_str()).collect();
+    if !names.is_empty() {
+        output::message(&format!("it shares the workers with {}, not finished either", names.join(", ")));
+    }
+    if session.workers.is_empty() && session.remote.workers().await?.is_empty() {
+        let address = session.remote.address();
+        output::message(&format!("it waits for a worker: `rung-worker --join {address}` starts one"));
+    }
+    Ok(())
+}
+
+/// Prints the result and writes its files.
+async fn finish(
+    view: &StudyView,
+    options: &Options,
+    session: &Session,
+    summary: &Summary,
+) -> Result<(), Failure> {
+    if view.best.is_none() {
+        return Err(super::study::without_result(view));
+    }
+    let cluster = Cluster::Remote(session.remote.clone());
+    let best = cluster.best(view.id.as_str()).await?;
+    let text = summary.end(&cluster, &best).await?;
+    output::show(&super::best::BestReport::new(&best), options.output.format)?;
+    output::message(&text);
+    if let Some(folder) = &options.out {
+        let written = files::write(&cluster, &best, folder).await?;
+        output::message(&format!("wrote {} to {}", written.join(", "), folder.display()));
+    }
+    Ok(())
+}
+
+/// Says what becomes of a study that was left before its end, and how to go on with it.
+fn left(study: &StudyView, session: &Session) -> String {
+    let name = &study.name;
+    if session.is_own() {
+        let command: Vec<_> =
+            resuming(std::env::args(), name.as_str()).map(|argument| quoted(&argument)).collect();
+        format!("study {name} is not finished; go on with: {}", command.join(" "))
+    } else {
+        format!("study {name} goes on at {}; `rung study watch {name}` shows how", session.remote.address())
+    }
+}
+
+/// The command line that goes on with a study which was started by another.
+fn resuming(arguments: impl Iterator<Item = String>, name: &str) -> impl Iterator<Item = String> {
+    let kept = arguments.filter(|argument| argument != "--fresh" && argument != "--resume");
+    kept.chain(["--resume".to_owned(), "--set".to_owned(), format!("name={name}")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_resumes_names_the_study_it_became() {
+        let started = ["rung", "run", "mlp", "--fresh", "--max-epochs", "9"].map(str::to_owned);
+        let command: Vec<_> = resuming(started.into_iter(), "mlp-2").collect();
+        assert_eq!(command.join(" "), "rung run mlp --max-epochs 9 --resume --set name=mlp-2");
+        let again: Vec<_> = resuming(command.into_iter(), "mlp-2").collect();
+        assert_eq!(again.iter().filter(|argument| *argument == "--resume").count(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a run cost: wall time, epochs, images a second.
+
+use std::time::{Duration, Instant};
+
+use common::view::BestView;
+
+use super::super::{
+    failure::Failure,
+    input,
+    text::{count, plural, span},
+};
+use crate::client::Cluster;
+
+/// Above so many trials their curves are not asked for: it would take longer than it tells.
+const MOST_CURVES: usize = 5_000;
+
+/// A run that goes on.
+#[derive(Debug)]
+pub(super) struct Summary {
+    started: Instant,
+    resumed: bool,
+}
+
+/// What learning curves say of the work done.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+struct Work {
+    epochs: u64,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Begins to count.
+    pub(super) fn begin(resumed: bool) -> Self {
+        Self { started: Instant::now(), resumed }
+    }
+
+    /// What it cost.
+    pub(super) async fn end(&self, cluster: &Cluster, best: &BestView) -> Result<String, Failure> {
+        let wall = self.started.elapsed();
+        let study = best.study.id.as_str();
+        let trials = cluster.trials(study).await?;
+        let mut work = Work::default();
+        if trials.len() <= MOST_CURVES {
+            for trial in &trials {
+                let (_, curve) = cluster.trial(study, trial.trial).await?;
+                work.epochs += curve.len() as u64;
+                work.seconds += curve.iter().map(|point| point.seconds).sum::<f64>();
+            }
+        }
+        let speed =
+            input::training_samples(&best.spec).map(|samples| speed(work, samples)).unwrap_or_default();
+        Ok(format!("{}{speed}", self.cost(wall, best, trials.len())))
+    }
+
+    fn cost(&self, wall: Duration, best: &BestView, trials: usize) -> String {
+        let (trials, epochs) = (plural(trials as u64, "trial"), plural(best.study.epochs, "epoch"));
+        match self.resumed {
+            false => format!("{trials}, {epochs} in {}", span(wall)),
+            true => format!(
+                "{trials}, {epochs} in {} of training, the last {} in this run",
+                span(Duration::from_millis(best.study.active_ms)),
+                span(wall)
+            ),
+        }
+    }
+}
+
+/// Images a second, validation included, as each trainer saw them.
+fn speed(work: Work, samples: u64) -> String {
+    if work.epochs == 0 || work.seconds <= 0.0 {
+        return String::new();
+    }
+    let images = (samples * work.epochs) as f64 / work.seconds;
+    format!("; {} images/s in each trainer", count(images.round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn speed_counts_what_was_trained() {
+        assert_eq!(speed(Work { epochs: 69, seconds: 69.0 }, 54_000), "; 54,000 images/s in each trainer");
+        assert_eq!(speed(Work::default(), 54_000), "");
+    }
+
+    #[test]
+    fn a_resumed_study_counts_all_its_training() {
+        let wall = Duration::from_secs(30);
+        let cost = |resumed| Summary::begin(resumed).cost(wall, &fixture::best(), 17);
+        assert_eq!(cost(false), "17 trials, 69 epochs in 30 s");
+        assert_eq!(cost(true), "17 trials, 69 epochs in 1 min 28 s of training, the last 30 s in this run");
+    }
+}

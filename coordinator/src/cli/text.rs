@@ -1,0 +1,86 @@
+//! Numbers, spans of time and shares as people read them.
+
+use std::time::Duration;
+
+/// A whole number with a comma after each three digits: `1,581`.
+pub(crate) fn count(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things: `1 epoch`, `27 epochs`, `3 studies`.
+pub(crate) fn plural(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", count(number)),
+        (_, None) => format!("{} {noun}s", count(number)),
+    }
+}
+
+/// A span of time to the precision that matters: `0.4 s`, `52 s`, `4 min 32 s`, `2 h 5 min`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    match seconds.round() as u64 {
+        whole @ ..60 => format!("{whole} s"),
+        whole @ 60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        whole => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A value of a metric, to four decimals; `-` where there is none.
+pub(crate) fn metric(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// A value as scripts read it: its shortest exact form; empty where there is none.
+pub(crate) fn exact(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Quotes an argument for a POSIX shell where it needs it.
+pub(crate) fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0_u32, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(plural(1_u32, "epoch"), "1 epoch");
+        assert_eq!(plural(1581_u32, "epoch"), "1,581 epochs");
+        assert_eq!(plural(0_u32, "study"), "0 studies");
+    }
+
+    #[test]
+    fn spans_keep_what_matters() {
+        let texts = [0.42, 9.96, 59.4, 272.0, 7500.0].map(|s| span(Duration::from_secs_f64(s)));
+        assert_eq!(texts, ["0.4 s", "10 s", "59 s", "4 min 32 s", "2 h 5 min"]);
+    }
+
+    #[test]
+    fn arguments_survive_a_shell() {
+        assert_eq!(quoted("train.batch_size=64"), "train.batch_size=64");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

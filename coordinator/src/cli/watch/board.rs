@@ -1,0 +1,131 @@
+//! The bracket board: how many trials each rung has, of how many, and what leads.
+
+use std::time::Duration;
+
+use common::view::{StudyPhase, StudyView, TrialView};
+use scheduler::Plan;
+
+use super::{
+    super::text::{count, metric, plural, span},
+    events::results,
+};
+
+/// Share of the plan that must be done, and time that must have passed, before the rest is estimated.
+const TELLING: (f64, Duration) = (0.1, Duration::from_secs(10));
+
+/// Results of each rung of each bracket.
+#[derive(Debug)]
+pub(super) struct Board {
+    plan: Plan,
+    results: Vec<Vec<u32>>,
+}
+
+/// How fast a study gets on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Epochs that were done when watching began.
+    pub(super) epochs_before: u64,
+    /// How long it has been watched.
+    pub(super) watched: Duration,
+}
+
+impl Board {
+    /// An empty board.
+    pub(super) fn new(plan: Plan) -> Self {
+        let results = plan.brackets().iter().map(|bracket| vec![0; bracket.rungs.len()]).collect();
+        Self { plan, results }
+    }
+
+    /// Counts results.
+    pub(super) fn fill(&mut self, trials: &[TrialView]) {
+        self.results.iter_mut().flatten().for_each(|results| *results = 0);
+        for trial in trials {
+            let Some(bracket) = self.results.get_mut(trial.bracket as usize) else { continue };
+            bracket.iter_mut().take(results(trial) as usize).for_each(|results| *results += 1);
+        }
+    }
+
+    /// The board as text: a line on the study, one for each bracket, one on what leads.
+    pub(super) fn render(&self, study: &StudyView, pace: Pace) -> String {
+        let mut lines = vec![head(study, pace)];
+        for (bracket, results) in self.plan.brackets().iter().zip(&self.results) {
+            let rungs = bracket.rungs.iter().zip(results);
+            let cells: Vec<_> = rungs
+                .map(|(rung, results)| {
+                    format!("{:>9} @{:<4}", format!("{results}/{}", rung.configs), rung.epochs)
+                })
+                .collect();
+            lines.push(format!("  s={:<3}{}", bracket.s, cells.join("").trim_end()));
+        }
+        if let Some(best) = &study.best {
+            let value = metric(Some(best.value));
+            let epochs = plural(best.epochs, "epoch");
+            lines.push(format!("  best  {} {value}  trial {} after {epochs}", study.metric, best.trial));
+        }
+        lines.join("\n")
+    }
+}
+
+fn head(study: &StudyView, pace: Pace) -> String {
+    let mut parts = vec![
+        format!("{} {}", study.name, study.phase),
+        format!("{} of {} epochs", count(study.epochs), count(study.planned_epochs)),
+    ];
+    let gained = study.epochs.saturating_sub(pace.epochs_before) as f64;
+    let seconds = pace.watched.as_secs_f64();
+    if gained > 0.0 && seconds > 1.0 {
+        parts.push(format!("{:.1} epochs/s", gained / seconds));
+    }
+    // Early on the few epochs done say little about the rest, so nothing is promised.
+    let told = gained >= TELLING.0 * study.planned_epochs as f64 && pace.watched >= TELLING.1;
+    if told && study.phase == StudyPhase::Running {
+        let left = study.planned_epochs.saturating_sub(study.epochs) as f64 * seconds / gained;
+        parts.push(format!("about {} left", span(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));
+    }
+    parts.push(plural(study.leases, "trial") + " in training");
+    parts.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use common::trial::TrialState;
+
+    use super::*;
+    use crate::cli::fixture;
+
+    fn board() -> Board {
+        let text = "{name: x, model: formula, space: {x: {float: [0, 1]}}, scheduler: {kind: hyperband, max_epochs: 9}}";
+        Board::new(Plan::of(&common::study::StudySpec::from_yaml(text).unwrap()))
+    }
+
+    #[test]
+    fn a_result_counts_on_its_rung_and_all_below() {
+        let mut board = board();
+        let trial = |number, rung, state| TrialView { rung, state, ..fixture::trial(number) };
+        board.fill(&[
+            trial(0, 2, TrialState::Completed),
+            trial(1, 1, TrialState::Running),
+            trial(2, 0, TrialState::Paused),
+            trial(3, 0, TrialState::Running),
+            TrialView { bracket: 7, ..fixture::trial(4) },
+        ]);
+        assert_eq!(board.results, [vec![3, 1, 1], vec![0, 0], vec![0]]);
+        let pace = Pace { epochs_before: 0, watched: Duration::from_secs(23) };
+        let text = board.render(&fixture::study(), pace);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "fashion-mlp finished  69 of 69 epochs  3.0 epochs/s  0 trials in training");
+        assert_eq!(lines[1], "  s=2        3/9 @1         1/3 @3         1/1 @9");
+        assert_eq!(lines[4], "  best  val_accuracy 0.8750  trial 3 after 9 epochs");
+    }
+
+    #[test]
+    fn the_rest_is_estimated_only_when_enough_is_known() {
+        let study = StudyView { phase: StudyPhase::Running, epochs: 23, ..fixture::study() };
+        let at = |seconds, epochs_before| {
+            head(&study, Pace { epochs_before, watched: Duration::from_secs(seconds) })
+        };
+        assert!(at(23, 0).contains("1.0 epochs/s  about 46 s left"), "{}", at(23, 0));
+        assert!(!at(5, 0).contains("left"));
+        assert!(!at(23, 22).contains("left"), "one epoch of 69 tells nothing");
+    }
+}

@@ -1,0 +1,207 @@
+//! What happened to a study's trials between two looks, one line each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{
+    ids::TrialNumber,
+    metrics::{Goal, Metric},
+    trial::TrialState,
+    view::TrialView,
+};
+use scheduler::Plan;
+
+use super::super::text::{metric, plural};
+
+/// Above so many results, single trials are left out: whole rungs and new best values are enough.
+const MOST_LINES: u64 = 300;
+
+/// What has been told of a study.
+#[derive(Debug)]
+pub(super) struct Events {
+    plan: Plan,
+    metric: Metric,
+    goal: Goal,
+    seen: BTreeMap<TrialNumber, Seen>,
+    ended_rungs: BTreeSet<(u32, u32)>,
+    best: Option<f64>,
+}
+
+/// What has been told of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    rung: u32,
+    results: u32,
+    failed: bool,
+}
+
+impl From<&TrialView> for Seen {
+    fn from(trial: &TrialView) -> Self {
+        Self { rung: trial.rung, results: results(trial), failed: trial.state == TrialState::Failed }
+    }
+}
+
+/// Rungs of which a trial has a result, counted from the lowest.
+pub(super) fn results(trial: &TrialView) -> u32 {
+    match trial.state {
+        TrialState::Pending | TrialState::Running => trial.rung,
+        TrialState::Paused | TrialState::Stopped | TrialState::Completed | TrialState::Failed => {
+            trial.rung + 1
+        }
+    }
+}
+
+impl Events {
+    /// Nothing has been told yet.
+    pub(super) fn new(plan: Plan, metric: Metric, goal: Goal) -> Self {
+        Self { plan, metric, goal, seen: BTreeMap::new(), ended_rungs: BTreeSet::new(), best: None }
+    }
+
+    /// Takes trials as told already: a study that goes on begins with what is new.
+    pub(super) fn skip(&mut self, trials: &[TrialView]) {
+        self.lines(trials);
+    }
+
+    /// What is new about the trials.
+    pub(super) fn lines(&mut self, trials: &[TrialView]) -> Vec<String> {
+        let single = self.plan.evaluations() <= MOST_LINES;
+        let mut lines = Vec::new();
+        for trial in trials {
+            let now = Seen::from(trial);
+            let before = self.seen.insert(trial.trial, now);
+            let before = before.unwrap_or(Seen { rung: 0, results: 0, failed: false });
+            let leads = now.results > before.results && self.leads(trial.value);
+            if single || leads {
+                lines.extend(self.line(trial, before, now, leads));
+            }
+        }
+        lines.extend(self.rung_lines(trials));
+        lines
+    }
+
+    /// One line on one trial, if there is news.
+    fn line(&self, trial: &TrialView, before: Seen, now: Seen, leads: bool) -> Option<String> {
+        let name = format!("trial {:<4} bracket {}", trial.trial, trial.bracket);
+        if now.failed && !before.failed {
+            let reason = trial.failure.as_deref().unwrap_or("its objective is not finite");
+            return Some(format!("{name}  rung {}  failed: {reason}", trial.rung));
+        }
+        let promoted = || {
+            let epochs = self.epochs(trial.bracket, now.rung);
+            format!("promoted to rung {} ({})", now.rung, plural(epochs, "epoch"))
+        };
+        if now.results > before.results {
+            let rung = now.results - 1;
+            let mut line = format!("{name}  rung {rung}  {} {}", self.metric, metric(trial.value));
+            if trial.early_stopped {
+                line += &format!("  stopped early after {}", plural(trial.epochs, "epoch"));
+            }
+            if leads {
+                line += "  best so far";
+            }
+            if now.rung > rung {
+                line += &format!("  {}", promoted());
+            }
+            return Some(line);
+        }
+        (now.rung > before.rung).then(|| format!("{name}  {}", promoted()))
+    }
+
+    /// Whether a value is better than all before; it is the one to beat from now on.
+    fn leads(&mut self, value: Option<f64>) -> bool {
+        let Some(value) = value else { return false };
+        let leads = self.best.is_none_or(|best| self.goal.compare(value, best).is_lt());
+        if leads {
+            self.best = Some(value);
+        }
+        leads
+    }
+
+    /// Rungs that have ended since the last look.
+    fn rung_lines(&mut self, trials: &[TrialView]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (b, bracket) in self.plan.brackets().iter().enumerate() {
+            for (r, rung) in bracket.rungs.iter().enumerate() {
+                let place = (b as u32, r as u32);
+                let with_result =
+                    trials.iter().filter(|t| t.bracket == place.0 && results(t) > place.1).count();
+                if with_result >= rung.configs as usize && self.ended_rungs.insert(place) {
+                    let trials = plural(rung.configs, "trial");
+                    lines.push(format!(
+                        "bracket {b}  rung {r} has ended: {trials} at {}",
+                        plural(rung.epochs, "epoch")
+                    ));
+                }
+            }
+        }
+        lines
+    }
+
+    fn epochs(&self, bracket: u32, rung: u32) -> u32 {
+        let bracket = self.plan.brackets().get(bracket as usize);
+        bracket.and_then(|bracket| bracket.rungs.get(rung as usize)).map_or(0, |rung| rung.epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    fn events() -> Events {
+        let text = "{name: x, model: formula, space: {x: {float: [0, 1]}}, scheduler: {kind: hyperband, max_epochs: 9}}";
+        let plan = Plan::of(&common::study::StudySpec::from_yaml(text).unwrap());
+        Events::new(plan, Metric::ValAccuracy, Goal::Maximize)
+    }
+
+    fn trial(number: u32, rung: u32, state: TrialState, value: f64) -> TrialView {
+        TrialView { rung, state, value: Some(value), ..fixture::trial(number) }
+    }
+
+    #[test]
+    fn a_trial_s_life_is_a_line_for_each_result_and_promotion() {
+        let mut events = events();
+        assert!(
+            events.lines(&[TrialView { value: None, ..trial(3, 0, TrialState::Running, 0.0) }]).is_empty()
+        );
+        assert_eq!(
+            events.lines(&[trial(3, 0, TrialState::Paused, 0.5)]),
+            ["trial 3    bracket 0  rung 0  val_accuracy 0.5000  best so far"]
+        );
+        assert!(events.lines(&[trial(3, 0, TrialState::Paused, 0.5)]).is_empty());
+        assert_eq!(
+            events.lines(&[trial(3, 1, TrialState::Pending, 0.5)]),
+            ["trial 3    bracket 0  promoted to rung 1 (3 epochs)"]
+        );
+        assert_eq!(
+            events.lines(&[trial(3, 2, TrialState::Running, 0.4)]),
+            ["trial 3    bracket 0  rung 1  val_accuracy 0.4000  promoted to rung 2 (9 epochs)"]
+        );
+        let failed =
+            TrialView { failure: Some("out of memory".to_owned()), ..trial(3, 2, TrialState::Failed, 0.4) };
+        let lines = events.lines(&[failed]);
+        assert_eq!(lines[0], "trial 3    bracket 0  rung 2  failed: out of memory");
+        assert_eq!(lines[1], "bracket 0  rung 2 has ended: 1 trial at 9 epochs");
+    }
+
+    #[test]
+    fn a_rung_s_end_is_told_once() {
+        let mut events = events();
+        let trials: Vec<_> = (0..9).map(|n| trial(n, 0, TrialState::Paused, 0.1)).collect();
+        let lines = events.lines(&trials);
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some("bracket 0  rung 0 has ended: 9 trials at 1 epoch")
+        );
+        assert_eq!(lines.len(), 10);
+        assert!(events.lines(&trials).is_empty());
+    }
+
+    #[test]
+    fn what_is_known_already_is_not_told() {
+        let mut events = events();
+        events.skip(&[trial(3, 0, TrialState::Paused, 0.5)]);
+        let lines =
+            events.lines(&[trial(3, 0, TrialState::Paused, 0.5), trial(4, 0, TrialState::Paused, 0.4)]);
+        assert_eq!(lines, ["trial 4    bracket 0  rung 0  val_accuracy 0.4000"]);
+    }
+}

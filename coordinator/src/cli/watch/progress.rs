@@ -1,0 +1,88 @@
+//! How a study's progress is shown: a live board on a terminal, lines off it.
+
+use std::time::{Duration, Instant};
+
+use common::view::{StudyView, TrialView};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use scheduler::Plan;
+
+use super::{
+    super::output,
+    board::{Board, Pace},
+    events::Events,
+};
+
+/// What is shown of a study.
+#[derive(Debug)]
+pub(super) struct Progress {
+    board: Board,
+    events: Events,
+    live: Option<ProgressBar>,
+    started: Instant,
+    epochs_before: u64,
+    updated: Option<(Instant, StudyView)>,
+}
+
+impl Progress {
+    /// Begins to show a study as it is.
+    pub(super) fn new(study: &StudyView, plan: Plan) -> Self {
+        let live = output::is_live().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(
+                ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        Self {
+            board: Board::new(plan.clone()),
+            events: Events::new(plan, study.metric, study.goal),
+            live,
+            started: Instant::now(),
+            epochs_before: study.epochs,
+            updated: None,
+        }
+    }
+
+    /// Whether the last update is at least so old.
+    pub(super) fn is_due(&self, age: Duration) -> bool {
+        self.updated.as_ref().is_none_or(|(at, _)| at.elapsed() >= age)
+    }
+
+    /// Whether a state is not the one that is shown.
+    pub(super) fn is_news(&self, study: &StudyView) -> bool {
+        self.updated.as_ref().is_none_or(|(_, shown)| shown != study)
+    }
+
+    /// Shows how things stand now.
+    pub(super) fn update(&mut self, study: &StudyView, trials: &[TrialView]) {
+        match &self.live {
+            Some(bar) => {
+                self.board.fill(trials);
+                let pace = Pace { epochs_before: self.epochs_before, watched: self.started.elapsed() };
+                bar.set_message(self.board.render(study, pace));
+                bar.tick();
+            }
+            // What was there before watching began is no news.
+            None if self.updated.is_none() && self.epochs_before > 0 => self.events.skip(trials),
+            None => self.events.lines(trials).iter().for_each(|line| output::message(line)),
+        }
+        self.updated = Some((Instant::now(), study.clone()));
+    }
+
+    /// Says something without disturbing the board.
+    pub(super) fn note(&self, text: &str) {
+        match &self.live {
+            Some(bar) => bar.suspend(|| output::message(text)),
+            None => output::message(text),
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// The board stays as it was last.
+    fn drop(&mut self) {
+        if let Some(bar) = &self.live {
+            bar.abandon();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `rung worker`: who is connected, and sending someone away.
+
+use clap::{Args, Subcommand};
+use common::view::WorkerView;
+use serde::Serialize;
+
+use super::{
+    args::{FormatArgs, TargetArgs},
+    failure::Failure,
+    output::{self, Show, Table},
+};
+use crate::client::Cluster;
+
+/// Flags of `rung worker`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct WorkerArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Workers that are connected now, their devices and what they train
+    List(ListArgs),
+    /// Ask a worker to save its trials, hand them back and leave
+    Drain(DrainArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+struct DrainArgs {
+    /// The worker's id, or its unique beginning
+    #[arg(value_name = "WORKER")]
+    worker: String,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Lists or drains workers.
+pub(super) async fn run(args: WorkerArgs) -> Result<(), Failure> {
+    match args.verb {
+        None => list(args.list).await,
+        Some(Verb::List(args)) => list(args).await,
+        Some(Verb::Drain(args)) => drain(args).await,
+    }
+}
+
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let cluster = args.target.target().cluster().await?;
+    let workers = cluster.workers().await?;
+    match &cluster {
+        Cluster::Stored(stored) => output::message(&format!(
+            "no coordinator runs on {}, so no worker is connected; `rung serve` starts one",
+            stored.folder().display()
+        )),
+        Cluster::Remote(remote) if workers.is_empty() => output::message(&format!(
+            "no worker is connected; `rung-worker --join {}` starts one",
+            remote.address()
+        )),
+        Cluster::Remote(_) => {}
+    }
+    output::show(&WorkerRows(workers), args.output.format)
+}
+
+async fn drain(args: DrainArgs) -> Result<(), Failure> {
+    let target = args.target.target();
+    let Some(remote) = target.coordinator().await? else {
+        let folder = target.folder();
+        return Err(Failure::failed(format!("no coordinator runs on {}", folder.display())).help(
+            "workers leave by themselves when theirs is gone; name another with --coordinator or --state",
+        ));
+    };
+    let worker = remote.drain(&args.worker).await?;
+    output::message(&format!("worker {worker} hands back its trials and leaves"));
+    Ok(())
+}
+
+/// Connected workers by id.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct WorkerRows(Vec<WorkerView>);
+
+impl Show for WorkerRows {
+    fn table(&self) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        let mut table =
+            Table::new(["worker", "device", "name", "slots", "leases", "state", "silent", "version"]);
+        for view in &self.0 {
+            table.row([
+                view.worker.to_string(),
+                view.device.device.clone(),
+                view.device.name.clone(),
+                view.slots.to_string(),
+                view.leases.len().to_string(),
+                if view.draining { "draining" } else { "ready" }.to_owned(),
+                format!("{:.1} s", view.silent_ms as f64 / 1000.0),
+                view.version.clone(),
+            ]);
+        }
+        table.render()
+    }
+
+    fn csv(&self) -> Table {
+        let head = ["worker", "device", "name", "host", "libtorch", "capability", "memory_bytes", "slots"];
+        let mut table = Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version"]));
+        for view in &self.0 {
+            let device = view.device.clone();
+            table.row([
+                view.worker.to_string(),
+                device.device,
+                device.name,
+                device.host,
+                device.libtorch,
+                device.capability,
+                device.memory_bytes.to_string(),
+                view.slots.to_string(),
+                view.leases.len().to_string(),
+                view.draining.to_string(),
+                view.silent_ms.to_string(),
+                view.version.clone(),
+            ]);
+        }
+        table
+    }
+}

@@ -1,0 +1,94 @@
+use std::{error::Error as _, path::PathBuf};
+
+use common::ids::TrialNumber;
+use tonic::{Code, Status};
+
+use crate::{blobs::BlobError, resolve::ResolveError, store::StoreError};
+
+/// Why a cluster did not do or tell what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The text is no address.
+    #[error("`{0}` is no address: HOST:PORT is expected")]
+    Address(String),
+    /// Nothing there speaks Rung's protocol, or not in time.
+    #[error("no coordinator answers at {address}: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What happened instead.
+        reason: String,
+    },
+    /// The request makes no sense to the cluster: an unknown study, a state in which it is not allowed.
+    #[error("{0}")]
+    Refused(String),
+    /// The coordinator could not do it.
+    #[error("the coordinator at {address} failed: {reason}")]
+    Failed {
+        /// Where.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A study is named that is not there, or not alone.
+    #[error(transparent)]
+    Unknown(#[from] ResolveError),
+    /// A trial is named that is not there.
+    #[error("study {study} has no trial {trial} yet; `rung trial list {study}` shows those it has")]
+    UnknownTrial {
+        /// The study.
+        study: String,
+        /// The trial.
+        trial: TrialNumber,
+    },
+    /// There is no best trial before the first result.
+    #[error("study {0} has no result yet; `rung study watch {0}` shows how it gets on")]
+    NoResult(String),
+    /// The stored state cannot be read.
+    #[error("state folder {folder}: {source}")]
+    Store {
+        /// Where it is.
+        folder: PathBuf,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// A stored object cannot be read, or is not what was asked for.
+    #[error(transparent)]
+    Object(#[from] BlobError),
+}
+
+impl ClientError {
+    /// What a coordinator's answer means.
+    pub(super) fn from_status(address: &str, status: &Status) -> Self {
+        let (address, reason) = (address.to_owned(), status.message().to_owned());
+        // A status that was not sent but made here, because the connection broke, has a source.
+        if status.source().is_some() {
+            return Self::Unreachable { address, reason };
+        }
+        match status.code() {
+            Code::NotFound
+            | Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::AlreadyExists
+            | Code::OutOfRange => Self::Refused(reason),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
+                Self::Unreachable { address, reason }
+            }
+            Code::Unimplemented => Self::Unreachable {
+                address,
+                reason: "what answers there is not Rung, or an older one".to_owned(),
+            },
+            _ => Self::Failed { address, reason },
+        }
+    }
+
+    /// Whether asking again later, unchanged, may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether the request was wrong, and not the cluster.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Address(_) | Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. })
+    }
+}

@@ -1,0 +1,188 @@
+mod read;
+
+use std::{error::Error as _, time::Duration};
+
+use common::{study::StudySpec, view::StudyView};
+use proto::{Malformed, v1 as pb, v1::study_service_client::StudyServiceClient};
+use tokio::time::timeout;
+use tonic::{
+    Request, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+use super::ClientError;
+
+/// How long a call may take.
+const CALL: Duration = Duration::from_secs(30);
+
+/// How long a deletion may take: it visits every checkpoint.
+const DELETION: Duration = Duration::from_secs(600);
+
+/// How often a silent connection is tried, and how long it may stay silent then.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Largest answer that is read: the trials of a study of a hundred thousand.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// A coordinator that answers.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    address: String,
+    client: StudyServiceClient<Channel>,
+}
+
+/// What to do where an unfinished study of the same name exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// Resume it if its spec is equal; else refuse.
+    #[default]
+    Match,
+    /// Resume it as it is.
+    Resume,
+    /// Start a new one under the next free name.
+    Fresh,
+}
+
+impl Remote {
+    /// Connects, and makes sure that it is a coordinator that answers.
+    pub async fn connect(address: &str, patience: Duration) -> Result<Self, ClientError> {
+        let bad_address = |_| ClientError::Address(address.to_owned());
+        if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+        {
+            return Err(ClientError::Address(address.to_owned()));
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(bad_address)?
+            .connect_timeout(patience)
+            .timeout(DELETION)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true);
+        let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
+        let channel = endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))?;
+        let client = StudyServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES);
+        let remote = Self { address: address.to_owned(), client };
+        match timeout(patience, remote.workers()).await {
+            Ok(answer) => answer.map(|_| remote),
+            Err(_) => Err(unreachable(format!("no answer in {} s", patience.as_secs()))),
+        }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Stores a study and starts it, or resumes one; says which.
+    pub async fn submit(
+        &self,
+        spec: &StudySpec,
+        on_conflict: OnConflict,
+    ) -> Result<(StudyView, bool), ClientError> {
+        let on_conflict = match on_conflict {
+            OnConflict::Match => pb::OnConflict::Unspecified,
+            OnConflict::Resume => pb::OnConflict::Resume,
+            OnConflict::Fresh => pb::OnConflict::Fresh,
+        };
+        let request = pb::SubmitStudyRequest { spec_json: spec.to_json(), on_conflict: on_conflict.into() };
+        let reply = self.answer(self.client.clone().submit_study(call(request)).await)?;
+        Ok((self.view(reply.study)?, reply.resumed))
+    }
+
+    /// Leases no more of a study's trials until it is resumed.
+    pub async fn pause(&self, study: &str) -> Result<StudyView, ClientError> {
+        let reply = self.answer(self.client.clone().pause_study(call(named(study))).await)?;
+        self.view(Some(reply))
+    }
+
+    /// Leases a paused study's trials again.
+    pub async fn resume(&self, study: &str) -> Result<StudyView, ClientError> {
+        let reply = self.answer(self.client.clone().resume_study(call(named(study))).await)?;
+        self.view(Some(reply))
+    }
+
+    /// Ends a study; its results stay.
+    pub async fn stop(&self, study: &str) -> Result<StudyView, ClientError> {
+        let reply = self.answer(self.client.clone().stop_study(call(named(study))).await)?;
+        self.view(Some(reply))
+    }
+
+    /// Deletes a finished study and its checkpoints.
+    pub async fn delete(&self, study: &str) -> Result<(), ClientError> {
+        let mut request = Request::new(named(study));
+        request.set_timeout(DELETION);
+        self.answer(self.client.clone().delete_study(request).await)?;
+        Ok(())
+    }
+
+    /// Asks a worker to hand back its leases and leave; answers with its whole id.
+    pub async fn drain(&self, worker: &str) -> Result<String, ClientError> {
+        let request = pb::DrainWorkerRequest { worker: worker.to_owned() };
+        Ok(self.answer(self.client.clone().drain_worker(call(request)).await)?.worker)
+    }
+
+    /// A study's state now, and then whenever it changes.
+    pub async fn watch(&self, study: &str) -> Result<StudyStream, ClientError> {
+        let stream = self.answer(self.client.clone().watch_study(Request::new(named(study))).await)?;
+        Ok(StudyStream { remote: self.clone(), stream })
+    }
+
+    fn view(&self, study: Option<pb::Study>) -> Result<StudyView, ClientError> {
+        let study = study.ok_or_else(|| self.failed("it answered without the study"))?;
+        self.meant(study.try_into())
+    }
+
+    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| ClientError::from_status(&self.address, &status))
+    }
+
+    fn meant<T>(&self, parsed: Result<T, Malformed>) -> Result<T, ClientError> {
+        parsed.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, reason: impl ToString) -> ClientError {
+        ClientError::Failed { address: self.address.clone(), reason: reason.to_string() }
+    }
+}
+
+/// A study's states as they change.
+#[derive(Debug)]
+pub struct StudyStream {
+    remote: Remote,
+    stream: Streaming<pb::Study>,
+}
+
+impl StudyStream {
+    /// The next state; none after the study has finished. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<StudyView>, ClientError> {
+        match self.stream.message().await {
+            Ok(Some(study)) => self.remote.view(Some(study)).map(Some),
+            Ok(None) => Ok(None),
+            Err(status) => Err(ClientError::from_status(&self.remote.address, &status)),
+        }
+    }
+}
+
+fn call<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL);
+    request
+}
+
+fn named(study: &str) -> pb::StudyRef {
+    pb::StudyRef { study: study.to_owned() }
+}
+
+/// What the operating system said, without the layers around it.
+fn innermost(error: &tonic::transport::Error) -> String {
+    let mut cause = error.source();
+    let mut text = error.to_string();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
+}

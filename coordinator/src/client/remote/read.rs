@@ -1,0 +1,93 @@
+//! What a coordinator tells.
+
+use bytes::Bytes;
+use common::{
+    checkpoint::Digest,
+    ids::TrialNumber,
+    metrics::CurvePoint,
+    study::StudySpec,
+    view::{BestView, StudyView, TrialView, WorkerView},
+};
+use proto::v1 as pb;
+use tokio::time::timeout;
+use tonic::Request;
+
+use super::{super::ClientError, CALL, Remote, call, named};
+use crate::blobs::{BlobError, ObjectKey, ObjectKind};
+
+impl Remote {
+    pub(in crate::client) async fn studies(&self) -> Result<Vec<StudyView>, ClientError> {
+        let reply = self.answer(self.client.clone().list_studies(call(pb::ListStudiesRequest {})).await)?;
+        self.meant(reply.studies.into_iter().map(TryInto::try_into).collect())
+    }
+
+    /// One study and what it was asked to do.
+    pub async fn study(&self, study: &str) -> Result<(StudyView, StudySpec), ClientError> {
+        let reply = self.answer(self.client.clone().get_study(call(named(study))).await)?;
+        let spec = StudySpec::from_json(&reply.spec_json).map_err(|error| self.failed(error))?;
+        Ok((self.view(reply.study)?, spec))
+    }
+
+    /// A study's trials by number; those not drawn yet are left out.
+    pub async fn trials(&self, study: &str) -> Result<Vec<TrialView>, ClientError> {
+        let reply = self.answer(self.client.clone().list_trials(call(named(study))).await)?;
+        self.meant(reply.trials.into_iter().map(TryInto::try_into).collect())
+    }
+
+    pub(in crate::client) async fn trial(
+        &self,
+        study: &str,
+        trial: TrialNumber,
+    ) -> Result<(TrialView, Vec<CurvePoint>), ClientError> {
+        let request = pb::GetTrialRequest { study: study.to_owned(), trial: trial.0 };
+        let reply = self.answer(self.client.clone().get_trial(call(request)).await)?;
+        let view = reply.trial.ok_or_else(|| self.failed("it answered without the trial"))?;
+        let curve = reply.curve.into_iter().map(TryInto::try_into).collect();
+        Ok((self.meant(view.try_into())?, self.meant(curve)?))
+    }
+
+    pub(in crate::client) async fn best(&self, study: &str) -> Result<BestView, ClientError> {
+        let reply = self.answer(self.client.clone().get_best(call(named(study))).await)?;
+        self.meant(reply.try_into())
+    }
+
+    /// Workers that are connected now.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>, ClientError> {
+        let reply = self.answer(self.client.clone().list_workers(call(pb::ListWorkersRequest {})).await)?;
+        self.meant(reply.workers.into_iter().map(TryInto::try_into).collect())
+    }
+
+    pub(in crate::client) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
+        let mut chunks =
+            self.answer(self.client.clone().read_object(Request::new(object_name(key))).await)?;
+        let mut bytes = Vec::new();
+        loop {
+            match timeout(CALL, chunks.message()).await {
+                Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk.data),
+                Ok(Ok(None)) => break,
+                Ok(Err(status)) => return Err(ClientError::from_status(&self.address, &status)),
+                Err(_) => return Err(self.failed(format!("no piece of {} came in {CALL:?}", key.digest))),
+            }
+        }
+        if Digest::of(&bytes) == key.digest {
+            Ok(bytes.into())
+        } else {
+            Err(BlobError::Damaged(key.digest.to_string()).into())
+        }
+    }
+}
+
+fn object_name(key: &ObjectKey) -> pb::ObjectName {
+    let kind = match key.kind {
+        ObjectKind::Weights => pb::ObjectKind::Weights,
+        ObjectKind::State => pb::ObjectKind::State,
+        ObjectKind::Probabilities => pb::ObjectKind::Probabilities,
+    };
+    pb::ObjectName {
+        study: key.study.to_string(),
+        trial: key.trial.0,
+        epoch: key.epoch,
+        kind: kind.into(),
+        digest: key.digest.to_string(),
+    }
+}

@@ -1,0 +1,102 @@
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use common::{
+    ids::{StudyId, TrialNumber},
+    metrics::CurvePoint,
+    study::StudySpec,
+    view::{BestView, StudyView, TrialView},
+};
+
+use super::ClientError;
+use crate::{
+    blobs::{Blobs, ObjectKey},
+    resolve,
+    store::{Reader, StoreError},
+};
+
+/// A state folder, opened for reading. A folder without a store is a cluster without studies.
+#[derive(Debug)]
+pub struct Stored {
+    folder: PathBuf,
+    reader: Option<Reader>,
+}
+
+impl Stored {
+    /// Opens a state folder; creates nothing.
+    pub fn open(folder: &Path) -> Result<Self, ClientError> {
+        let reader = match Reader::open(folder) {
+            Ok(reader) => Some(reader),
+            Err(StoreError::Missing(_)) => None,
+            Err(source) => return Err(ClientError::Store { folder: folder.to_owned(), source }),
+        };
+        Ok(Self { folder: folder.to_owned(), reader })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All studies, oldest first.
+    pub fn studies(&self) -> Result<Vec<StudyView>, ClientError> {
+        match &self.reader {
+            Some(reader) => reader.studies().map_err(|error| self.unreadable(error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// One study and what it was asked to do.
+    pub fn study(&self, study: &str) -> Result<(StudyView, StudySpec), ClientError> {
+        let (reader, id) = self.find(study)?;
+        let spec = reader.spec(&id).map_err(|error| self.unreadable(error))?;
+        let view = reader.studies().map_err(|error| self.unreadable(error))?;
+        match view.into_iter().find(|view| view.id == id) {
+            Some(view) => Ok((view, spec)),
+            None => Err(ClientError::Refused(format!("study {study} is gone"))),
+        }
+    }
+
+    pub(super) fn trials(&self, study: &str) -> Result<Vec<TrialView>, ClientError> {
+        let (reader, id) = self.find(study)?;
+        reader.trials(&id).map_err(|error| self.unreadable(error))
+    }
+
+    pub(super) fn trial(
+        &self,
+        study: &str,
+        trial: TrialNumber,
+    ) -> Result<(TrialView, Vec<CurvePoint>), ClientError> {
+        let (reader, id) = self.find(study)?;
+        let trials = reader.trials(&id).map_err(|error| self.unreadable(error))?;
+        let unknown = || ClientError::UnknownTrial { study: study.to_owned(), trial };
+        let view = trials.into_iter().find(|view| view.trial == trial).ok_or_else(unknown)?;
+        let curve = reader.curve(&id, trial).map_err(|error| self.unreadable(error))?;
+        Ok((view, curve))
+    }
+
+    pub(super) fn best(&self, study: &str) -> Result<BestView, ClientError> {
+        let (reader, id) = self.find(study)?;
+        let best = reader.best(&id).map_err(|error| self.unreadable(error))?;
+        best.ok_or_else(|| ClientError::NoResult(study.to_owned()))
+    }
+
+    pub(super) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
+        Ok(Blobs::open(&self.folder)?.get(key).await?)
+    }
+
+    fn find(&self, study: &str) -> Result<(&Reader, StudyId), ClientError> {
+        let id = resolve::study(&self.studies()?, study)?;
+        match &self.reader {
+            Some(reader) => Ok((reader, id)),
+            None => Err(ClientError::Refused(format!(
+                "there is no study {study}: {} is empty",
+                self.folder.display()
+            ))),
+        }
+    }
+
+    fn unreadable(&self, source: StoreError) -> ClientError {
+        ClientError::Store { folder: self.folder.clone(), source }
+    }
+}

@@ -1,0 +1,137 @@
+//! An unfinished study in memory: its state, its place in its log, and the row that readers see.
+
+use std::collections::BTreeSet;
+
+use common::{
+    ids::{StudyId, TrialNumber},
+    study::StudySpec,
+    time::Timestamp,
+    view::{Leader, LeaseId, StudyView, TrialView},
+};
+use scheduler::{Best, Event, Input, Refusal, ReplayError, Study, Trial};
+
+use crate::store::Commit;
+
+/// A study that takes inputs.
+#[derive(Debug)]
+pub(super) struct LiveStudy {
+    id: StudyId,
+    study: Study,
+    /// Events so far, which is the next event's place in the log.
+    sequence: u64,
+    /// Trials whose rows are out of date.
+    changed: BTreeSet<TrialNumber>,
+}
+
+impl LiveStudy {
+    /// Begins a study: adds its first events to the commit.
+    pub(super) fn create(
+        id: StudyId,
+        spec: StudySpec,
+        now: Timestamp,
+        commit: &mut Commit,
+    ) -> Result<Self, ReplayError> {
+        commit.created.push((id.clone(), spec.clone()));
+        let events = Study::create(spec, now);
+        let mut live = Self::replay(id, &events)?;
+        live.sequence = 0;
+        live.record(&events, commit);
+        Ok(live)
+    }
+
+    /// The study that a log says.
+    pub(super) fn replay(id: StudyId, log: &[Event]) -> Result<Self, ReplayError> {
+        let study = Study::replay(log)?;
+        Ok(Self { id, study, sequence: log.len() as u64, changed: BTreeSet::new() })
+    }
+
+    /// Its identity.
+    pub(super) fn id(&self) -> &StudyId {
+        &self.id
+    }
+
+    /// Its state.
+    pub(super) fn study(&self) -> &Study {
+        &self.study
+    }
+
+    /// Takes an input: decides, applies, and adds the events to the commit. A refused input changes nothing.
+    pub(super) fn step(&mut self, now: Timestamp, input: &Input, commit: &mut Commit) -> Result<Vec<Event>, Refusal> {
+        let events = self.study.step(now, input)?;
+        self.record(&events, commit);
+        Ok(events)
+    }
+
+    /// Adds events that have been applied to the commit.
+    pub(super) fn record(&mut self, events: &[Event], commit: &mut Commit) {
+        for event in events {
+            commit.events.push((self.id.clone(), self.sequence, event.clone()));
+            self.sequence += 1;
+            self.changed.extend(event.trial());
+        }
+    }
+
+    /// Adds the rows of what has changed to the commit and returns the study's.
+    pub(super) fn project(&mut self, now: Timestamp, commit: &mut Commit) -> StudyView {
+        for number in std::mem::take(&mut self.changed) {
+            let Some(trial) = self.study.trial(number) else { continue };
+            commit.trials.push((self.id.clone(), trial_view(trial)));
+        }
+        let view = self.view(now);
+        commit.studies.push(view.clone());
+        view
+    }
+
+    /// The study's row.
+    pub(super) fn view(&self, now: Timestamp) -> StudyView {
+        let spec = self.study.spec();
+        let leader = |best: &Best| Leader {
+            trial: best.trial,
+            value: best.value,
+            epochs: best.epochs,
+            checkpoint: best.checkpoint,
+        };
+        StudyView {
+            id: self.id.clone(),
+            name: spec.name.clone(),
+            phase: self.study.phase(),
+            complete: self.study.complete().unwrap_or(false),
+            metric: spec.objective.metric,
+            goal: spec.objective.goal(),
+            trials: self.study.plan().configs(),
+            states: self.study.states(),
+            epochs: self.study.epochs(),
+            planned_epochs: self.study.plan().epochs_resumed(),
+            best: self.study.best_result().map(leader),
+            created: self.study.created(),
+            finished: self.study.finished(),
+            leases: self.study.leases().count() as u32,
+            active_ms: self.study.active(now).as_millis() as u64,
+            test: self.study.best().and_then(|trial| trial.test),
+        }
+    }
+
+    /// A trial's current lease, as workers name it.
+    pub(super) fn lease_id(&self, trial: TrialNumber) -> Option<LeaseId> {
+        let attempt = self.study.lease(trial)?.attempt;
+        Some(LeaseId { study: self.id.clone(), trial, attempt })
+    }
+}
+
+fn trial_view(trial: &Trial) -> TrialView {
+    TrialView {
+        trial: trial.number,
+        bracket: trial.bracket,
+        rung: trial.rung,
+        epochs: trial.epochs,
+        state: trial.state,
+        value: trial.value.filter(|value| value.is_finite()),
+        hparams: trial.hparams.clone(),
+        seed: trial.seed,
+        worker: trial.worker.clone(),
+        attempts: trial.attempts,
+        checkpoint: trial.checkpoint,
+        early_stopped: trial.early_stopped,
+        failure: trial.failure.clone(),
+    }
+}

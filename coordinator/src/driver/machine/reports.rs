@@ -1,0 +1,119 @@
+//! What workers say: that they are there, and what happened to their leases.
+
+use common::{
+    ids::WorkerId,
+    study::{Rank, StudySpec},
+    time::Timestamp,
+    view::LeaseId,
+};
+use scheduler::Input as StudyInput;
+
+use super::{
+    super::{Effect, Group, Happened, Hello, Report, SessionId, ToWorker},
+    Machine,
+};
+
+impl Machine {
+    /// Notes a sign of life. A message on a stream that has lost its meaning closes the stream.
+    pub(super) fn seen(&mut self, now: Timestamp, session: SessionId, group: &mut Group) -> Option<WorkerId> {
+        group.sessions.insert(session);
+        let worker = self.roster.seen(session, now);
+        if worker.is_none() {
+            group.effects.push(Effect::Close(session));
+        }
+        worker
+    }
+
+    pub(super) fn connect(&mut self, now: Timestamp, session: SessionId, hello: Hello, group: &mut Group) {
+        group.sessions.insert(session);
+        let (worker, held) = (hello.worker.clone(), hello.held.clone());
+        if let Some(older) = self.roster.connected(session, hello, now) {
+            group.effects.push(Effect::Close(older));
+        }
+        let known = self.roster.get(&worker).map(|member| member.leases.clone()).unwrap_or_default();
+        // A lease that the worker does not know of was granted on a stream that broke, or to an earlier process.
+        for lease in known.difference(&held) {
+            self.lose(now, &worker, lease, group);
+        }
+        let still_yours = known.intersection(&held).cloned().collect();
+        let (lease, heartbeat) = self.roster.terms();
+        let welcome = ToWorker::Welcome { lease, heartbeat, still_yours };
+        group.effects.push(Effect::Send(session, welcome));
+    }
+
+    pub(super) fn report(&mut self, now: Timestamp, from: (SessionId, &WorkerId), report: Report, group: &mut Group) {
+        let (session, worker) = from;
+        let Report { lease, what } = report;
+        let refuse = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));
+        let Some(live) = self.studies.get_mut(&lease.study) else {
+            group.effects.push(refuse);
+            return;
+        };
+        if let Happened::Epoch(point) = what {
+            if live.lease_id(lease.trial).as_ref() == Some(&lease) {
+                group.commit.curves.push((lease.study, lease.trial, point));
+            } else {
+                group.effects.push(refuse);
+            }
+            return;
+        }
+        if let Happened::Finished { last, .. } | Happened::NotFinite(last) = &what
+            && live.lease_id(lease.trial).as_ref() == Some(&lease)
+        {
+            group.commit.curves.push((lease.study.clone(), lease.trial, *last));
+        }
+        let ends = !matches!(what, Happened::Checkpointed(_));
+        let input = study_input(live.study().spec(), &lease, what);
+        match live.step(now, &input, &mut group.commit) {
+            Ok(_) if ends => self.roster.ended(worker, &lease),
+            Ok(_) => {}
+            Err(refusal) => {
+                tracing::debug!(%lease, %worker, %refusal, "report refused");
+                group.effects.push(refuse);
+            }
+        }
+    }
+
+    pub(super) fn lose(&mut self, now: Timestamp, worker: &WorkerId, lease: &LeaseId, group: &mut Group) {
+        tracing::info!(%lease, %worker, "lease lost");
+        self.roster.ended(worker, lease);
+        let input = StudyInput::Lost { trial: lease.trial, attempt: lease.attempt };
+        if let Some(live) = self.studies.get_mut(&lease.study)
+            && let Err(refusal) = live.step(now, &input, &mut group.commit)
+        {
+            tracing::debug!(%lease, %refusal, "lost lease had ended already");
+        }
+    }
+}
+
+fn study_input(spec: &StudySpec, lease: &LeaseId, what: Happened) -> StudyInput {
+    let (trial, attempt) = (lease.trial, lease.attempt);
+    let metric = spec.objective.metric;
+    match what {
+        Happened::Epoch(_) => StudyInput::Tick,
+        Happened::Checkpointed(checkpoint) => StudyInput::Checkpointed { trial, attempt, checkpoint },
+        Happened::Finished { last, best, checkpoint, early_stopped } => {
+            let ranked = match spec.objective.rank {
+                Rank::Last => last.metrics,
+                Rank::Best => best,
+            };
+            StudyInput::Finished {
+                trial,
+                attempt,
+                epochs: last.epoch,
+                value: metric.of(&ranked),
+                val_loss: ranked.val_loss,
+                checkpoint,
+                early_stopped,
+            }
+        }
+        Happened::NotFinite(last) => {
+            StudyInput::NotFinite { trial, attempt, epochs: last.epoch, value: metric.of(&last.metrics) }
+        }
+        Happened::Released(checkpoint) => StudyInput::Released { trial, attempt, checkpoint },
+        Happened::Failed(reason) => StudyInput::Failed { trial, attempt, reason },
+        Happened::Evaluated { test, probabilities } => {
+            StudyInput::Evaluated { trial, attempt, test, probabilities: Some(probabilities) }
+        }
+    }
+}

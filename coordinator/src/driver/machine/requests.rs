@@ -1,0 +1,125 @@
+//! What people ask: studies to start, pause and stop, workers to send away.
+
+use common::{
+    ids::{StudyId, StudyName},
+    study::StudySpec,
+    time::Timestamp,
+    view::{StudyPhase, StudyView},
+};
+use scheduler::Input as StudyInput;
+
+use super::{
+    super::{Answer, Effect, Group, OnConflict, Refused, Request, RequestId, ToWorker, live_study::LiveStudy},
+    Machine,
+};
+
+impl Machine {
+    pub(super) fn answer(
+        &mut self,
+        now: Timestamp,
+        (id, request): (RequestId, Request),
+        group: &mut Group,
+    ) -> Result<Answer, Refused> {
+        tracing::debug!(?id, ?request, "asked");
+        match request {
+            Request::Submit { id, spec, on_conflict } => self.submit(now, (id, *spec, on_conflict), group),
+            Request::Pause(study) => self.command(now, study, &StudyInput::Pause, group),
+            Request::Resume(study) => self.command(now, study, &StudyInput::Resume, group),
+            Request::Stop(study) => self.command(now, study, &StudyInput::Stop, group),
+            Request::Delete(study) => self.delete(study, group),
+            Request::Workers => Ok(Answer::Workers(self.roster.views(now))),
+            Request::DrainWorker(text) => self.drain(&text, group),
+            Request::Holds(lease) => {
+                let live = self.studies.get(&lease.study);
+                Ok(Answer::Holds(live.and_then(|live| live.lease_id(lease.trial)) == Some(lease)))
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        (id, mut spec, on_conflict): (StudyId, StudySpec, OnConflict),
+        group: &mut Group,
+    ) -> Result<Answer, Refused> {
+        let unfinished = self.names.get(&spec.name).and_then(|named| self.studies.get(named));
+        if let Some(live) = unfinished
+            && on_conflict != OnConflict::Fresh
+        {
+            if on_conflict == OnConflict::Refuse && *live.study().spec() != spec {
+                return Err(Refused::Conflict(spec.name));
+            }
+            let id = live.id().clone();
+            let study = match live.study().phase() {
+                StudyPhase::Paused => self.resumed(now, &id, group)?,
+                _ => live.view(now),
+            };
+            return Ok(Answer::Submitted { study, resumed: true });
+        }
+        spec.name = self.free_name(spec.name);
+        let live = LiveStudy::create(id.clone(), spec.clone(), now, &mut group.commit)
+            .map_err(|error| Refused::Scheduler(error.to_string()))?;
+        tracing::info!(study = %id, name = %spec.name, "study submitted");
+        let study = live.view(now);
+        self.names.insert(spec.name, id.clone());
+        self.studies.insert(id, live);
+        Ok(Answer::Submitted { study, resumed: false })
+    }
+
+    fn resumed(&mut self, now: Timestamp, id: &StudyId, group: &mut Group) -> Result<StudyView, Refused> {
+        match self.command(now, id.clone(), &StudyInput::Resume, group)? {
+            Answer::Study(view) => Ok(view),
+            _ => Err(Refused::NotRunning(id.clone())),
+        }
+    }
+
+    /// The name itself, or NAME-2, NAME-3, … where it is taken.
+    fn free_name(&self, name: StudyName) -> StudyName {
+        if !self.names.contains_key(&name) {
+            return name;
+        }
+        let candidates = (2..).map(|n: u32| {
+            let suffix = format!("-{n}");
+            let stem = &name.as_str()[..name.as_str().len().min(64 - suffix.len())];
+            format!("{stem}{suffix}").parse::<StudyName>()
+        });
+        let mut free = candidates.flatten().filter(|candidate| !self.names.contains_key(candidate));
+        free.next().unwrap_or(name)
+    }
+
+    fn command(
+        &mut self,
+        now: Timestamp,
+        study: StudyId,
+        input: &StudyInput,
+        group: &mut Group,
+    ) -> Result<Answer, Refused> {
+        let live = self.studies.get_mut(&study).ok_or(Refused::NotRunning(study))?;
+        live.step(now, input, &mut group.commit).map_err(|refusal| Refused::Scheduler(refusal.to_string()))?;
+        Ok(Answer::Study(live.view(now)))
+    }
+
+    fn delete(&mut self, study: StudyId, group: &mut Group) -> Result<Answer, Refused> {
+        if self.studies.contains_key(&study) {
+            return Err(Refused::NotFinished(study));
+        }
+        self.names.retain(|_, named| *named != study);
+        group.commit.deleted.push(study.clone());
+        group.effects.push(Effect::DeleteObjects(study));
+        Ok(Answer::Deleted)
+    }
+
+    fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
+        let connected = self.roster.iter().filter_map(|(worker, member)| Some((worker.clone(), member.session?)));
+        let matching: Vec<_> = connected.filter(|(worker, _)| worker.as_str().starts_with(text)).collect();
+        let [(worker, session)] = matching.as_slice() else {
+            return Err(Refused::NoWorker(text.to_owned()));
+        };
+        let (worker, session) = (worker.clone(), *session);
+        if let Some(member) = self.roster.get_mut(&worker) {
+            member.draining = true;
+        }
+        group.effects.push(Effect::Send(session, ToWorker::Drain));
+        Ok(Answer::Draining(worker))
+    }
+}

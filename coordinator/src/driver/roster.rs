@@ -1,0 +1,230 @@
+//! Who is there, and which leases they hold: the only place that knows liveness.
+//!
+//! A worker lives by its messages, and its leases live with it. Silence ends them after the lease's term; a closed
+//! stream ends them sooner, unless the worker is back within [`RECONNECT`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use common::{
+    ids::WorkerId,
+    time::Timestamp,
+    view::{LeaseId, WorkerView},
+};
+
+use super::{Hello, SessionId};
+
+/// How long a worker whose stream closed has to open another.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How many signs of life fit into a lease.
+const HEARTBEATS: u32 = 6;
+
+/// All workers that are connected or hold leases.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    term: Duration,
+    members: BTreeMap<WorkerId, Member>,
+    sessions: BTreeMap<SessionId, WorkerId>,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Its open stream; none while it is away.
+    pub session: Option<SessionId>,
+    /// Its leases.
+    pub leases: BTreeSet<LeaseId>,
+    /// Studies that it has been told of on this stream.
+    pub told: BTreeSet<common::ids::StudyId>,
+    /// Whether it takes no new leases.
+    pub draining: bool,
+    hello: Option<Hello>,
+    free: u32,
+    last_seen: Timestamp,
+    away_since: Option<Timestamp>,
+}
+
+impl Member {
+    /// Leases that it can take now.
+    ///
+    /// What the worker said is bounded by its slots less the leases that it holds here: a message of free slots may
+    /// have crossed a grant.
+    pub(super) fn capacity(&self) -> u32 {
+        let slots = self.hello.as_ref().map_or(0, |hello| hello.slots);
+        let unheld = slots.saturating_sub(self.leases.len() as u32);
+        if self.session.is_none() || self.draining { 0 } else { self.free.min(unheld) }
+    }
+
+    /// Whether it can train models of libtorch, or only the formula.
+    pub(super) fn has_libtorch(&self) -> bool {
+        self.hello.as_ref().is_some_and(|hello| !hello.device.libtorch.is_empty())
+    }
+
+    fn deadline(&self, term: Duration) -> Timestamp {
+        let silent = self.last_seen + term;
+        self.away_since.map_or(silent, |since| silent.min(since + RECONNECT))
+    }
+}
+
+impl Roster {
+    /// A roster whose leases live for `term` without a sign of life.
+    pub(super) fn new(term: Duration) -> Self {
+        Self { term, ..Self::default() }
+    }
+
+    /// How long a lease lives without a sign of life, and how often a worker should give one.
+    pub(super) fn terms(&self) -> (Duration, Duration) {
+        (self.term, self.term / HEARTBEATS)
+    }
+
+    /// Takes over a lease from the log: its holder has a full term to come back.
+    pub(super) fn recover(&mut self, worker: &WorkerId, lease: LeaseId, now: Timestamp) {
+        self.member(worker, now).leases.insert(lease);
+    }
+
+    /// Adds a lease that has just been granted.
+    pub(super) fn granted(&mut self, worker: &WorkerId, lease: LeaseId) {
+        if let Some(member) = self.members.get_mut(worker) {
+            member.free = member.free.saturating_sub(1);
+            member.leases.insert(lease);
+        }
+    }
+
+    /// Takes a worker's new stream; returns the older stream of the same worker, which has lost its meaning.
+    pub(super) fn connected(&mut self, session: SessionId, hello: Hello, now: Timestamp) -> Option<SessionId> {
+        let worker = hello.worker.clone();
+        let member = self.member(&worker, now);
+        let older = member.session.replace(session);
+        let restarted = member.hello.as_ref().is_some_and(|old| old.incarnation != hello.incarnation);
+        member.draining &= !restarted;
+        member.away_since = None;
+        member.last_seen = now;
+        member.told.clear();
+        member.free = 0;
+        member.hello = Some(hello);
+        if let Some(older) = older {
+            self.sessions.remove(&older);
+        }
+        self.sessions.insert(session, worker);
+        older
+    }
+
+    /// Notes that a stream has ended.
+    pub(super) fn disconnected(&mut self, session: SessionId, now: Timestamp) {
+        let Some(worker) = self.sessions.remove(&session) else { return };
+        let Some(member) = self.members.get_mut(&worker) else { return };
+        member.session = None;
+        member.away_since = Some(now);
+        if member.leases.is_empty() {
+            self.members.remove(&worker);
+        }
+    }
+
+    /// Notes a sign of life on a stream; tells whose it is, unless the stream has lost its meaning.
+    pub(super) fn seen(&mut self, session: SessionId, now: Timestamp) -> Option<WorkerId> {
+        let worker = self.sessions.get(&session)?;
+        if let Some(member) = self.members.get_mut(worker) {
+            member.last_seen = now;
+        }
+        Some(worker.clone())
+    }
+
+    /// Sets how many leases a worker says it can take.
+    pub(super) fn set_free(&mut self, worker: &WorkerId, free: u32) {
+        if let Some(member) = self.members.get_mut(worker) {
+            member.free = free;
+        }
+    }
+
+    /// Removes a lease that has ended; tells who held it.
+    pub(super) fn ended(&mut self, worker: &WorkerId, lease: &LeaseId) {
+        if let Some(member) = self.members.get_mut(worker) {
+            member.leases.remove(lease);
+        }
+    }
+
+    /// Workers whose leases have expired by now, with those leases; they are taken away. Silent streams come back
+    /// to be closed.
+    pub(super) fn expire(&mut self, now: Timestamp) -> (Vec<(WorkerId, LeaseId)>, Vec<SessionId>) {
+        let due = |member: &Member| member.deadline(self.term) <= now;
+        let expired: Vec<_> = self.members.iter().filter(|(_, m)| due(m)).map(|(w, _)| w.clone()).collect();
+        let (mut leases, mut sessions) = (Vec::new(), Vec::new());
+        for worker in expired {
+            let Some(member) = self.members.remove(&worker) else { continue };
+            leases.extend(member.leases.into_iter().map(|lease| (worker.clone(), lease)));
+            if let Some(session) = member.session {
+                self.sessions.remove(&session);
+                sessions.push(session);
+            }
+        }
+        (leases, sessions)
+    }
+
+    /// When [`Roster::expire`] is next due.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.members.values().map(|member| member.deadline(self.term)).min()
+    }
+
+    /// Gives everybody more time: the coordinator itself was stopped and could not hear them.
+    pub(super) fn extend(&mut self, gap: Duration) {
+        for member in self.members.values_mut() {
+            member.last_seen = member.last_seen + gap;
+            member.away_since = member.away_since.map(|since| since + gap);
+        }
+    }
+
+    /// Workers that can take leases now.
+    pub(super) fn idle(&self) -> Vec<WorkerId> {
+        self.members.iter().filter(|(_, m)| m.capacity() > 0).map(|(worker, _)| worker.clone()).collect()
+    }
+
+    /// A worker that is connected or holds leases.
+    pub(super) fn get(&self, worker: &WorkerId) -> Option<&Member> {
+        self.members.get(worker)
+    }
+
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, worker: &WorkerId) -> Option<&mut Member> {
+        self.members.get_mut(worker)
+    }
+
+    /// All workers with their leases.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&WorkerId, &Member)> {
+        self.members.iter()
+    }
+
+    /// Connected workers as readers see them.
+    pub(super) fn views(&self, now: Timestamp) -> Vec<WorkerView> {
+        let connected = self.members.iter().filter(|(_, member)| member.session.is_some());
+        connected
+            .filter_map(|(worker, member)| {
+                let hello = member.hello.as_ref()?;
+                Some(WorkerView {
+                    worker: worker.clone(),
+                    device: hello.device.clone(),
+                    slots: hello.slots,
+                    leases: member.leases.iter().cloned().collect(),
+                    draining: member.draining,
+                    silent_ms: now.since(member.last_seen).as_millis() as u64,
+                    version: hello.version.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn member(&mut self, worker: &WorkerId, now: Timestamp) -> &mut Member {
+        self.members.entry(worker.clone()).or_insert_with(|| Member {
+            session: None,
+            leases: BTreeSet::new(),
+            told: BTreeSet::new(),
+            draining: false,
+            hello: None,
+            free: 0,
+            last_seen: now,
+            away_since: None,
+        })
+    }
+}

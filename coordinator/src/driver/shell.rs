@@ -1,0 +1,293 @@
+//! The shell around the machine: takes what is waiting, commits, then acts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use common::{ids::StudyId, view::StudyView};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Effect, Group, Hello, Input, Machine, Refused, Report, Request, RequestId, SessionId, ToWorker};
+use crate::{
+    blobs::Blobs,
+    clock::Clock,
+    store::{Commit, Store, StoreError},
+};
+
+/// Most inputs in one group, so that a flood of reports still gets its answers in good time.
+const GROUP: usize = 4096;
+
+/// Messages that may wait before senders have to: back-pressure reaches workers through their streams.
+const QUEUE: usize = 4096;
+
+/// A handle to the running driver; clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    messages: mpsc::Sender<Message>,
+    updates: broadcast::Sender<StudyView>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Open(Hello, mpsc::UnboundedSender<ToWorker>, oneshot::Sender<SessionId>),
+    Input(Input),
+    Ask(Request, oneshot::Sender<Result<Answer, Refused>>),
+}
+
+impl Driver {
+    /// Asks and waits for the answer, which comes when what it says is durable.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.messages.send(Message::Ask(request, answer)).await.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?
+    }
+
+    /// Opens a worker's session. The receiver ends when the session is closed from this side.
+    pub async fn open(
+        &self,
+        hello: Hello,
+    ) -> Result<(SessionHandle, mpsc::UnboundedReceiver<ToWorker>), Refused> {
+        let (down, receiver) = mpsc::unbounded_channel();
+        let (id, opened) = oneshot::channel();
+        self.messages.send(Message::Open(hello, down, id)).await.map_err(|_| Refused::Stopping)?;
+        let session = opened.await.map_err(|_| Refused::Stopping)?;
+        Ok((SessionHandle { session, messages: self.messages.clone() }, receiver))
+    }
+
+    /// Every change of every study from now on.
+    pub fn updates(&self) -> broadcast::Receiver<StudyView> {
+        self.updates.subscribe()
+    }
+}
+
+/// One open stream's way to the driver.
+#[derive(Debug)]
+pub struct SessionHandle {
+    session: SessionId,
+    messages: mpsc::Sender<Message>,
+}
+
+impl SessionHandle {
+    /// Passes on how many leases the worker can take.
+    pub async fn credits(&self, free: u32) {
+        self.send(Input::Credits { session: self.session, free }).await;
+    }
+
+    /// Passes on what happened to leases.
+    pub async fn reports(&self, sequence: u64, reports: Vec<Report>) {
+        self.send(Input::Reports { session: self.session, sequence, reports }).await;
+    }
+
+    /// Passes on a sign of life.
+    pub async fn heartbeat(&self) {
+        self.send(Input::Heartbeat { session: self.session }).await;
+    }
+
+    /// Tells that the stream has ended.
+    pub async fn disconnected(&self) {
+        self.send(Input::Disconnected { session: self.session }).await;
+    }
+
+    async fn send(&self, input: Input) {
+        // A driver that is gone has closed the session's other half too; the stream ends by that.
+        let _ = self.messages.send(Message::Input(input)).await;
+    }
+}
+
+/// Everything that effects act on.
+#[derive(Debug, Default)]
+struct Ends {
+    sessions: BTreeMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
+    requests: BTreeMap<RequestId, oneshot::Sender<Result<Answer, Refused>>>,
+    numbered: u64,
+}
+
+impl Ends {
+    fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
+}
+
+/// Runs a machine on a store; the future ends after `shutdown`, when all that was waiting is committed.
+pub fn run(
+    machine: Machine,
+    store: Box<dyn Store>,
+    blobs: Arc<Blobs>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> (Driver, impl Future<Output = Result<(), StoreError>>) {
+    let (messages, inbox) = mpsc::channel(QUEUE);
+    let (updates, _) = broadcast::channel(1024);
+    let driver = Driver { messages, updates: updates.clone() };
+    let shell = Shell { machine, store: Some(store), blobs, clock, updates, ends: Ends::default() };
+    (driver, shell.run(inbox, shutdown))
+}
+
+struct Shell {
+    machine: Machine,
+    /// Away only while a commit runs on a blocking thread.
+    store: Option<Box<dyn Store>>,
+    blobs: Arc<Blobs>,
+    clock: Clock,
+    updates: broadcast::Sender<StudyView>,
+    ends: Ends,
+}
+
+impl Shell {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Message>, shutdown: CancellationToken) -> Result<(), StoreError> {
+        // Leases from before a restart are in the machine already: their deadlines count from here.
+        self.turn(Vec::new()).await?;
+        loop {
+            let mut waiting = Vec::new();
+            let deadline = self.machine.next_deadline().map(|at| self.clock.instant(at).into());
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                count = inbox.recv_many(&mut waiting, GROUP) => if count == 0 { break },
+                () = sleep_until(deadline) => {}
+            }
+            let inputs = waiting.into_iter().map(|message| self.admit(message)).collect();
+            self.turn(inputs).await?;
+        }
+        inbox.close();
+        let mut rest = Vec::new();
+        while inbox.recv_many(&mut rest, GROUP).await > 0 {}
+        let inputs = rest.into_iter().map(|message| self.admit(message)).collect();
+        self.turn(inputs).await
+    }
+
+    fn admit(&mut self, message: Message) -> Input {
+        match message {
+            Message::Input(input) => {
+                if let Input::Disconnected { session } = &input {
+                    self.ends.sessions.remove(session);
+                }
+                input
+            }
+            Message::Open(hello, down, opened) => {
+                let session = SessionId(self.ends.number());
+                self.ends.sessions.insert(session, down);
+                let _ = opened.send(session);
+                Input::Connected { session, hello }
+            }
+            Message::Ask(request, answer) => {
+                let id = RequestId(self.ends.number());
+                self.ends.requests.insert(id, answer);
+                Input::Asked { id, request }
+            }
+        }
+    }
+
+    /// One group: handle, commit, act. Nobody hears of anything that is not on disk.
+    async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), StoreError> {
+        let Group { commit, effects, sessions } = self.machine.handle(self.clock.now(), inputs);
+        let commit = Arc::new(commit);
+        match self.commit(Arc::clone(&commit)).await? {
+            Ok(()) => {
+                for effect in effects {
+                    self.act(effect).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "commit failed: going back to what is stored");
+                self.roll_back(&commit, &effects, sessions, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<Result<(), StoreError>, StoreError> {
+        if commit.is_empty() {
+            return Ok(Ok(()));
+        }
+        let lost = || StoreError::Unreadable { what: "the store".to_owned(), reason: "a commit panicked".to_owned() };
+        let mut store = self.store.take().ok_or_else(lost)?;
+        let committed = tokio::task::spawn_blocking(move || {
+            let result = store.commit(&commit);
+            (store, result)
+        });
+        let (store, result) = committed.await.map_err(|_| lost())?;
+        self.store = Some(store);
+        Ok(result)
+    }
+
+    /// Forgets what was not stored. Workers whose messages were in the group are cut off: they come back and send
+    /// again what was not acknowledged.
+    fn roll_back(
+        &mut self,
+        commit: &Commit,
+        effects: &[Effect],
+        mut sessions: BTreeSet<SessionId>,
+        error: &StoreError,
+    ) -> Result<(), StoreError> {
+        let studies: BTreeSet<StudyId> =
+            commit.events.iter().map(|(study, ..)| study.clone()).chain(commit.deleted.iter().cloned()).collect();
+        let Some(store) = &mut self.store else { return Ok(()) };
+        for study in studies {
+            let log = store.log(&study)?;
+            let unreadable = |error: scheduler::ReplayError| StoreError::Unreadable {
+                what: format!("the log of study {study}"),
+                reason: error.to_string(),
+            };
+            self.machine.restore(study.clone(), &log, self.clock.now()).map_err(unreadable)?;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Send(session, _) | Effect::Close(session) => {
+                    sessions.insert(*session);
+                }
+                Effect::Answer(id, _) => {
+                    self.answer(*id, Err(Refused::Store(error.to_string())));
+                }
+                Effect::Publish(_) | Effect::DeleteObjects(_) => {}
+            }
+        }
+        sessions.iter().for_each(|session| {
+            self.ends.sessions.remove(session);
+        });
+        Ok(())
+    }
+
+    async fn act(&mut self, effect: Effect) {
+        tracing::debug!(?effect, "effect");
+        match effect {
+            Effect::Send(session, message) => self.send(session, message),
+            Effect::Close(session) => drop(self.ends.sessions.remove(&session)),
+            Effect::Answer(id, answer) => self.answer(id, answer),
+            // Nobody watching is no fault.
+            Effect::Publish(view) => drop(self.updates.send(view)),
+            Effect::DeleteObjects(study) => delete_objects(&self.blobs, &study).await,
+        }
+    }
+
+    fn send(&mut self, session: SessionId, message: ToWorker) {
+        if let Some(down) = self.ends.sessions.get(&session)
+            && down.send(message).is_err()
+        {
+            // The stream is gone; its handler tells so itself.
+            self.ends.sessions.remove(&session);
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, answer: Result<Answer, Refused>) {
+        if let Some(waiting) = self.ends.requests.remove(&id) {
+            // Who asked may have gone away meanwhile.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+async fn delete_objects(blobs: &Blobs, study: &StudyId) {
+    if let Err(error) = blobs.delete_study(study).await {
+        tracing::warn!(%study, %error, "objects of a deleted study are left");
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,12 @@
+//! What the network sees: decode, ask, encode.
+
+mod status;
+
+mod study_service;
+
+mod wire;
+
+mod worker_service;
+
+pub use study_service::StudyServer;
+pub use worker_service::WorkerServer;

@@ -1,0 +1,49 @@
+//! The one table from errors to gRPC statuses.
+
+use proto::Malformed;
+use tonic::Status;
+
+use crate::{blobs::BlobError, driver::Refused, resolve::ResolveError, store::StoreError};
+
+/// The status that a malformed message is answered with.
+pub(super) fn malformed(error: &Malformed) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+/// The status of a refused request.
+pub(super) fn refused(error: &Refused) -> Status {
+    let message = error.to_string();
+    match error {
+        Refused::Conflict(_) => Status::already_exists(message),
+        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::Scheduler(_) => {
+            Status::failed_precondition(message)
+        }
+        Refused::NoWorker(_) => Status::not_found(message),
+        Refused::Store(_) => internal(error),
+        Refused::Stopping => Status::unavailable(message),
+    }
+}
+
+/// The status of a study that could not be found.
+pub(super) fn unresolved(error: &ResolveError) -> Status {
+    Status::not_found(error.to_string())
+}
+
+/// The status of a store that failed: the detail stays in the log.
+pub(super) fn store(error: &StoreError) -> Status {
+    internal(error)
+}
+
+/// The status of an object that could not be stored or read.
+pub(super) fn blob(error: &BlobError) -> Status {
+    match error {
+        BlobError::Missing(_) => Status::not_found(error.to_string()),
+        BlobError::Damaged(_) => Status::data_loss(error.to_string()),
+        BlobError::Folder { .. } | BlobError::Store(_) => internal(error),
+    }
+}
+
+fn internal(error: &dyn std::error::Error) -> Status {
+    tracing::error!(%error, "request failed");
+    Status::internal("the coordinator failed; its log says why")
+}

@@ -1,0 +1,262 @@
+//! What people and their tools call.
+
+use std::{path::PathBuf, pin::Pin, sync::Arc};
+
+use common::{
+    ids::{StudyId, TrialNumber},
+    study::StudySpec,
+    view::{StudyPhase, StudyView},
+};
+use futures::Stream;
+use proto::v1::{self as pb, study_service_server::StudyService};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Request, Response, Status};
+
+use super::{status, worker_service::read_object};
+use crate::{
+    blobs::Blobs,
+    driver::{self, Answer, Driver, OnConflict},
+    resolve,
+    store::{Reader, StoreError},
+};
+
+/// The study service. Commands go to the driver; everything else is read from the store's rows.
+#[derive(Debug, Clone)]
+pub struct StudyServer {
+    driver: Driver,
+    state: Arc<PathBuf>,
+    blobs: Arc<Blobs>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl StudyServer {
+    /// A service on a driver and its state folder. Its watches run in `tasks` and end with `shutdown`.
+    pub fn new(
+        driver: Driver,
+        state: PathBuf,
+        blobs: Arc<Blobs>,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { driver, state: Arc::new(state), blobs, tasks, shutdown }
+    }
+
+    /// Reads rows on a blocking thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let state = Arc::clone(&self.state);
+        let read = tokio::task::spawn_blocking(move || query(&Reader::open(&state)?));
+        let result = read.await.map_err(|_| Status::internal("a query panicked"))?;
+        result.map_err(|error| status::store(&error))
+    }
+
+    /// The study that a text names.
+    async fn resolve(&self, text: String) -> Result<StudyView, Status> {
+        let studies = self.read(Reader::studies).await?;
+        let id = resolve::study(&studies, &text).map_err(|error| status::unresolved(&error))?;
+        studies.into_iter().find(|study| study.id == id).ok_or_else(|| Status::not_found(text))
+    }
+
+    async fn command(
+        &self,
+        reference: pb::StudyRef,
+        request: impl FnOnce(StudyId) -> driver::Request,
+    ) -> Result<Response<pb::Study>, Status> {
+        let study = self.resolve(reference.study).await?;
+        match self.driver.ask(request(study.id)).await {
+            Ok(Answer::Study(study)) => Ok(Response::new(study.into())),
+            Ok(_) => Err(Status::internal("another answer than asked for")),
+            Err(error) => Err(status::refused(&error)),
+        }
+    }
+}
+
+type Watch = Pin<Box<dyn Stream<Item = Result<pb::Study, Status>> + Send>>;
+type Chunks = Pin<Box<dyn Stream<Item = Result<pb::ObjectChunk, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl StudyService for StudyServer {
+    type WatchStudyStream = Watch;
+    type ReadObjectStream = Chunks;
+
+    async fn submit_study(
+        &self,
+        request: Request<pb::SubmitStudyRequest>,
+    ) -> Result<Response<pb::SubmitStudyReply>, Status> {
+        let request = request.into_inner();
+        let on_conflict = match request.on_conflict() {
+            pb::OnConflict::Unspecified => OnConflict::Refuse,
+            pb::OnConflict::Resume => OnConflict::Resume,
+            pb::OnConflict::Fresh => OnConflict::Fresh,
+        };
+        let spec = StudySpec::from_json(&request.spec_json)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let submit = driver::Request::Submit { id: new_study_id(&spec), spec: Box::new(spec), on_conflict };
+        match self.driver.ask(submit).await {
+            Ok(Answer::Submitted { study, resumed }) => {
+                Ok(Response::new(pb::SubmitStudyReply { study: Some(study.into()), resumed }))
+            }
+            Ok(_) => Err(Status::internal("another answer than asked for")),
+            Err(error) => Err(status::refused(&error)),
+        }
+    }
+
+    async fn list_studies(
+        &self,
+        _request: Request<pb::ListStudiesRequest>,
+    ) -> Result<Response<pb::ListStudiesReply>, Status> {
+        let studies = self.read(Reader::studies).await?;
+        Ok(Response::new(pb::ListStudiesReply { studies: studies.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn get_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::StudyDetail>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let id = study.id.clone();
+        let spec = self.read(move |reader| reader.spec(&id)).await?;
+        Ok(Response::new(pb::StudyDetail { study: Some(study.into()), spec_json: spec.to_json() }))
+    }
+
+    async fn watch_study(&self, request: Request<pb::StudyRef>) -> Result<Response<Watch>, Status> {
+        // Listen first, read then: nothing falls between.
+        let updates = self.driver.updates();
+        let study = self.resolve(request.into_inner().study).await?;
+        let (watcher, stream) = mpsc::channel(16);
+        let (server, shutdown) = (self.clone(), self.shutdown.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = server.publish(study, updates, &watcher) => {}
+                () = watcher.closed() => {}
+                () = shutdown.cancelled() => {
+                    let _ = watcher.send(Err(Status::unavailable("the coordinator is stopping"))).await;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(stream))))
+    }
+
+    async fn pause_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        self.command(request.into_inner(), driver::Request::Pause).await
+    }
+
+    async fn resume_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        self.command(request.into_inner(), driver::Request::Resume).await
+    }
+
+    async fn stop_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        self.command(request.into_inner(), driver::Request::Stop).await
+    }
+
+    async fn delete_study(
+        &self,
+        request: Request<pb::StudyRef>,
+    ) -> Result<Response<pb::DeleteStudyReply>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        self.driver.ask(driver::Request::Delete(study.id)).await.map_err(|error| status::refused(&error))?;
+        Ok(Response::new(pb::DeleteStudyReply {}))
+    }
+
+    async fn list_trials(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::ListTrialsReply>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let trials = self.read(move |reader| reader.trials(&study.id)).await?;
+        Ok(Response::new(pb::ListTrialsReply { trials: trials.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn get_trial(&self, request: Request<pb::GetTrialRequest>) -> Result<Response<pb::TrialDetail>, Status> {
+        let request = request.into_inner();
+        let study = self.resolve(request.study).await?;
+        let number = TrialNumber(request.trial);
+        let (id, name) = (study.id, study.name);
+        let (trial, curve) =
+            self.read(move |reader| Ok((reader.trial(&id, number)?, reader.curve(&id, number)?))).await?;
+        let trial = trial.ok_or_else(|| Status::not_found(format!("study {name} has no trial {number} yet")))?;
+        Ok(Response::new(pb::TrialDetail {
+            trial: Some(trial.into()),
+            curve: curve.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn get_best(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Best>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let name = study.name;
+        let best = self.read(move |reader| reader.best(&study.id)).await?;
+        let best = best.ok_or_else(|| Status::not_found(format!("study {name} has no result yet")))?;
+        Ok(Response::new(best.into()))
+    }
+
+    async fn read_object(&self, request: Request<pb::ObjectName>) -> Result<Response<Chunks>, Status> {
+        read_object(&self.blobs, &request.into_inner()).await
+    }
+
+    async fn list_workers(
+        &self,
+        _request: Request<pb::ListWorkersRequest>,
+    ) -> Result<Response<pb::ListWorkersReply>, Status> {
+        match self.driver.ask(driver::Request::Workers).await {
+            Ok(Answer::Workers(workers)) => {
+                Ok(Response::new(pb::ListWorkersReply { workers: workers.into_iter().map(Into::into).collect() }))
+            }
+            Ok(_) => Err(Status::internal("another answer than asked for")),
+            Err(error) => Err(status::refused(&error)),
+        }
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<pb::DrainWorkerRequest>,
+    ) -> Result<Response<pb::DrainWorkerReply>, Status> {
+        match self.driver.ask(driver::Request::DrainWorker(request.into_inner().worker)).await {
+            Ok(Answer::Draining(worker)) => {
+                Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() }))
+            }
+            Ok(_) => Err(Status::internal("another answer than asked for")),
+            Err(error) => Err(status::refused(&error)),
+        }
+    }
+}
+
+impl StudyServer {
+    /// Sends a study's state whenever it changes, until it has finished or is deleted.
+    async fn publish(
+        &self,
+        mut study: StudyView,
+        mut updates: broadcast::Receiver<StudyView>,
+        watcher: &mpsc::Sender<Result<pb::Study, Status>>,
+    ) {
+        loop {
+            let finished = study.phase == StudyPhase::Finished;
+            if watcher.send(Ok(study.clone().into())).await.is_err() || finished {
+                return;
+            }
+            study = loop {
+                match updates.recv().await {
+                    Ok(update) if update.id == study.id => break update,
+                    Ok(_) => {}
+                    Err(broadcast::error::RecvError::Closed) => return,
+                    // Too slow for every update: the row says what they came to.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        let id = study.id.clone();
+                        match self.read(move |reader| reader.study(&id)).await {
+                            Ok(Some(row)) => break row,
+                            Ok(None) | Err(_) => return,
+                        }
+                    }
+                }
+            };
+        }
+    }
+}
+
+/// A new study's id: random, so that no store of another coordinator has it.
+fn new_study_id(spec: &StudySpec) -> StudyId {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library seeds each of these from the operating system.
+    let mut random = std::hash::RandomState::new().build_hasher();
+    random.write(spec.name.as_str().as_bytes());
+    let text = format!("{:08x}", random.finish() as u32);
+    // Eight hexadecimal digits are a valid id.
+    text.parse().unwrap_or_else(|_| unreachable!("{text} is a valid id"))
+}

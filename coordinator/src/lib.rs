@@ -1,0 +1,25 @@
+//! Rung's coordinator and command line.
+//!
+//! In the order of a study's life: the command line ([`cli`]) reads a study file and finds or starts a coordinator
+//! ([`client`], [`server`]); a request or a worker's message comes in by [`grpc`]; the [`driver`] asks the scheduler,
+//! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`].
+
+pub mod cli;
+
+pub mod client;
+
+pub mod settings;
+
+pub mod server;
+
+pub mod grpc;
+
+pub mod driver;
+
+pub mod store;
+
+pub mod blobs;
+
+pub mod resolve;
+
+pub mod clock;

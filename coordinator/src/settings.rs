@@ -1,0 +1,51 @@
+//! What `rung serve` is started with, parsed and complete.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use etcetera::BaseStrategy as _;
+
+/// How a coordinator runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Where it listens; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The folder of its store, checkpoints and logs.
+    pub state: PathBuf,
+    /// The host name that other machines call it by, where that is not the listen address.
+    pub advertise: Option<String>,
+    /// A file that its address is written to once it listens.
+    pub address_file: Option<PathBuf>,
+    /// How long a lease lives without a sign of life.
+    pub lease: Duration,
+}
+
+impl ServeSettings {
+    /// The settings of `rung serve` without flags, on a state folder.
+    pub fn new(state: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)),
+            state,
+            advertise: None,
+            address_file: None,
+            lease: DEFAULT_LEASE,
+        }
+    }
+}
+
+/// The port that a coordinator listens on where none is named.
+pub const DEFAULT_PORT: u16 = 7070;
+
+/// A lease's life without a sign of life, where none is named.
+///
+/// Long enough that a paused laptop process or a slow disk loses nothing, short enough that a trial on a vanished
+/// machine starts elsewhere within a minute. A worker whose stream closes is noticed within a second anyway.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// The state folder where none is named: `rung` in the user's data folder.
+pub fn default_state() -> PathBuf {
+    match etcetera::base_strategy::choose_base_strategy() {
+        Ok(folders) => folders.data_dir().join("rung"),
+        // Without a home folder there is no better place than here.
+        Err(_) => PathBuf::from("rung-state"),
+    }
+}

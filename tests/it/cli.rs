@@ -1,0 +1,144 @@
+use std::fs;
+
+use anyhow::Result;
+use serde_json::json;
+use tests::{Cluster, rung, scratch};
+
+/// Runs `rung`, expects exit code 2 and an error that says this, and that no state was left behind.
+fn refused(args: &[&str], says: &[&str]) {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let ran = rung(&state, args);
+    assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+    assert_eq!(ran.stdout, "", "{args:?}");
+    for word in says {
+        assert!(ran.stderr.contains(word), "{args:?} does not say `{word}`:\n{}", ran.stderr);
+    }
+    let left: Vec<_> = fs::read_dir(&state).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!state.join("rung.db").exists(), "{args:?} left {left:?}");
+}
+
+fn study_file(folder: &tempfile::TempDir, text: &str) -> String {
+    let path = folder.path().join("study.yaml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn plan_prints_the_documented_json() {
+    let folder = scratch();
+    let ran = rung(folder.path(), &["plan", "--max-epochs", "81", "--eta", "3", "-o", "json"]).ok();
+    let rung = |configs: u32, epochs: u32| json!({"configs": configs, "epochs": epochs});
+    assert_eq!(
+        ran.json(),
+        json!({
+            "max_epochs": 81, "eta": 3, "sizes": "algorithm1",
+            "brackets": [
+                {"s": 4, "rungs": [rung(81, 1), rung(27, 3), rung(9, 9), rung(3, 27), rung(1, 81)]},
+                {"s": 3, "rungs": [rung(34, 3), rung(11, 9), rung(3, 27), rung(1, 81)]},
+                {"s": 2, "rungs": [rung(15, 9), rung(5, 27), rung(1, 81)]},
+                {"s": 1, "rungs": [rung(8, 27), rung(2, 81)]},
+                {"s": 0, "rungs": [rung(5, 81)]},
+            ],
+            "configs": 143, "evaluations": 206, "epochs_resumed": 1581, "epochs_retrained": 1902,
+        })
+    );
+    let order = ["max_epochs", "eta", "sizes", "brackets", "configs", "evaluations", "epochs_resumed"];
+    let places: Vec<_> = order.iter().map(|key| ran.stdout.find(&format!("\"{key}\"")).unwrap()).collect();
+    assert!(places.is_sorted() || places[3] < places[4], "keys stand in the documented order: {places:?}");
+}
+
+#[test]
+fn bad_studies_are_refused_with_what_to_do() {
+    let folder = scratch();
+    let start = "name: x\nmodel: formula\n";
+    let cases = [
+        ("name: x\nmodel: formula\nschedular: {kind: hyperband}\n", vec!["schedular", "scheduler", "3"]),
+        ("name: x\nmodel: mpl\nspace: mlp\n", vec!["mpl", "mlp"]),
+        (&format!("{start}space: {{}}\n"), vec!["space"]),
+        (&format!("{start}space: {{lr: {{float: [2, 1]}}}}\n"), vec!["lr"]),
+        (&format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, eta: 1}}\n"), vec!["eta"]),
+        (
+            &format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, max_epochs: 0}}\n"),
+            vec!["max_epochs"],
+        ),
+    ];
+    for (text, says) in cases {
+        refused(&["run", &study_file(&folder, text)], &says);
+    }
+}
+
+#[test]
+fn bad_arguments_are_refused_with_what_to_do() {
+    refused(&["run", "mlpp"], &["mlpp", "mlp"]);
+    refused(&["run", "mlp", "--eta", "1"], &["eta"]);
+    refused(&["run", "mlp", "--max-epochs", "0"], &["max_epochs"]);
+    refused(&["run", "mlp", "--set", "scheduler.max_epoch=3"], &["max_epoch", "max_epochs"]);
+    refused(&["run", "no/such/file.yaml"], &["no/such/file.yaml"]);
+    refused(&["model", "show", "cnn-4blok"], &["cnn-4block"]);
+    refused(&["data", "show", "fashion-minst"], &["fashion-mnist"]);
+    refused(&["serve", "--listen", "0.0.0.0:0"], &["127.0.0.1"]);
+    refused(&["best", "nothing"], &["rung run"]);
+}
+
+#[test]
+fn a_damaged_data_file_is_named_with_its_checksum() {
+    let folder = scratch();
+    for part in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        fs::write(folder.path().join(format!("{part}-ubyte.gz")), b"not a data file").unwrap();
+    }
+    let mut command = std::process::Command::new(tests::program("rung"));
+    command.args(["data", "verify", "fashion-mnist"]).env("RUNG_DATA", folder.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("-ubyte.gz"), "{said}");
+}
+
+#[tokio::test]
+async fn a_port_or_folder_in_use_is_refused() -> Result<()> {
+    let cluster = Cluster::start(0).await?;
+    refused(&["serve", "--listen", cluster.address()], &["--listen"]);
+    let ran = rung(&cluster.state(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--state"), "{ran:?}");
+    Ok(())
+}
+
+/// One study through the command line alone: `run` starts the coordinator and a worker, and reading verbs work
+/// afterwards with no coordinator.
+#[test]
+fn run_ends_with_a_result_that_reading_verbs_show() {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let study = study_file(
+        &folder,
+        "name: quick\nmodel: formula\nspace: {width: {int: [1, 64]}}\n\
+         scheduler: {kind: hyperband, max_epochs: 9, eta: 3}\n",
+    );
+    let out = folder.path().join("out");
+    let out_text = out.display().to_string();
+    rung(&state, &["run", &study, "--local", "2", "--out", &out_text]).ok();
+    for file in ["best.json", "best.yaml", "trials.csv"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    let best = rung(&state, &["best", "quick", "-o", "json"]).ok().json();
+    assert_eq!(best["study"], "quick");
+    assert_eq!(best["epochs"], 9);
+    assert_eq!(best["complete"], true);
+    assert!(best["test"]["accuracy"].is_number(), "{best}");
+    let trials = rung(&state, &["trial", "list", "@last", "-o", "json"]).ok().json();
+    let trials = trials.as_array().unwrap();
+    assert_eq!(trials.len(), 17);
+    for key in ["trial", "bracket", "rung", "epochs", "state", "value", "hparams", "worker", "attempts"] {
+        assert!(trials.iter().all(|trial| !trial[key].is_null()), "{key}");
+    }
+    assert!(rung(&state, &["study"]).ok().stdout.contains("quick"), "a noun alone lists");
+
+    // What best.yaml describes is trained again to the same weights.
+    let again = out.join("best.yaml").display().to_string();
+    rung(&state, &["run", &again, "--local", "1"]).ok();
+    let retrained = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
+    assert_eq!(retrained["checkpoint"], best["checkpoint"]);
+    assert_eq!(retrained["test"], best["test"]);
+}

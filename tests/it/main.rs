@@ -1,0 +1,19 @@
+//! Rung as its users run it.
+
+/// One study gives one result table, whatever happens to workers and coordinator; on the formula trainer.
+mod faults;
+
+/// What happens to a trial whose trainer dies, hangs or gives no number.
+mod failures;
+
+/// Several studies share workers; studies are paused, resumed, stopped and deleted.
+mod studies;
+
+/// The command line: output shapes, exit codes, errors.
+mod cli;
+
+/// Real models on real data: the same table and the same weights.
+mod training;
+
+/// House rules that no linter knows.
+mod tidy;

@@ -1,0 +1,60 @@
+use anyhow::Result;
+use tests::{Cluster, Row, rung, scratch};
+
+/// Real networks on real data, small enough for a test: 5 + 3 trials of at most 3 epochs.
+const STUDY: &str = "
+name: training
+model: mlp
+space:
+  layers: {int: [1, 2]}
+  units_0: {choice: [16, 32]}
+  dropout_0: {choice: [0.0, 0.2]}
+  units_1: {choice: [16, 32], when: layers >= 2}
+  dropout_1: {choice: [0.0, 0.2], when: layers >= 2}
+  lr: {choice: [0.01, 0.001]}
+scheduler: {kind: hyperband, max_epochs: 3, eta: 3}
+train: {batch_size: 512}
+seed: 5
+";
+
+async fn undisturbed() -> Result<Vec<Row>> {
+    let cluster = Cluster::start(1).await?;
+    cluster.submit(STUDY).await?;
+    cluster.table("training").await
+}
+
+#[tokio::test]
+async fn one_worker_three_workers_and_a_killed_one_train_the_same_weights() -> Result<()> {
+    let expected = undisturbed().await?;
+    assert!(expected.iter().all(|row| row.weights.is_some() && row.value.is_some()));
+
+    let three = Cluster::start(3).await?;
+    three.submit(STUDY).await?;
+    assert_eq!(three.table("training").await?, expected);
+
+    let mut killed = Cluster::start(2).await?;
+    killed.submit(STUDY).await?;
+    killed.until("training", 120, |study| study.epochs >= 2 && study.leases == 2).await?;
+    killed.kill_worker(0)?;
+    assert_eq!(killed.table("training").await?, expected);
+    Ok(())
+}
+
+#[test]
+fn best_yaml_trains_to_the_same_weights_and_test_accuracy() {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let study = folder.path().join("study.yaml");
+    std::fs::write(&study, STUDY).unwrap();
+    let out = folder.path().join("out").display().to_string();
+    rung(&state, &["run", &study.display().to_string(), "--local", "2", "--out", &out]).ok();
+    let best = rung(&state, &["best", "training", "-o", "json"]).ok().json();
+    assert!(best["test"]["accuracy"].as_f64().unwrap() > 0.7, "{best}");
+    for file in ["model.safetensors", "model.json"] {
+        assert!(std::path::Path::new(&out).join(file).exists(), "{file}");
+    }
+    rung(&state, &["run", &format!("{out}/best.yaml"), "--local", "1"]).ok();
+    let again = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
+    assert_eq!(again["checkpoint"], best["checkpoint"]);
+    assert_eq!(again["test"], best["test"]);
+}

@@ -1,0 +1,14 @@
+//! A cluster for tests: the real programs as processes of their own, on loopback and a state folder of their own.
+//!
+//! [`Cluster`] starts and stops them; faults are verbs ([`Cluster::kill_worker`], [`Cluster::kill_coordinator`]).
+//! Nothing sleeps for luck: everything waits on a condition with a deadline.
+
+mod cluster;
+
+mod command;
+
+mod programs;
+
+pub use cluster::{Cluster, Row};
+pub use command::{Ran, rung};
+pub use programs::{program, scratch};

@@ -1,0 +1,11 @@
+//! Lets the worker's programs find libtorch at run time.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    // Set by torch-sys, which is a direct dependency for this alone; absent without the feature `torch`.
+    let Ok(libtorch) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
+    // Where it was built against, and where an installation puts it: beside the program's folder.
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}");
+    let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{origin}/../lib");
+}

@@ -1,0 +1,58 @@
+//! The C++ functions of this package, as C sees them.
+
+use std::ffi::{c_char, c_void};
+
+use tch::Tensor;
+
+use crate::{batch::BatchSums, mask::Mask, optim::Rates};
+
+pub(crate) const OK: i32 = 0;
+pub(crate) const OUT_OF_MEMORY: i32 = 2;
+
+/// A `const at::Tensor*` that a [`Tensor`] owns.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Handle(#[allow(dead_code, reason = "C++ reads it")] *const c_void);
+
+impl From<&Tensor> for Handle {
+    fn from(tensor: &Tensor) -> Self {
+        Self(tensor.as_ptr().cast())
+    }
+}
+
+unsafe extern "C" {
+    pub(crate) fn rung_last_message() -> *const c_char;
+    pub(crate) fn rung_open_library(name: *const c_char) -> i32;
+    pub(crate) fn rung_set_threads(threads: i32) -> i32;
+    pub(crate) fn rung_threads() -> i32;
+    pub(crate) fn rung_set_flush_denormal(on: bool) -> i32;
+    pub(crate) fn rung_set_exact() -> i32;
+    pub(crate) fn rung_version(text: *mut *const c_char) -> i32;
+    pub(crate) fn rung_cpu_capability(text: *mut *const c_char) -> i32;
+    pub(crate) fn rung_has_mps(has: *mut bool) -> i32;
+    pub(crate) fn rung_gather(images: Handle, index: Handle, out: Handle) -> i32;
+    pub(crate) fn rung_cross_entropy(
+        logits: Handle,
+        labels: Handle,
+        grad: Handle,
+        bias_grad: Handle,
+        sums: *mut BatchSums,
+    ) -> i32;
+    pub(crate) fn rung_mask(out: Handle, mask: *const Mask) -> i32;
+    pub(crate) fn rung_activate(sum: Handle, bias: Handle, mask: *const Mask) -> i32;
+    pub(crate) fn rung_activate_backward(
+        grad: Handle,
+        activation: Handle,
+        scale: f32,
+        bias_grad: Handle,
+    ) -> i32;
+    pub(crate) fn rung_bind_grad(param: Handle, grad: Handle) -> i32;
+    pub(crate) fn rung_adam(
+        param: Handle,
+        grad: Handle,
+        exp_avg: Handle,
+        exp_avg_sq: Handle,
+        step: u64,
+        rates: *const Rates,
+    ) -> i32;
+}

@@ -1,0 +1,32 @@
+//! Why a worker cannot go on.
+
+use std::{io, path::PathBuf};
+
+/// Why a worker ended otherwise than by draining.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The device cannot be used.
+    #[error("{0}")]
+    Device(String),
+    /// There is no place for checkpoints.
+    #[error("scratch folder {} cannot be used: {source}", .folder.display())]
+    Scratch {
+        /// Where it should be.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Trainers no longer start.
+    #[error("trainers cannot be started: {0}")]
+    Trainer(String),
+    /// The coordinator does not want this worker.
+    #[error("the coordinator refuses this worker: {0}")]
+    Refused(String),
+}
+
+impl WorkerError {
+    /// Whether the command line is to blame.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::Scratch { .. })
+    }
+}

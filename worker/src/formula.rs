@@ -1,0 +1,190 @@
+//! The formula trainer: no model, no data, no libtorch.
+//!
+//! A trial's learning curve is a closed formula of its hyperparameters, its seed and the epoch ([`Curve`]), so a whole
+//! cluster can be tested in seconds. What resuming must not break is kept honest by a chain of hashes: the state after
+//! an epoch is the digest of the state before it, and it goes into the checkpoint and into the numbers. A trial that
+//! skips an epoch, trains one twice or resumes from another trial's checkpoint ends with another digest.
+//!
+//! `train.epoch_seconds` makes an epoch last. These hyperparameters make a trial fail, for tests and drills:
+//!
+//! | `fail` | what happens in the epoch `fail_epoch` (1 where it is left out) |
+//! |---|---|
+//! | `nan` | the objective is not finite |
+//! | `error` | the trainer reports an error |
+//! | `oom` | the trainer reports that memory ran out |
+//! | `crash` | the process aborts |
+//! | `hang` | the process makes no more steps and obeys nothing |
+//!
+//! Any other value of `fail` (for example `none`) means nothing.
+
+mod curve;
+
+mod files;
+
+use std::{
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use common::{
+    hparams::Hparams,
+    metrics::{CurvePoint, Metrics, TestMetrics},
+};
+
+use self::{curve::Curve, files::State};
+use crate::{
+    history::History,
+    trainer::{
+        CheckpointFiles, Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer,
+    },
+};
+
+/// Samples and classes of the test part that it pretends to have.
+const TEST: (usize, usize) = (16, 10);
+/// How long one of an epoch's steps lasts at most.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Trains by formula.
+#[derive(Debug)]
+pub struct FormulaTrainer;
+
+/// What is to go wrong, and when.
+struct Fault<'a> {
+    kind: &'a str,
+    epoch: u32,
+}
+
+impl Trainer for FormulaTrainer {
+    fn train(
+        &mut self,
+        task: &TrainTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Trained, TrainError> {
+        let curve = Curve::new(&task.hparams, task.trial_seed);
+        let (objective, train) = (&task.study.objective, &task.study.train);
+        let mut state = match &task.resume {
+            Some(files) => State::read(files)?,
+            None => State { link: curve.first(), history: History::default() },
+        };
+        let mut saved = None;
+        let mut saved_at = Instant::now();
+        for epoch in task.from_epoch + 1..=task.to_epoch {
+            let began = Instant::now();
+            let control = work(train.epoch_seconds, &Fault::of(&task.hparams), epoch, on)?;
+            match control {
+                Control::Continue => {}
+                Control::Abandon => return Ok(Trained::Abandoned),
+                Control::Drain => return drained(task, &state, epoch - 1, saved),
+            }
+            state.link = curve.next(&state.link, epoch);
+            let mut last = point(task, curve.metrics(&state.link, epoch), epoch, began);
+            if Fault::of(&task.hparams).strikes("nan", epoch) {
+                (last.metrics.val_loss, last.metrics.val_accuracy) = (f64::NAN, f64::NAN);
+                last.metrics.val_macro_f1 = f64::NAN;
+            }
+            let stops = state.history.record(&last.metrics, objective, train.early_stopping.as_ref());
+            if !objective.metric.of(&last.metrics).is_finite() {
+                return Ok(Trained::NotFinite { last });
+            }
+            let control = on(Progress::Epoch(last));
+            if stops || epoch == task.to_epoch {
+                let checkpoint = state.write(task, epoch)?;
+                let best = state.history.best;
+                return Ok(Trained::Finished { last, best, checkpoint, early_stopped: stops });
+            }
+            match control {
+                Control::Continue if saved_at.elapsed() < task.checkpoint_every => {}
+                Control::Continue => {
+                    let files = state.write(task, epoch)?;
+                    saved = Some(files.clone());
+                    saved_at = Instant::now();
+                    on(Progress::Checkpoint(files));
+                }
+                Control::Abandon => return Ok(Trained::Abandoned),
+                Control::Drain => return drained(task, &state, epoch, saved),
+            }
+        }
+        Err(TrainError::Other(format!("epochs {} to {} are none", task.from_epoch, task.to_epoch)))
+    }
+
+    fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
+        let State { link, history } = State::read(&task.checkpoint)?;
+        let (samples, classes) = TEST;
+        let probabilities =
+            (0..samples).flat_map(|sample| curve::distribution(&link, sample, classes)).collect();
+        // A little worse than validation, as test parts are.
+        let (accuracy, loss) = (history.best.val_accuracy * 0.99, history.best.val_loss * 1.01);
+        Ok(Evaluated { metrics: TestMetrics { accuracy, loss }, probabilities })
+    }
+}
+
+impl<'a> Fault<'a> {
+    fn of(hparams: &'a Hparams) -> Self {
+        let epoch = hparams.int("fail_epoch").and_then(|epoch| epoch.try_into().ok()).unwrap_or(1);
+        Self { kind: hparams.text("fail").unwrap_or_default(), epoch }
+    }
+
+    fn strikes(&self, kind: &str, epoch: u32) -> bool {
+        self.kind == kind && self.epoch == epoch
+    }
+}
+
+/// Spends an epoch's time in steps, and lets its fault strike in the middle.
+fn work(
+    seconds: f64,
+    fault: &Fault<'_>,
+    epoch: u32,
+    on: &mut dyn FnMut(Progress) -> Control,
+) -> Result<Control, TrainError> {
+    // Study files may ask for anything; what no clock can hold lasts no time.
+    let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let (began, mut steps) = (Instant::now(), 0);
+    loop {
+        steps += 1;
+        let control = on(Progress::Steps(steps));
+        if control != Control::Continue {
+            return Ok(control);
+        }
+        match length.checked_sub(began.elapsed()) {
+            Some(left) if !left.is_zero() => thread::sleep(left.min(STEP)),
+            _ => break,
+        }
+    }
+    let fails = |kind| fault.strikes(kind, epoch);
+    if fails("error") {
+        return Err(TrainError::Other(format!("told to fail in epoch {epoch}")));
+    }
+    if fails("oom") {
+        return Err(TrainError::OutOfMemory(format!("told to in epoch {epoch}")));
+    }
+    if fails("crash") {
+        process::abort();
+    }
+    while fails("hang") {
+        thread::sleep(Duration::from_secs(3600));
+    }
+    Ok(Control::Continue)
+}
+
+fn point(task: &TrainTask, metrics: Metrics, epoch: u32, began: Instant) -> CurvePoint {
+    let learning_rate = task.hparams.float("lr").unwrap_or(task.study.train.learning_rate);
+    CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }
+}
+
+/// Saves an epoch's end for whoever goes on, unless it is where the task began or is saved already.
+fn drained(
+    task: &TrainTask,
+    state: &State,
+    epoch: u32,
+    saved: Option<CheckpointFiles>,
+) -> Result<Trained, TrainError> {
+    let checkpoint = match saved {
+        Some(files) if files.epoch == epoch => Some(files),
+        _ if epoch > task.from_epoch => Some(state.write(task, epoch)?),
+        _ => None,
+    };
+    Ok(Trained::Drained { checkpoint })
+}
+
+#[cfg(test)]
+mod tests;

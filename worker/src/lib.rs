@@ -1,0 +1,41 @@
+//! Rung's worker: a supervisor that holds leases, and trainer processes that train.
+//!
+//! In the order of a lease's life: [`settings`] say which coordinator to join; the supervisor ([`run`]) holds the
+//! connection and carries out what its `session` decides; a lease is worked on in a `slot`, whose trainer process
+//! ([`trainer`]) trains by [`formula`] or with libtorch (`torch`); `objects` carries checkpoints; [`doctor`] looks
+//! without joining.
+//!
+//! Nothing here knows a bracket or a rung: a lease says from which epoch to which, and no more.
+
+pub mod settings;
+
+mod supervisor;
+pub use supervisor::run;
+
+mod event;
+
+mod session;
+
+mod slot;
+
+pub mod trainer;
+
+pub mod formula;
+
+mod history;
+
+#[cfg(feature = "torch")]
+pub mod torch;
+
+mod objects;
+
+mod scratch;
+
+mod host;
+
+mod backoff;
+
+pub mod doctor;
+
+mod error;
+pub use error::WorkerError;

@@ -1,0 +1,79 @@
+//! `rung-worker`: joins a coordinator and trains its trials.
+
+use std::{
+    io::{self, IsTerminal as _},
+    process::{self, ExitCode},
+};
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use worker::{
+    WorkerError, doctor,
+    settings::{Cli, Command, JoinArgs},
+    trainer,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let done = match (cli.command, cli.join) {
+        (Some(Command::Trainer(args)), _) => trainer::process::run(&args).map(|()| true),
+        (Some(Command::Doctor(args)), _) => {
+            runtime().and_then(|runtime| runtime.block_on(doctor::run(&args, &mut io::stdout())))
+        }
+        (None, Some(args)) => runtime().and_then(|runtime| runtime.block_on(join(args))).map(|()| true),
+        (None, None) => Cli::command().error(ErrorKind::MissingRequiredArgument, "--join is missing").exit(),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let bad_input = error.downcast_ref().is_some_and(WorkerError::is_bad_input);
+            if bad_input { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Works until a signal says to drain; a second Ctrl-C quits on the spot.
+async fn join(args: JoinArgs) -> anyhow::Result<()> {
+    let settings = args.try_into().context("finding this program")?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut user = signal(SignalKind::user_defined1())?;
+    let shutdown = CancellationToken::new();
+    let told = shutdown.clone();
+    let signals = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = user.recv() => {}
+        }
+        told.cancel();
+        interrupt.recv().await;
+        process::exit(130)
+    };
+    tokio::select! {
+        result = worker::run(settings, shutdown) => Ok(result?),
+        () = signals => Ok(()),
+    }
+}
+
+/// A worker's own messages, and what goes wrong in libraries; `RUNG_LOG` says otherwise.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("RUNG_LOG").unwrap_or_else(|_| EnvFilter::new("warn,worker=info"));
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+}
+
+/// The supervisor waits far more than it computes: two threads leave the cores to the trainers.
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().context("starting the runtime")
+}

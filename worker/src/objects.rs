@@ -1,0 +1,229 @@
+//! Checkpoints and probabilities between this machine's disk and the coordinator's store.
+
+mod cache;
+pub(crate) use cache::Cache;
+
+mod transfer;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use common::{
+    checkpoint::{Checkpoint, Digest},
+    view::LeaseId,
+};
+use proto::v1 as pb;
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+use tonic::{Code, Status, transport::Channel};
+use tracing::{debug, warn};
+
+use crate::{backoff::Backoff, trainer::CheckpointFiles};
+
+/// Slowest network that is waited for, in bytes per second.
+const SLOWEST: u64 = 64 << 10;
+
+/// Stores and fetches objects, over whatever connection there is.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    link: watch::Receiver<Option<Channel>>,
+    cache: Arc<Cache>,
+}
+
+/// Why an object cannot be stored or fetched, now or ever.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObjectError {
+    /// The coordinator does not want it, or does not have it.
+    #[error("the coordinator answers: {}", .0.message())]
+    Refused(Status),
+    /// What came is not what the digest says.
+    #[error("object {0} arrived damaged")]
+    Damaged(Digest),
+    /// This machine's disk.
+    #[error("local disk: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// An object before its name on the wire is made: whose it is and what it is.
+#[derive(Debug, Clone, Copy)]
+struct Object<'a> {
+    lease: &'a LeaseId,
+    epoch: u32,
+    kind: pb::ObjectKind,
+}
+
+impl Object<'_> {
+    fn name(&self, digest: Digest) -> pb::ObjectName {
+        pb::ObjectName {
+            study: self.lease.study.to_string(),
+            trial: self.lease.trial.0,
+            epoch: self.epoch,
+            kind: self.kind.into(),
+            digest: digest.to_string(),
+        }
+    }
+}
+
+impl Objects {
+    /// Objects of the coordinator that `link` is connected to.
+    pub(crate) fn new(link: watch::Receiver<Option<Channel>>, cache: Cache) -> Self {
+        Self { link, cache: Arc::new(cache) }
+    }
+
+    /// Stores both files of a checkpoint; durable when it returns. Waits for as long as the coordinator is away.
+    pub(crate) async fn store(
+        &self,
+        lease: &LeaseId,
+        files: &CheckpointFiles,
+    ) -> Result<Checkpoint, ObjectError> {
+        let weights = Object { lease, epoch: files.epoch, kind: pb::ObjectKind::Weights };
+        let state = Object { kind: pb::ObjectKind::State, ..weights };
+        let (weights, state) =
+            tokio::try_join!(self.put(weights, &files.weights), self.put(state, &files.state))?;
+        Ok(Checkpoint { epoch: files.epoch, weights, state })
+    }
+
+    /// Stores an evaluation's probabilities.
+    pub(crate) async fn store_probabilities(
+        &self,
+        lease: &LeaseId,
+        epoch: u32,
+        path: &Path,
+    ) -> Result<Digest, ObjectError> {
+        self.put(Object { lease, epoch, kind: pb::ObjectKind::Probabilities }, path).await
+    }
+
+    /// Brings both files of a checkpoint into a folder, verified. Waits for as long as the coordinator is away.
+    pub(crate) async fn fetch(
+        &self,
+        lease: &LeaseId,
+        checkpoint: &Checkpoint,
+        folder: &Path,
+    ) -> Result<CheckpointFiles, ObjectError> {
+        let weights = Object { lease, epoch: checkpoint.epoch, kind: pb::ObjectKind::Weights };
+        let state = Object { kind: pb::ObjectKind::State, ..weights };
+        let files = CheckpointFiles {
+            epoch: checkpoint.epoch,
+            weights: folder.join("resume-weights.safetensors"),
+            state: folder.join("resume-state.safetensors"),
+        };
+        tokio::try_join!(
+            self.get(weights, checkpoint.weights, &files.weights),
+            self.get(state, checkpoint.state, &files.state)
+        )?;
+        Ok(files)
+    }
+
+    async fn put(&self, object: Object<'_>, path: &Path) -> Result<Digest, ObjectError> {
+        let path = path.to_owned();
+        let read = path.clone();
+        let (bytes, digest) = blocking(move || {
+            let bytes = std::fs::read(read)?;
+            let digest = Digest::of(&bytes);
+            Ok((bytes, digest))
+        })
+        .await?;
+        let header = pb::ObjectHeader {
+            name: Some(object.name(digest)),
+            size: bytes.len() as u64,
+            lease: Some(object.lease.clone().into()),
+        };
+        let patience = patience(bytes.len() as u64);
+        let bytes = Bytes::from(bytes);
+        self.retry("store", |channel| {
+            let sent = timeout(patience, transfer::put(channel, header.clone(), bytes.clone()));
+            async {
+                sent.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("the upload took too long")))
+            }
+        })
+        .await?;
+        self.remember(digest, path).await;
+        Ok(digest)
+    }
+
+    async fn get(&self, object: Object<'_>, digest: Digest, path: &Path) -> Result<(), ObjectError> {
+        let (cache, to) = (self.cache.clone(), path.to_owned());
+        if blocking(move || cache.take(digest, &to)).await? {
+            return Ok(());
+        }
+        let bytes = self.retry("fetch", |channel| transfer::get(channel, object.name(digest))).await?;
+        let to = path.to_owned();
+        let intact = blocking(move || {
+            let intact = Digest::of(&bytes) == digest;
+            if intact {
+                std::fs::write(to, &bytes)?;
+            }
+            Ok(intact)
+        });
+        if !intact.await? {
+            return Err(ObjectError::Damaged(digest));
+        }
+        self.remember(digest, path.to_owned()).await;
+        Ok(())
+    }
+
+    /// Tries until it goes well or the coordinator says that it never will.
+    async fn retry<T, F>(&self, what: &'static str, transfer: impl Fn(Channel) -> F) -> Result<T, ObjectError>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+        let mut link = self.link.clone();
+        loop {
+            let channel = match link.wait_for(Option::is_some).await {
+                Ok(channel) => channel.clone(),
+                Err(_) => return Err(ObjectError::Refused(Status::cancelled("the worker is leaving"))),
+            };
+            let Some(channel) = channel else { continue };
+            match transfer(channel).await {
+                Ok(done) => return Ok(done),
+                Err(status) if is_final(status.code()) => return Err(ObjectError::Refused(status)),
+                Err(status) => {
+                    debug!(what, reason = status.message(), "object transfer failed, trying again")
+                }
+            }
+            sleep(backoff.wait()).await;
+        }
+    }
+
+    /// Keeps an object for a later resume; a cache that does not work costs only time.
+    async fn remember(&self, digest: Digest, path: PathBuf) {
+        let cache = self.cache.clone();
+        if let Err(error) = blocking(move || cache.keep(digest, &path)).await {
+            warn!(%error, "object not cached");
+        }
+    }
+}
+
+/// Codes with which the coordinator says that the same call will never go well.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::DataLoss
+    )
+}
+
+/// How long an upload may take: generous, but no call waits for ever.
+fn patience(bytes: u64) -> Duration {
+    Duration::from_secs(30 + bytes / SLOWEST)
+}
+
+/// Runs file work beside the runtime. A panic there is as good as a broken disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -1,0 +1,140 @@
+//! Stored objects that are on this machine anyway, by digest.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use common::checkpoint::Digest;
+
+/// Most bytes that are kept.
+const LIMIT: u64 = 1 << 30;
+
+/// A folder of objects named by their digests.
+///
+/// A promoted trial often resumes on the worker that trained it; what it wrote then need not travel twice. Files are
+/// hard links, so that an object that is dropped here stays readable where it was taken to.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+    limit: u64,
+}
+
+impl Cache {
+    /// A cache in a folder that exists.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, limit: LIMIT }
+    }
+
+    /// Makes an object appear at `to`, if it is here and intact.
+    pub(crate) fn take(&self, digest: Digest, to: &Path) -> io::Result<bool> {
+        let here = self.folder.join(digest.to_string());
+        match fs::hard_link(&here, to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        // Read again each time: a disk that forgets must cost a download, not a wrong result.
+        let intact = Digest::of(&fs::read(to)?) == digest;
+        if !intact {
+            fs::remove_file(&here)?;
+            fs::remove_file(to)?;
+        }
+        Ok(intact)
+    }
+
+    /// Remembers an object that lies at `path` and is never changed there; drops the oldest beyond the limit.
+    pub(crate) fn keep(&self, digest: Digest, path: &Path) -> io::Result<()> {
+        match fs::hard_link(path, self.folder.join(digest.to_string())) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => self.evict(),
+        }
+    }
+
+    fn evict(&self) -> io::Result<()> {
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(facts) => files.push((facts.modified()?, facts.len(), entry.path())),
+                // Another slot drops objects too.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        for (_, size, path) in files {
+            if total <= self.limit {
+                break;
+            }
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => total -= size,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, name: &str, bytes: &[u8]) -> (Digest, PathBuf) {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        (Digest::of(bytes), path)
+    }
+
+    /// A cache of ten bytes and a folder for what goes in and out.
+    fn bench() -> (Cache, tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let [cache, work] = ["cache", "work"].map(|name| dir.path().join(name));
+        fs::create_dir(&cache).unwrap();
+        fs::create_dir(&work).unwrap();
+        (Cache { folder: cache, limit: 10 }, dir, work)
+    }
+
+    #[test]
+    fn what_is_kept_is_found_and_outlives_its_first_name() {
+        let (cache, _dir, work) = bench();
+        let (digest, path) = write(&work, "a", b"12345");
+        cache.keep(digest, &path).unwrap();
+        cache.keep(digest, &path).unwrap();
+        fs::remove_file(path).unwrap();
+        assert!(cache.take(digest, &work.join("b")).unwrap());
+        assert_eq!(fs::read(work.join("b")).unwrap(), b"12345");
+        assert!(!cache.take(Digest::of(b"other"), &work.join("c")).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_object_is_dropped_and_not_used() {
+        let (cache, _dir, work) = bench();
+        let (digest, path) = write(&work, "a", b"12345");
+        cache.keep(digest, &path).unwrap();
+        fs::write(path, b"12346").unwrap();
+        assert!(!cache.take(digest, &work.join("b")).unwrap());
+        assert!(!work.join("b").exists());
+        assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn beyond_the_limit_the_oldest_goes() {
+        let (cache, _dir, work) = bench();
+        let digests: Vec<_> = (0..3u64)
+            .map(|i| {
+                let (digest, path) = write(&work, &i.to_string(), format!("1234{i}").as_bytes());
+                let written = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(i);
+                fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+                cache.keep(digest, &path).unwrap();
+                digest
+            })
+            .collect();
+        let found =
+            digests.iter().enumerate().map(|(i, d)| cache.take(*d, &work.join(format!("out{i}"))).unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), [false, true, true]);
+    }
+}

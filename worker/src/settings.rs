@@ -1,0 +1,209 @@
+//! What a worker is told when it starts: flags over `RUNG_*` variables over defaults.
+
+mod cores;
+pub use cores::Cores;
+
+mod coordinator;
+pub use coordinator::Coordinator;
+
+mod device;
+pub use device::Device;
+
+use std::{env, io, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use common::ids::WorkerId;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rung-worker",
+    version,
+    about = "Trains the trials of a Rung cluster on this machine.",
+    after_help = "SIGTERM, SIGINT and SIGUSR1 drain: trials are saved and handed back, then the worker exits with 0. \
+                  A second SIGINT quits at once.\nExit codes: 0 drained, 1 failed, 2 bad input. RUNG_LOG sets the log \
+                  filter, for example `worker=debug`.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub struct Cli {
+    /// Something else than to join a coordinator.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to join a coordinator; always there where there is no command.
+    #[command(flatten)]
+    pub join: Option<JoinArgs>,
+}
+
+/// What the program can do besides joining a coordinator.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print what this worker would train on, and whether it can
+    Doctor(DoctorArgs),
+    /// Be the trainer process of one slot, at the other end of its supervisor's pipe
+    #[command(hide = true)]
+    Trainer(TrainerArgs),
+}
+
+/// Flags of a worker that joins a coordinator.
+#[derive(Debug, Args)]
+#[group(id = "joining")]
+pub struct JoinArgs {
+    /// The coordinator's address
+    #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT", required = true)]
+    join: Coordinator,
+    /// What to train on: auto, cpu, cuda:N or mps
+    #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
+    device: Device,
+    /// Trials to train at the same time [default: one per core on a CPU, 1 elsewhere]
+    #[arg(long, env = "RUNG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    slots: Option<u32>,
+    /// This worker's name, unique in the cluster [default: the host's name and a random suffix]
+    #[arg(long, env = "RUNG_ID", value_name = "NAME")]
+    id: Option<WorkerId>,
+    /// Folder for checkpoints on their way; emptied at the end [default: the system's temporary folder]
+    #[arg(long, env = "RUNG_SCRATCH", value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Folder with data sets, searched before the user's and the system's
+    #[arg(long, env = "RUNG_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Cores to divide among the trainers, for example 0-3,8; each is pinned to its own [default: all, not pinned]
+    #[arg(long, env = "RUNG_CORES", value_name = "LIST")]
+    cores: Option<Cores>,
+    /// A trainer that makes no step for this long is killed, and the attempt failed
+    #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    hang_timeout: Duration,
+    /// A checkpoint is taken at the end of an epoch when the last one is at least this old
+    #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    checkpoint_every: Duration,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What to look at: auto, cpu, cuda:N or mps
+    #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
+    pub device: Device,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How `doctor` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// One fact a line.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Flags of a trainer process.
+#[derive(Debug, Args)]
+pub struct TrainerArgs {
+    /// What to train on.
+    #[arg(long)]
+    pub device: Device,
+    /// Cores to stay on; all where it is left out.
+    #[arg(long)]
+    pub cores: Option<Cores>,
+}
+
+/// Everything a worker needs to know, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The coordinator to join.
+    pub join: Coordinator,
+    /// What to train on.
+    pub device: Device,
+    /// Trials to train at the same time; decided by the device where it is not given.
+    pub slots: Option<u32>,
+    /// The worker's id.
+    pub id: WorkerId,
+    /// Where the worker makes its own folder for checkpoints on their way.
+    pub scratch: PathBuf,
+    /// Folder with data sets, besides the usual ones.
+    pub data: Option<PathBuf>,
+    /// Cores to divide among trainers and to pin them to; no pinning where they are not given.
+    pub cores: Option<Cores>,
+    /// Longest time without a step before a trainer is killed.
+    pub hang_timeout: Duration,
+    /// Least age of a checkpoint at which an epoch's end takes a new one.
+    pub checkpoint_every: Duration,
+    /// The program whose subcommand `trainer` is started for each slot.
+    pub program: PathBuf,
+}
+
+impl TryFrom<JoinArgs> for Settings {
+    type Error = io::Error;
+
+    /// Fills in what was not given; fails only where the system does not tell this program's own path.
+    fn try_from(args: JoinArgs) -> io::Result<Self> {
+        Ok(Self {
+            join: args.join,
+            device: args.device,
+            slots: args.slots,
+            id: args.id.unwrap_or_else(crate::host::worker_id),
+            scratch: args.scratch.unwrap_or_else(env::temp_dir),
+            data: args.data,
+            cores: args.cores,
+            hang_timeout: args.hang_timeout,
+            checkpoint_every: args.checkpoint_every,
+            program: env::current_exe()?,
+        })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "a number of seconds is expected".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(span) if span >= Duration::from_millis(1) => Ok(span),
+        _ => Err("a positive number of seconds is expected".to_owned()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn settings(args: &[&str]) -> Result<Settings, clap::Error> {
+        let cli = Cli::try_parse_from([&["rung-worker"], args].concat())?;
+        Ok(Settings::try_from(cli.join.unwrap()).unwrap())
+    }
+
+    #[test]
+    fn the_address_is_enough() {
+        let settings = settings(&["--join", "127.0.0.1:7070"]).unwrap();
+        assert_eq!(settings.join.to_string(), "127.0.0.1:7070");
+        assert_eq!((settings.device, settings.slots), (Device::Auto, None));
+        assert_eq!(settings.hang_timeout, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn bad_input_ends_with_2_and_names_the_flag() {
+        let join = ["--join", "host:7070"];
+        for bad in [
+            &["--device", "gpu"][..],
+            &["--slots", "0"],
+            &["--id", "My Laptop"],
+            &["--cores", "3-1"],
+            &["--hang-timeout", "0"],
+            &["--checkpoint-every", "soon"],
+        ] {
+            let error = settings(&[&join[..], bad].concat()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{bad:?}");
+            assert!(error.to_string().contains(bad[0]), "{error}");
+        }
+        for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
+            assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn other_commands_need_no_coordinator() {
+        let cli = Cli::try_parse_from(["rung-worker", "doctor", "-o", "json"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Doctor(_))));
+        let cli = Cli::try_parse_from(["rung-worker", "trainer", "--device", "cpu", "--cores", "1"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Trainer(args)) if args.device == Device::Cpu));
+    }
+}

@@ -1,0 +1,75 @@
+use std::{fmt, str::FromStr};
+
+use tonic::transport::Uri;
+
+/// A coordinator's address: host and port, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordinator {
+    authority: String,
+    uri: Uri,
+}
+
+impl Coordinator {
+    /// The address as gRPC wants it.
+    pub(crate) fn uri(&self) -> Uri {
+        self.uri.clone()
+    }
+}
+
+impl FromStr for Coordinator {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let invalid = || InvalidAddress(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let plain = !host.is_empty() && !host.contains([':', '/', '@', '?', '#']);
+        if !(bracketed || plain) || !port.parse::<u16>().is_ok_and(|port| port != 0) {
+            return Err(invalid());
+        }
+        let uri = format!("http://{text}").parse().map_err(|_| invalid())?;
+        Ok(Self { authority: text.to_owned(), uri })
+    }
+}
+
+impl fmt::Display for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.authority)
+    }
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no address: use HOST:PORT, for example 127.0.0.1:7070 or [::1]:7070")]
+pub struct InvalidAddress(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_both_kinds_of_address_are_taken() {
+        for good in ["localhost:7070", "10.0.0.7:1", "[::1]:7070", "node-3.lab.example:65535"] {
+            let coordinator: Coordinator = good.parse().unwrap();
+            assert_eq!(coordinator.uri().to_string(), format!("http://{good}/"));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in [
+            "",
+            "host",
+            "host:",
+            ":7070",
+            "host:0",
+            "host:70707",
+            "http://host:1",
+            "a@b:1",
+            "::1:70",
+            "a b:1",
+        ] {
+            assert!(bad.parse::<Coordinator>().is_err(), "{bad}");
+        }
+    }
+}

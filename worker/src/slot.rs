@@ -1,0 +1,138 @@
+//! A slot: one trainer process, kept warm, and the leases that it works on one after the other.
+
+mod child;
+pub(crate) use child::{Child, Launch};
+
+mod watchdog;
+
+mod delivery;
+
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc::{Receiver, Sender},
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, warn};
+
+use crate::{backoff::Backoff, event::Event, objects::Objects, scratch::Scratch, session::Assignment};
+
+/// First wait before a trainer is started again.
+const FIRST_RESPAWN: Duration = Duration::from_millis(100);
+/// Longest wait.
+const LAST_RESPAWN: Duration = Duration::from_secs(5);
+/// How often in a row a trainer may fail to start before the worker gives up.
+const STARTS: u32 = 5;
+
+/// An assignment and the means to end it early.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// What to work on.
+    pub(crate) assignment: Assignment,
+    /// How the supervisor ends it.
+    pub(crate) leash: Leash,
+}
+
+/// How a supervisor ends the work on a lease.
+#[derive(Debug, Clone)]
+pub(crate) struct Leash {
+    /// Finish the step, save, hand the lease back.
+    pub(crate) hand_back: CancellationToken,
+    /// Stop: nothing about the lease matters any more.
+    pub(crate) abandon: CancellationToken,
+}
+
+/// What all slots of a worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Where news goes.
+    pub(crate) events: Sender<Event>,
+    /// Where checkpoints go to and come from.
+    pub(crate) objects: Objects,
+    /// The worker's own folder.
+    pub(crate) scratch: Scratch,
+    /// Every task of the worker.
+    pub(crate) tracker: TaskTracker,
+    /// Cancelled when the worker ends.
+    pub(crate) end: CancellationToken,
+    /// Longest time without a step before a trainer is killed.
+    pub(crate) hang_timeout: Duration,
+    /// Least age of a checkpoint at which an epoch's end takes a new one.
+    pub(crate) checkpoint_every: Duration,
+}
+
+/// One slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Its number, from 0.
+    pub(crate) number: usize,
+    /// How its trainer is started.
+    pub(crate) launch: Launch,
+    /// What it shares with the others.
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Slot {
+    /// Works on orders, one at a time, until the worker ends.
+    ///
+    /// [`Event::SlotFree`] is told once the trainer is up, and again after each order; so there is never more than one
+    /// order on its way here.
+    pub(crate) async fn run(self, mut orders: Receiver<Order>) {
+        let end = self.shared.end.clone();
+        let mut respawn = Backoff::new(FIRST_RESPAWN, LAST_RESPAWN);
+        let (mut warm, mut announced) = (None, false);
+        loop {
+            let Some(mut child) = self.trainer(warm.take(), &mut respawn).await else { return };
+            if !announced && self.shared.events.send(Event::SlotFree(self.number)).await.is_err() {
+                return;
+            }
+            announced = true;
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => {
+                        announced = false;
+                        warm = self.work(child, order).await;
+                    }
+                    None => return child.close().await,
+                },
+                _ = child.next() => {
+                    // It has nothing to say when it has nothing to do: it died.
+                    let reason = child.post_mortem().await;
+                    warn!(slot = self.number, reason, "idle trainer died");
+                }
+                () = end.cancelled() => return child.close().await,
+            }
+            if warm.is_some() {
+                respawn.reset();
+            } else if end.run_until_cancelled(sleep(respawn.wait())).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The trainer at hand, or a new one; none when the worker ends before one is up.
+    async fn trainer(&self, warm: Option<Child>, respawn: &mut Backoff) -> Option<Child> {
+        if warm.is_some() {
+            return warm;
+        }
+        let mut failures = 0;
+        while !self.shared.end.is_cancelled() {
+            let start = Child::start(&self.launch, &self.shared.tracker);
+            match self.shared.end.run_until_cancelled(start).await? {
+                Ok((child, _)) => return Some(child),
+                Err(reason) => {
+                    failures += 1;
+                    error!(slot = self.number, reason, "trainer cannot be started");
+                    if failures == STARTS {
+                        drop(self.shared.events.send(Event::Broken(reason)).await);
+                    }
+                }
+            }
+            self.shared.end.run_until_cancelled(sleep(respawn.wait())).await?;
+        }
+        None
+    }
+}

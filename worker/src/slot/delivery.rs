@@ -1,0 +1,177 @@
+//! From what a trainer leaves on the local disk to what the coordinator is told.
+
+use std::{collections::VecDeque, path::PathBuf};
+
+use common::{
+    checkpoint::Checkpoint,
+    metrics::{CurvePoint, Metrics, TestMetrics},
+    view::LeaseId,
+};
+use tokio::{
+    fs,
+    sync::mpsc::{Sender, UnboundedReceiver},
+};
+use tracing::warn;
+
+use super::Leash;
+use crate::{
+    event::Event,
+    objects::{ObjectError, Objects},
+    session::messages::{News, Report},
+    trainer::CheckpointFiles,
+};
+
+/// Something about a lease that may have to be stored before it is told.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A checkpoint on the way.
+    Checkpoint(CheckpointFiles),
+    /// The work is done.
+    Finished { last: CurvePoint, best: Metrics, checkpoint: CheckpointFiles, early_stopped: bool },
+    /// The objective is not finite.
+    NotFinite(CurvePoint),
+    /// The lease is handed back.
+    Released(Option<CheckpointFiles>),
+    /// The attempt failed.
+    Failed(String),
+    /// The evaluation is done.
+    Evaluated { test: TestMetrics, epoch: u32, probabilities: PathBuf },
+}
+
+impl Outcome {
+    /// Whether it makes an earlier checkpoint of the same lease pointless: it brings a newer one, or needs none.
+    fn supersedes(&self) -> bool {
+        !matches!(self, Self::Failed(_) | Self::Released(None))
+    }
+}
+
+/// One lease's way to the coordinator. It outlives the work, so that a trainer need not wait for the network.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) lease: LeaseId,
+    pub(super) leash: Leash,
+    /// The lease's folder; removed at the end.
+    pub(super) folder: PathBuf,
+    pub(super) objects: Objects,
+    pub(super) events: Sender<Event>,
+    /// The newest checkpoint that is stored, and the files it came from.
+    pub(super) stored: Option<(CheckpointFiles, Checkpoint)>,
+}
+
+impl Delivery {
+    /// Stores and tells outcomes in order, until there are no more or the lease is abandoned.
+    pub(super) async fn run(mut self, mut outcomes: UnboundedReceiver<Outcome>) {
+        let abandon = self.leash.abandon.clone();
+        let mut waiting = VecDeque::new();
+        while let Some(outcome) = next(&mut waiting, &mut outcomes).await {
+            let Some(news) = abandon.run_until_cancelled(self.store(outcome)).await else { break };
+            let broken = matches!(news, News::Failed { .. });
+            let report = Report { lease: self.lease.clone(), news };
+            if self.events.send(Event::Reported(report)).await.is_err() {
+                break;
+            }
+            if broken {
+                // A checkpoint that cannot be stored ends the attempt while its trainer may still be at it.
+                abandon.cancel();
+                break;
+            }
+        }
+        // The trainer may write here until the slot has dropped its end.
+        while outcomes.recv().await.is_some() {}
+        if let Err(error) = fs::remove_dir_all(&self.folder).await {
+            warn!(%error, folder = %self.folder.display(), "lease folder not removed");
+        }
+    }
+
+    async fn store(&mut self, outcome: Outcome) -> News {
+        let stored = match outcome {
+            Outcome::Checkpoint(files) => self.checkpoint(&files).await.map(News::Checkpointed),
+            Outcome::Finished { last, best, checkpoint, early_stopped } => self
+                .checkpoint(&checkpoint)
+                .await
+                .map(|checkpoint| News::Finished { last, best, checkpoint, early_stopped }),
+            Outcome::NotFinite(last) => Ok(News::NotFinite { last }),
+            Outcome::Released(None) => Ok(News::Released { checkpoint: None }),
+            Outcome::Released(Some(files)) => self
+                .checkpoint(&files)
+                .await
+                .map(|checkpoint| News::Released { checkpoint: Some(checkpoint) }),
+            Outcome::Failed(reason) => Ok(News::Failed { reason }),
+            Outcome::Evaluated { test, epoch, probabilities } => self
+                .objects
+                .store_probabilities(&self.lease, epoch, &probabilities)
+                .await
+                .map(|probabilities| News::Evaluated { test, probabilities }),
+        };
+        stored
+            .unwrap_or_else(|error| News::Failed { reason: format!("its result cannot be stored: {error}") })
+    }
+
+    /// Stores a checkpoint, once: a trainer may end with the files that it has told of before.
+    async fn checkpoint(&mut self, files: &CheckpointFiles) -> Result<Checkpoint, ObjectError> {
+        if let Some((_, checkpoint)) = self.stored.iter().find(|(stored, _)| stored == files) {
+            return Ok(*checkpoint);
+        }
+        let checkpoint = self.objects.store(&self.lease, files).await?;
+        let before = self.stored.replace((files.clone(), checkpoint));
+        for file in before.into_iter().flat_map(|(files, _)| [files.weights, files.state]) {
+            // Only for the space: the whole folder goes at the end.
+            drop(fs::remove_file(file).await);
+        }
+        Ok(checkpoint)
+    }
+}
+
+/// The next outcome worth telling: while the coordinator was away, newer checkpoints may have replaced older ones.
+async fn next(waiting: &mut VecDeque<Outcome>, outcomes: &mut UnboundedReceiver<Outcome>) -> Option<Outcome> {
+    if waiting.is_empty() {
+        waiting.push_back(outcomes.recv().await?);
+    }
+    while let Ok(outcome) = outcomes.try_recv() {
+        waiting.push_back(outcome);
+    }
+    while let Some(Outcome::Checkpoint(_)) = waiting.front() {
+        if !waiting.iter().skip(1).any(Outcome::supersedes) {
+            break;
+        }
+        waiting.pop_front();
+    }
+    waiting.pop_front()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    fn files(epoch: u32) -> CheckpointFiles {
+        CheckpointFiles { epoch, weights: PathBuf::new(), state: PathBuf::new() }
+    }
+
+    async fn told(outcomes: impl IntoIterator<Item = Outcome>) -> Vec<String> {
+        let (sender, mut receiver) = unbounded_channel();
+        outcomes.into_iter().for_each(|outcome| sender.send(outcome).unwrap());
+        drop(sender);
+        let (mut waiting, mut told) = (VecDeque::new(), Vec::new());
+        while let Some(outcome) = next(&mut waiting, &mut receiver).await {
+            told.push(match outcome {
+                Outcome::Checkpoint(files) => format!("checkpoint {}", files.epoch),
+                Outcome::Failed(reason) => reason,
+                other => format!("{other:?}"),
+            });
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_waiting_checkpoint_is_stored() {
+        assert_eq!(told([1, 2, 3].map(|epoch| Outcome::Checkpoint(files(epoch)))).await, ["checkpoint 3"]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_attempt_still_leaves_its_checkpoint() {
+        let failed = Outcome::Failed("killed".to_owned());
+        assert_eq!(told([Outcome::Checkpoint(files(2)), failed]).await, ["checkpoint 2", "killed"]);
+    }
+}

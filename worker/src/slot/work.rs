@@ -1,0 +1,189 @@
+//! One lease's work in a slot: fetch what it starts from, let the trainer work, tell what comes out.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use common::view::LeaseId;
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::sleep_until,
+};
+
+use super::{
+    Child, Leash, Order, Slot,
+    delivery::{Delivery, Outcome},
+    watchdog::Watchdog,
+};
+use crate::{
+    event::Event,
+    session::{
+        Assignment,
+        messages::{News, Report as LeaseReport, Work},
+    },
+    trainer::{
+        EvaluateTask, Progress, TrainTask, Trained,
+        protocol::{Command, Report},
+    },
+};
+
+/// Longest time that an abandoned trial may go on before its trainer is killed.
+const ABANDON: Duration = Duration::from_secs(10);
+
+/// A lease in work.
+struct Lease<'a> {
+    id: &'a LeaseId,
+    leash: &'a Leash,
+    /// The checkpoint's epoch, where it is evaluated.
+    evaluated: u32,
+    outcomes: UnboundedSender<Outcome>,
+}
+
+impl Slot {
+    /// Works on one lease; returns the trainer, where it can be used again.
+    pub(super) async fn work(&self, child: Child, order: Order) -> Option<Child> {
+        let Order { assignment, leash } = order;
+        let id = &assignment.grant.lease;
+        let folder = match self.shared.scratch.lease(id) {
+            Ok(folder) => folder,
+            Err(error) => {
+                let reason = format!("no folder for its checkpoints: {error}");
+                self.tell(id, News::Failed { reason }).await;
+                return Some(child);
+            }
+        };
+        let (outcomes, waiting) = unbounded_channel();
+        let delivery = Delivery {
+            lease: id.clone(),
+            leash: leash.clone(),
+            folder: folder.clone(),
+            objects: self.shared.objects.clone(),
+            events: self.shared.events.clone(),
+            stored: None,
+        };
+        self.shared.tracker.spawn(delivery.run(waiting));
+
+        let prepared = leash.hand_back.run_until_cancelled(self.prepare(&assignment, &folder)).await;
+        let evaluated = match &assignment.grant.work {
+            Work::Evaluate { checkpoint } => checkpoint.epoch,
+            Work::Train { .. } => 0,
+        };
+        let lease = Lease { id, leash: &leash, evaluated, outcomes };
+        let (outcome, child) = match prepared {
+            Some(Ok(command)) => self.attend(&lease, child, command).await,
+            Some(Err(reason)) => (Outcome::Failed(reason), Some(child)),
+            None => (Outcome::Released(None), Some(child)),
+        };
+        // Nobody listens where the lease was abandoned.
+        drop(lease.outcomes.send(outcome));
+        child
+    }
+
+    /// Brings what the work starts from to this machine, and says what the trainer is to do.
+    async fn prepare(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String> {
+        let (grant, study) = (&assignment.grant, assignment.study.clone());
+        let fetch = async |checkpoint| {
+            let files = self.shared.objects.fetch(&grant.lease, checkpoint, folder).await;
+            files.map_err(|error| format!("checkpoint of epoch {}: {error}", checkpoint.epoch))
+        };
+        let (hparams, scratch) = (grant.hparams.clone(), folder.to_owned());
+        Ok(match &grant.work {
+            Work::Train { from_epoch, to_epoch, resume } => Command::Train(TrainTask {
+                study,
+                hparams,
+                trial_seed: grant.trial_seed,
+                from_epoch: *from_epoch,
+                to_epoch: *to_epoch,
+                resume: match resume {
+                    Some(checkpoint) => Some(fetch(checkpoint).await?),
+                    None => None,
+                },
+                checkpoint_every: self.shared.checkpoint_every,
+                scratch,
+            }),
+            Work::Evaluate { checkpoint } => {
+                let checkpoint = fetch(checkpoint).await?;
+                Command::Evaluate { task: EvaluateTask { study, hparams, checkpoint }, scratch }
+            }
+        })
+    }
+
+    /// Lets the trainer work until it is done, dead or hung; returns it where it can be used again.
+    async fn attend(
+        &self,
+        lease: &Lease<'_>,
+        mut child: Child,
+        command: Command,
+    ) -> (Outcome, Option<Child>) {
+        if !child.send(command).await {
+            return (Outcome::Failed(child.post_mortem().await), None);
+        }
+        let mut watchdog = Watchdog::new(Instant::now(), self.shared.hang_timeout);
+        let (mut asked, mut kill_at) = (false, None::<Instant>);
+        loop {
+            let deadline = kill_at.unwrap_or_else(|| watchdog.deadline());
+            tokio::select! {
+                // What the trainer said comes before what the clock says: both may be late.
+                biased;
+                report = child.next() => {
+                    let Some(report) = report else {
+                        return (Outcome::Failed(child.post_mortem().await), None);
+                    };
+                    watchdog.fed(Instant::now());
+                    if let Some((outcome, usable)) = self.heed(lease, report).await {
+                        return (outcome, usable.then_some(child));
+                    }
+                }
+                () = lease.leash.abandon.cancelled(), if kill_at.is_none() => {
+                    (asked, kill_at) = (true, Some(Instant::now() + ABANDON));
+                    if self.shared.end.is_cancelled() || !child.send(Command::Stop { save: false }).await {
+                        kill_at = Some(Instant::now());
+                    }
+                }
+                () = lease.leash.hand_back.cancelled(), if !asked => {
+                    asked = true;
+                    child.send(Command::Stop { save: true }).await;
+                }
+                () = sleep_until(deadline.into()) => {
+                    if kill_at.is_some() || watchdog.starved(Instant::now()) {
+                        drop(child.kill().await);
+                        let patience = self.shared.hang_timeout.as_secs_f64();
+                        return (Outcome::Failed(format!("trainer made no progress for {patience} s")), None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes a trainer's report on; returns the work's outcome if that is it, and whether the trainer is still sound.
+    async fn heed(&self, lease: &Lease<'_>, report: Report) -> Option<(Outcome, bool)> {
+        Some(match report {
+            Report::Ready(_) | Report::Progress(Progress::Steps(_)) => return None,
+            Report::Progress(Progress::Epoch(point)) => {
+                self.tell(lease.id, News::Epoch(point)).await;
+                return None;
+            }
+            Report::Progress(Progress::Checkpoint(files)) => {
+                drop(lease.outcomes.send(Outcome::Checkpoint(files)));
+                return None;
+            }
+            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped }) => {
+                (Outcome::Finished { last, best, checkpoint, early_stopped }, true)
+            }
+            Report::Ended(Trained::NotFinite { last }) => (Outcome::NotFinite(last), true),
+            Report::Ended(Trained::Drained { checkpoint }) => (Outcome::Released(checkpoint), true),
+            Report::Ended(Trained::Abandoned) => (Outcome::Released(None), true),
+            Report::Evaluated { test, probabilities } => {
+                (Outcome::Evaluated { test, epoch: lease.evaluated, probabilities }, true)
+            }
+            // After an error of a device nothing that this process says can be trusted.
+            Report::Failed(reason) => (Outcome::Failed(reason), false),
+        })
+    }
+
+    async fn tell(&self, lease: &LeaseId, news: News) {
+        // The supervisor stops listening only when the worker ends.
+        drop(self.shared.events.send(Event::Reported(LeaseReport { lease: lease.clone(), news })).await);
+    }
+}

@@ -1,0 +1,309 @@
+//! The supervisor: holds the leases, the connection and the trainer processes, and touches no tensor.
+//!
+//! [`Session`](crate::session::Session) decides; what is here carries out. One loop reads one channel, the clock and the
+//! shutdown, and everything it does passes one `match`.
+
+mod link;
+
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::view::{DeviceFacts, LeaseId};
+use tokio::{
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
+    time::{sleep_until, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    backoff,
+    error::WorkerError,
+    event::Event,
+    objects::{Cache, Objects},
+    scratch::Scratch,
+    session::{
+        Action, Assignment, Session,
+        messages::{Identity, News, Outgoing, Report, Work},
+    },
+    settings::Settings,
+    slot::{Child, Launch, Leash, Order, Shared, Slot},
+};
+
+/// Longest time that tasks may take to end once the worker has ended.
+const GRACE: Duration = Duration::from_secs(8);
+/// Events that wait for the supervisor; whoever has more waits.
+const EVENTS: usize = 256;
+
+/// Works for a coordinator until `shutdown` is cancelled, or the coordinator says to leave; then hands everything back.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let scratch = Scratch::open(&settings.scratch)
+        .map_err(|source| WorkerError::Scratch { folder: settings.scratch.clone(), source })?;
+    let (end, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let facts = probe(&settings, &tracker).await?;
+    let slots = slots(&settings, &facts);
+    info!(worker = %settings.id, device = facts.device, slots, "worker started");
+
+    let (events, inbox) = mpsc::channel(EVENTS);
+    let (shared_link, link) = watch::channel(None);
+    let shared = Arc::new(Shared {
+        events: events.clone(),
+        objects: Objects::new(link, Cache::new(scratch.objects())),
+        scratch,
+        tracker: tracker.clone(),
+        end: end.clone(),
+        hang_timeout: settings.hang_timeout,
+        checkpoint_every: settings.checkpoint_every,
+    });
+    let identity = Identity {
+        worker: settings.id.clone(),
+        incarnation: backoff::random(),
+        device: facts,
+        slots: slots as u32,
+    };
+    let mut supervisor = Supervisor {
+        session: Session::new(Instant::now(), identity),
+        inbox,
+        orders: (0..slots).map(|number| start(&settings, number, slots, &shared)).collect(),
+        leashes: BTreeMap::new(),
+        outgoing: None,
+        end: end.clone(),
+    };
+    let holding = end.clone().run_until_cancelled_owned(link::hold(settings.join, events, shared_link));
+    tracker.spawn(holding);
+    let result = supervisor.serve(&shutdown).await;
+
+    // Dropping it closes the session's stream: the coordinator sees the worker leave.
+    drop(supervisor);
+    end.cancel();
+    tracker.close();
+    if timeout(GRACE, tracker.wait()).await.is_err() {
+        warn!(tasks = tracker.len(), "some tasks did not end in time");
+    }
+    result
+}
+
+/// What a trainer on this machine finds, before any slot is started: it decides how many there are.
+async fn probe(settings: &Settings, tracker: &TaskTracker) -> Result<DeviceFacts, WorkerError> {
+    let (child, facts) = Child::start(&launch(settings, 0, 1), tracker).await.map_err(WorkerError::Device)?;
+    tracker.spawn(child.close());
+    Ok(DeviceFacts { host: crate::host::name(), ..facts })
+}
+
+/// How many trials are trained at the same time.
+fn slots(settings: &Settings, facts: &DeviceFacts) -> usize {
+    let on_gpu = facts.device.starts_with("cuda") || facts.device == "mps";
+    let cores = settings.cores.as_ref().map_or_else(crate::host::cores, |cores| cores.numbers().len());
+    settings.slots.map_or(if on_gpu { 1 } else { cores }, |slots| slots as usize)
+}
+
+fn launch(settings: &Settings, number: usize, slots: usize) -> Launch {
+    Launch {
+        program: settings.program.clone(),
+        device: settings.device,
+        cores: settings.cores.as_ref().map(|cores| cores.share(number, slots)),
+        data: settings.data.clone(),
+    }
+}
+
+/// Starts a slot; what is sent to it is worked on.
+fn start(settings: &Settings, number: usize, slots: usize, shared: &Arc<Shared>) -> mpsc::Sender<Order> {
+    let (orders, inbox) = mpsc::channel(1);
+    let slot = Slot { number, launch: launch(settings, number, slots), shared: shared.clone() };
+    shared.tracker.spawn(slot.run(inbox));
+    orders
+}
+
+struct Supervisor {
+    session: Session,
+    inbox: mpsc::Receiver<Event>,
+    /// One for each slot.
+    orders: Vec<mpsc::Sender<Order>>,
+    /// Leases whose work has not ended.
+    leashes: BTreeMap<LeaseId, Leash>,
+    /// The stream to the coordinator, while there is one.
+    outgoing: Option<mpsc::Sender<Outgoing>>,
+    end: CancellationToken,
+}
+
+impl Supervisor {
+    /// Works until everything is handed back.
+    async fn serve(&mut self, shutdown: &CancellationToken) -> Result<(), WorkerError> {
+        let (mut told, mut failure) = (false, None);
+        loop {
+            for action in self.session.actions() {
+                self.act(action);
+            }
+            let full = self.flush();
+            if self.session.is_over(Instant::now()) {
+                break;
+            }
+            let deadline = self.session.deadline();
+            tokio::select! {
+                event = self.inbox.recv() => match event {
+                    // Other slots may still save what they are at.
+                    Some(Event::Broken(reason)) => {
+                        failure = Some(WorkerError::Trainer(reason));
+                        self.session.drain(Instant::now());
+                    }
+                    Some(event) => self.handle(event)?,
+                    // Not while slots run: they hold the other end.
+                    None => break,
+                },
+                () = room(self.outgoing.as_ref()), if full => {}
+                () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {
+                    self.session.timeout(Instant::now());
+                }
+                () = shutdown.cancelled(), if !told => {
+                    told = true;
+                    info!(leases = self.session.held(), "draining");
+                    self.session.drain(Instant::now());
+                }
+            }
+        }
+        if self.session.held() > 0 {
+            warn!(
+                leases = self.session.held(),
+                "leaving with leases that the coordinator does not know to be over"
+            );
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Takes in what happened.
+    fn handle(&mut self, event: Event) -> Result<(), WorkerError> {
+        match event {
+            Event::Opened(outgoing) => {
+                self.outgoing = Some(outgoing);
+                self.session.opened();
+            }
+            Event::Received(message) => self.session.received(Instant::now(), message),
+            Event::Lost => {
+                self.outgoing = None;
+                self.session.lost(Instant::now());
+            }
+            Event::SlotFree(slot) => self.session.slot_free(slot),
+            Event::Reported(report) => self.reported(report),
+            Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
+            Event::Broken(reason) => return Err(WorkerError::Trainer(reason)),
+        }
+        Ok(())
+    }
+
+    /// Carries out what the session decided.
+    fn act(&mut self, action: Action) {
+        debug!(?action, "acting");
+        match action {
+            Action::Start { slot, assignment } => self.start(slot, assignment),
+            Action::HandBack(lease) => self.hand_back(&lease),
+            Action::Abandon(lease) => self.abandon(&lease),
+        }
+    }
+
+    fn start(&mut self, slot: usize, assignment: Assignment) {
+        let lease = assignment.grant.lease.clone();
+        let work = match &assignment.grant.work {
+            Work::Train { from_epoch, to_epoch, .. } => format!("train {from_epoch} to {to_epoch}"),
+            Work::Evaluate { checkpoint } => format!("evaluate {}", checkpoint.epoch),
+        };
+        info!(study = %lease.study, trial = %lease.trial, attempt = %lease.attempt, slot, work, "trial leased");
+        let abandon = self.end.child_token();
+        let leash = Leash { hand_back: abandon.child_token(), abandon };
+        self.leashes.insert(lease, leash.clone());
+        if self.orders[slot].try_send(Order { assignment, leash }).is_err() {
+            // A slot takes an order for each time that it says to be free.
+            error!(slot, "order refused by its slot");
+        }
+    }
+
+    fn hand_back(&mut self, lease: &LeaseId) {
+        if let Some(leash) = self.leashes.get(lease) {
+            leash.hand_back.cancel();
+        }
+    }
+
+    fn abandon(&mut self, lease: &LeaseId) {
+        if let Some(leash) = self.leashes.remove(lease) {
+            info!(study = %lease.study, trial = %lease.trial, attempt = %lease.attempt, "lease lost");
+            leash.abandon.cancel();
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        let Report { lease, news } = &report;
+        let (study, trial, attempt) = (&lease.study, lease.trial, lease.attempt);
+        match news {
+            News::Epoch(point) => debug!(%study, %trial, %attempt, epoch = point.epoch, "epoch trained"),
+            News::Checkpointed(stored) => {
+                debug!(%study, %trial, %attempt, epoch = stored.epoch, "checkpoint stored")
+            }
+            News::Finished { last, .. } => {
+                info!(%study, %trial, %attempt, epoch = last.epoch, "trial trained")
+            }
+            News::NotFinite { last } => {
+                info!(%study, %trial, %attempt, epoch = last.epoch, "objective not finite")
+            }
+            News::Released { checkpoint } => {
+                let epoch = checkpoint.map(|stored| stored.epoch);
+                info!(%study, %trial, %attempt, epoch, "lease handed back");
+            }
+            News::Failed { reason } => warn!(%study, %trial, %attempt, reason, "attempt failed"),
+            News::Evaluated { test, .. } => {
+                info!(%study, %trial, %attempt, accuracy = test.accuracy, "trial evaluated");
+            }
+        }
+        if news.is_final() {
+            self.leashes.remove(lease);
+        }
+        self.session.reported(report);
+    }
+
+    /// Sends what there is to send; true when the stream takes no more for now.
+    fn flush(&mut self) -> bool {
+        let Some(outgoing) = &self.outgoing else { return false };
+        loop {
+            match outgoing.try_reserve() {
+                Ok(permit) => match self.session.message(Instant::now()) {
+                    Some(message) => permit.send(message),
+                    None => return false,
+                },
+                Err(TrySendError::Full(())) => return true,
+                // Its end is about to be told.
+                Err(TrySendError::Closed(())) => return false,
+            }
+        }
+    }
+}
+
+/// Waits until the stream takes another message.
+async fn room(outgoing: Option<&mpsc::Sender<Outgoing>>) {
+    if let Some(outgoing) = outgoing {
+        drop(outgoing.reserve().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &str) -> Settings {
+        crate::settings::tests::settings(&args.split(' ').collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn slots_follow_the_device_and_the_cores() {
+        let facts = |device: &str| DeviceFacts { device: device.to_owned(), ..DeviceFacts::default() };
+        let four = settings("--join host:1 --cores 0-3");
+        assert_eq!(slots(&four, &facts("cpu")), 4);
+        assert_eq!(slots(&four, &facts("cuda:0")), 1);
+        assert_eq!(slots(&settings("--join host:1 --slots 3"), &facts("mps")), 3);
+    }
+}

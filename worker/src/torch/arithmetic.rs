@@ -1,0 +1,32 @@
+//! The settings of arithmetic that are part of a result.
+
+use std::marker::PhantomData;
+
+use worker_ext::{Error, runtime};
+
+/// While it lives, this thread computes as a study asks: exact single precision, repeatable kernels, so many
+/// threads, and numbers below the least normal one taken for zero.
+///
+/// Running means of gradients that have become zero decay into such numbers, on which processors are slow; and what
+/// is flushed changes results, so it is the same for every trial.
+#[derive(Debug)]
+pub(super) struct Arithmetic {
+    /// The floating-point mode belongs to a thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Arithmetic {
+    pub(super) fn set(threads: u32) -> Result<Self, Error> {
+        runtime::set_exact()?;
+        runtime::set_threads(threads)?;
+        runtime::set_flush_denormal(true)?;
+        Ok(Self { not_send: PhantomData })
+    }
+}
+
+impl Drop for Arithmetic {
+    fn drop(&mut self) {
+        // It was set before, so the processor can; there is nothing to do where it cannot.
+        let _ = runtime::set_flush_denormal(false);
+    }
+}

@@ -1,0 +1,193 @@
+//! Dense layers on the CPU, passed forward and back by hand.
+//!
+//! Autograd would keep and walk a graph, and would read and write every activation several times between products.
+//! Here there are three products a layer and one pass between them, into buffers that are allocated once.
+
+use common::model_spec::{ModelSpec, Op};
+use tch::{Device, Kind, Tensor};
+use worker_ext::{
+    Error,
+    batch::{BatchSums, cross_entropy},
+    dense::{activate, activate_backward},
+    mask::Mask,
+};
+
+use super::{
+    net::{EVALUATION_ROWS, Place, Plan},
+    resident::Batch,
+    weights::Weights,
+};
+
+/// A multilayer perceptron: every layer but the last is followed by ReLU and perhaps by dropout.
+#[derive(Debug)]
+pub(super) struct DenseNet {
+    layers: Vec<Layer>,
+    buffers: Buffers,
+    /// Views of the buffers by number of samples: of a full batch, of an epoch's last one, and for evaluation.
+    spaces: Vec<Space>,
+    sums: BatchSums,
+}
+
+/// Views of one layer's weights and gradients.
+#[derive(Debug)]
+struct Layer {
+    outputs: i64,
+    weight: Tensor,
+    /// Inputs × outputs.
+    weight_t: Tensor,
+    bias: Tensor,
+    weight_grad: Tensor,
+    bias_grad: Tensor,
+    /// The dropout after the layer.
+    mask: Option<Mask>,
+}
+
+/// Flat memory that all batches share.
+#[derive(Debug)]
+struct Buffers {
+    /// By layer, what comes out of it.
+    outputs: Vec<Tensor>,
+    /// What goes back into a layer; two suffice, as one is made of the other.
+    grads: [Tensor; 2],
+}
+
+/// The buffers as matrices with so many rows.
+#[derive(Debug)]
+struct Space {
+    rows: i64,
+    outputs: Vec<Tensor>,
+    grads: Vec<Tensor>,
+    /// Outputs × rows.
+    grads_t: Vec<Tensor>,
+}
+
+impl DenseNet {
+    /// The net of a model of dense layers; none where the model has others.
+    pub(super) fn new(spec: &ModelSpec, weights: &Weights, plan: Plan) -> Result<Option<Self>, Error> {
+        let Some(masks) = dropouts(spec, plan) else { return Ok(None) };
+        let values = weights.parameters.views(&weights.values)?;
+        let grads = weights.parameters.views(&weights.grads)?;
+        let mut layers = Vec::new();
+        // A layer's weight and bias stand side by side.
+        for ((value, grad), mask) in values.chunks_exact(2).zip(grads.chunks_exact(2)).zip(masks) {
+            layers.push(Layer {
+                outputs: value[0].size()[0],
+                weight: value[0].shallow_clone(),
+                weight_t: value[0].f_tr()?,
+                bias: value[1].shallow_clone(),
+                weight_grad: grad[0].shallow_clone(),
+                bias_grad: grad[1].shallow_clone(),
+                mask,
+            });
+        }
+        let flat = |rows: i64, width: i64| Tensor::f_empty([rows * width], (Kind::Float, Device::Cpu));
+        let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
+        let most = plan.rows.max(EVALUATION_ROWS);
+        let outputs =
+            layers.iter().map(|layer| flat(most, layer.outputs)).collect::<Result<_, _>>()?;
+        let buffers = Buffers { outputs, grads: [flat(most, widest)?, flat(most, widest)?] };
+        Ok(Some(Self { layers, buffers, spaces: Vec::new(), sums: BatchSums::default() }))
+    }
+
+    /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
+    pub(super) fn train(&mut self, batch: &Batch, place: Place) -> Result<(), Error> {
+        let _guard = tch::no_grad_guard();
+        let at = self.forward(&batch.pixels, Some(place))?;
+        let (space, last) = (&self.spaces[at], self.layers.len() - 1);
+        let (logits, grad) = (&space.outputs[last], &space.grads[last]);
+        self.sums += cross_entropy(logits, &batch.labels, grad, &self.layers[last].bias_grad)?;
+        self.backward(&batch.pixels, at)
+    }
+
+    /// Forgets the sums.
+    pub(super) fn clear_sums(&mut self) {
+        self.sums = BatchSums::default();
+    }
+
+    /// Loss and hits since the sums were forgotten.
+    pub(super) fn sums(&self) -> BatchSums {
+        self.sums
+    }
+
+    /// What comes out of the last layer, samples × classes, without dropout; valid until the next call.
+    pub(super) fn logits(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
+        let at = self.forward(pixels, None)?;
+        Ok(self.spaces[at].outputs[self.layers.len() - 1].shallow_clone())
+    }
+
+    /// Fills the outputs and says which space holds them; drops where there is a place to draw masks for.
+    fn forward(&mut self, pixels: &Tensor, place: Option<Place>) -> Result<usize, Error> {
+        let at = self.space(pixels.size()[0])?;
+        let outputs = &self.spaces[at].outputs;
+        let last = self.layers.len() - 1;
+        for (i, layer) in self.layers.iter().enumerate() {
+            let input = if i == 0 { pixels } else { &outputs[i - 1] };
+            if i == last {
+                _ = layer.bias.f_addmm_out(&outputs[i], input, &layer.weight_t)?;
+            } else {
+                _ = input.f_mm_out(&outputs[i], &layer.weight_t)?;
+                let mask = layer.mask.zip(place).map(|(mask, place)| mask.at(place.epoch, place.step));
+                activate(&outputs[i], &layer.bias, mask.as_ref())?;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Takes the gradient in the last layer's buffer back to the first.
+    fn backward(&self, pixels: &Tensor, at: usize) -> Result<(), Error> {
+        let Space { outputs, grads, grads_t, .. } = &self.spaces[at];
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let Some(below) = i.checked_sub(1) else {
+                _ = grads_t[0].f_mm_out(&layer.weight_grad, pixels)?;
+                break;
+            };
+            _ = grads_t[i].f_mm_out(&layer.weight_grad, &outputs[below])?;
+            _ = grads[i].f_mm_out(&grads[below], &layer.weight)?;
+            let Layer { mask, bias_grad, .. } = &self.layers[below];
+            let scale = mask.map_or(1.0, |mask| mask.scale());
+            activate_backward(&grads[below], &outputs[below], scale, bias_grad)?;
+        }
+        Ok(())
+    }
+
+    /// The place of the space with so many rows.
+    fn space(&mut self, rows: i64) -> Result<usize, Error> {
+        if let Some(at) = self.spaces.iter().position(|space| space.rows == rows) {
+            return Ok(at);
+        }
+        let matrix = |flat: &Tensor, width: i64| flat.f_narrow(0, 0, rows * width)?.f_view([rows, width]);
+        let mut space = Space { rows, outputs: Vec::new(), grads: Vec::new(), grads_t: Vec::new() };
+        for (i, layer) in self.layers.iter().enumerate() {
+            space.outputs.push(matrix(&self.buffers.outputs[i], layer.outputs)?);
+            space.grads.push(matrix(&self.buffers.grads[i % 2], layer.outputs)?);
+            space.grads_t.push(space.grads[i].f_tr()?);
+        }
+        self.spaces.push(space);
+        Ok(self.spaces.len() - 1)
+    }
+}
+
+/// The dropout after each dense layer; none where the model is not dense layers with ReLU between them.
+fn dropouts(spec: &ModelSpec, plan: Plan) -> Option<Vec<Option<Mask>>> {
+    let mut layers = spec.layers.iter().enumerate().peekable();
+    layers.next_if(|(_, layer)| layer.op == Op::Flatten);
+    let mut masks = Vec::new();
+    loop {
+        let (_, layer) = layers.next()?;
+        let Op::Dense { .. } = layer.op else { return None };
+        if layers.peek().is_none() {
+            masks.push(None);
+            return Some(masks);
+        }
+        layers.next_if(|(_, layer)| layer.op == Op::Relu)?;
+        let mask = match layers.peek() {
+            Some((i, layer)) => match layer.op {
+                Op::Dropout { rate } => Some(plan.mask(*i, rate)),
+                _ => None,
+            },
+            None => return None,
+        };
+        layers.next_if(|_| mask.is_some());
+        masks.push(mask);
+    }
+}

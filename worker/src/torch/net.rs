@@ -1,0 +1,119 @@
+//! A model that can be trained and asked.
+
+use common::{
+    model_spec::{DataShape, ModelSpec},
+    random::Purpose,
+};
+use tch::{Device, Kind, Tensor};
+use worker_ext::{Error, batch::BatchSums, mask::Mask};
+
+use super::{dense::DenseNet, graph::GraphNet, resident::Batch, weights::Weights};
+
+/// Samples that are asked for at a time. Fixed, as sums of products may depend on it.
+pub(super) const EVALUATION_ROWS: i64 = 500;
+
+/// Where in training a step is: epochs finished before it, and steps of its epoch before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) epoch: u32,
+    pub(super) step: u32,
+}
+
+/// A model's layers over its weights, in the form that is fastest for them.
+#[derive(Debug)]
+pub(super) enum Net {
+    /// Dense layers on the CPU, passed by hand.
+    Dense(DenseNet),
+    /// Any layers on any device, passed back by autograd.
+    Graph(GraphNet),
+}
+
+impl Net {
+    /// The layers of a model over its weights; `rows` is the most samples of a training batch.
+    pub(super) fn new(spec: &ModelSpec, shape: &DataShape, weights: &Weights, plan: Plan) -> Result<Self, Error> {
+        if weights.device() == Device::Cpu
+            && let Some(net) = DenseNet::new(spec, weights, plan)?
+        {
+            return Ok(Self::Dense(net));
+        }
+        Ok(Self::Graph(GraphNet::new(spec, shape, weights, plan)?))
+    }
+
+    /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
+    pub(super) fn train(&mut self, batch: &Batch, place: Place) -> Result<(), Error> {
+        match self {
+            Self::Dense(net) => net.train(batch, place),
+            Self::Graph(net) => net.train(batch, place),
+        }
+    }
+
+    /// Forgets the sums.
+    pub(super) fn clear_sums(&mut self) {
+        match self {
+            Self::Dense(net) => net.clear_sums(),
+            Self::Graph(net) => net.clear_sums(),
+        }
+    }
+
+    /// Loss and hits since the sums were forgotten; waits for the device.
+    pub(super) fn sums(&mut self) -> Result<BatchSums, Error> {
+        match self {
+            Self::Dense(net) => Ok(net.sums()),
+            Self::Graph(net) => net.sums(),
+        }
+    }
+
+    /// Log-probabilities, samples × classes on the device, without dropout and by running statistics.
+    pub(super) fn log_probabilities(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
+        let _guard = tch::no_grad_guard();
+        let logits = match self {
+            Self::Dense(net) => net.logits(pixels)?,
+            Self::Graph(net) => net.logits(pixels)?,
+        };
+        Ok(logits.f_log_softmax(-1, Kind::Float)?)
+    }
+}
+
+/// What a net needs to know of its training.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    /// Most samples of a training batch.
+    pub(super) rows: i64,
+    /// The seed of its dropout masks.
+    pub(super) trial_seed: u64,
+}
+
+impl Plan {
+    /// The mask of the dropout layer at this place among the model's layers.
+    ///
+    /// Elements count as they lie in memory: row by row, and channels last for images.
+    pub(super) fn mask(&self, layer: usize, rate: f64) -> Mask {
+        let tag = (Purpose::Dropout as u32) << 24 | layer as u32;
+        Mask::new(self.trial_seed, tag, rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::random::Stream;
+    use worker_ext::mask::threshold;
+
+    use super::*;
+
+    /// The C++ draws what `common` says, on whatever instruction set this machine has.
+    #[test]
+    fn masks_equal_the_stream_of_common() {
+        let plan = Plan { rows: 1, trial_seed: 0x0123_4567_89ab_cdef };
+        for (layer, epoch, step, rate) in [(0, 0, 0, 0.3), (5, 7, 421, 0.1), (1, 80, 3, 0.5)] {
+            let mask = plan.mask(layer, rate).at(epoch, step);
+            let out = Tensor::empty([10_007], (Kind::Float, Device::Cpu));
+            mask.fill(&out).unwrap();
+            let stream = Stream::new(plan.trial_seed, Purpose::Dropout);
+            let mut words = stream.layer(layer as u32).epoch(epoch).step(step).words();
+            let scale = (1.0 / (1.0 - rate)) as f32;
+            let expected: Vec<f32> =
+                (0..10_007).map(|_| if words.word() >= threshold(rate) { scale } else { 0.0 }).collect();
+            assert_eq!(Vec::<f32>::try_from(out).unwrap(), expected);
+        }
+    }
+}

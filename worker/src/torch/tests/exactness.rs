@@ -1,0 +1,108 @@
+//! A trial's numbers do not depend on where it was cut.
+
+use std::fs;
+
+use super::*;
+
+fn study_of(model: ModelKind) -> (StudySpec, Hparams) {
+    // 180 samples do not come out even: the last batch of an epoch is a small one.
+    match model {
+        ModelKind::Cnn => (study(model, 32), cnn_hparams()),
+        _ => (study(model, 32), mlp_hparams(&[20, 33], 0.3, 0.003)),
+    }
+}
+
+#[test]
+fn one_three_nine_epochs_equal_nine() {
+    for model in [ModelKind::Mlp, ModelKind::Cnn] {
+        let (study, hparams) = study_of(model);
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, whole.path()));
+
+        let mut pieces = Vec::new();
+        let mut resume: Option<CheckpointFiles> = None;
+        let mut last = None;
+        for to_epoch in [1, 3, 9] {
+            let from_epoch = resume.as_ref().map_or(0, |files| files.epoch);
+            let part = task(study.clone(), hparams.clone(), to_epoch, parts.path());
+            let (points, trained) = run(&TrainTask { from_epoch, resume, ..part });
+            pieces.extend(points);
+            resume = Some(checkpoint(&trained));
+            last = Some(trained);
+        }
+        assert_eq!(curve, pieces, "{model:?}");
+        assert_eq!(curve.len(), 9);
+        let (straight, pieced) = (straight, last.unwrap());
+        let (
+            Trained::Finished { best: one, checkpoint: a, .. },
+            Trained::Finished { best: two, checkpoint: b, .. },
+        ) = (&straight, &pieced)
+        else {
+            panic!("{straight:?} {pieced:?}")
+        };
+        assert_eq!(one, two);
+        assert_eq!(fs::read(&a.weights).unwrap(), fs::read(&b.weights).unwrap(), "{model:?}");
+        assert_eq!(fs::read(&a.state).unwrap(), fs::read(&b.state).unwrap(), "{model:?}");
+    }
+}
+
+#[test]
+fn a_drained_trial_goes_on_from_its_last_epoch() {
+    let (study, hparams) = study_of(ModelKind::Mlp);
+    let folder = tempfile::tempdir().unwrap();
+    let whole = task(study, hparams, 5, folder.path());
+    let (curve, straight) = run(&whole);
+    let reference = fs::read(checkpoint(&straight).weights).unwrap();
+
+    for every in [Duration::ZERO, Duration::from_secs(3600)] {
+        let mut written = Vec::new();
+        let task = TrainTask { checkpoint_every: every, ..whole.clone() };
+        let drained = trainer().train(&task, &mut |progress| match progress {
+            Progress::Epoch(point) if point.epoch == 3 => Control::Drain,
+            Progress::Checkpoint(files) => {
+                written.push(files.epoch);
+                Control::Continue
+            }
+            _ => Control::Continue,
+        });
+        let Ok(Trained::Drained { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
+        assert_eq!(files.epoch, 3);
+        assert_eq!(written, if every.is_zero() { vec![1, 2] } else { vec![] });
+        let (rest, trained) = run(&TrainTask { from_epoch: 3, resume: Some(files), ..whole.clone() });
+        assert_eq!(rest, curve[3..]);
+        assert_eq!(fs::read(checkpoint(&trained).weights).unwrap(), reference);
+    }
+}
+
+#[test]
+fn early_stopping_survives_a_resume() {
+    let (mut study, hparams) = study_of(ModelKind::Mlp);
+    // Nothing improves by so much, so that the first epoch stays the best.
+    study.train.early_stopping = Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 3, min_delta: 10.0 });
+    let folder = tempfile::tempdir().unwrap();
+    let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, folder.path()));
+    assert!(matches!(straight, Trained::Finished { early_stopped: true, .. }), "{straight:?}");
+    assert_eq!(curve.len(), 4);
+
+    let (_, first) = run(&task(study.clone(), hparams.clone(), 2, folder.path()));
+    let rest = task(study, hparams, 9, folder.path());
+    let (points, second) = run(&TrainTask { from_epoch: 2, resume: Some(checkpoint(&first)), ..rest });
+    assert_eq!(points, curve[2..]);
+    assert!(matches!(second, Trained::Finished { early_stopped: true, .. }), "{second:?}");
+}
+
+#[test]
+fn trials_of_one_process_do_not_touch_each_other() {
+    let (study, hparams) = study_of(ModelKind::Mlp);
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (curve, trained) = run(&task(study.clone(), hparams.clone(), 2, one.path()));
+
+    let mut warm = trainer();
+    let (cnn_study, cnn) = study_of(ModelKind::Cnn);
+    warm.train(&task(cnn_study, cnn, 1, two.path()), &mut |_| Control::Continue).unwrap();
+    let again = warm.train(&task(study, hparams, 2, two.path()), &mut |_| Control::Continue).unwrap();
+    let Trained::Finished { last, .. } = &again else { panic!("{again:?}") };
+    assert_eq!(last.metrics, curve[1].metrics);
+    let bytes = |trained: &Trained| fs::read(checkpoint(trained).weights).unwrap();
+    assert_eq!(bytes(&trained), bytes(&again));
+}

@@ -1,0 +1,153 @@
+//! The seam between a lease and whatever trains it.
+//!
+//! A [`Trainer`] lives in a trainer process, one trial at a time. It knows hyperparameters, seeds and epochs; it knows
+//! nothing of leases, brackets or the network.
+
+pub(crate) mod protocol;
+
+mod kinds;
+
+pub mod process;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use common::{
+    hparams::Hparams,
+    metrics::{CurvePoint, Metrics, TestMetrics},
+    study::StudySpec,
+};
+
+/// One stretch of training: from a checkpoint, or from new weights, to the end of an epoch.
+#[derive(Debug, Clone)]
+pub struct TrainTask {
+    /// The study that the trial belongs to.
+    pub study: Arc<StudySpec>,
+    /// What the trial trains with.
+    pub hparams: Hparams,
+    /// The trial's own seed.
+    pub trial_seed: u64,
+    /// Epochs trained so far; 0 means new weights.
+    pub from_epoch: u32,
+    /// Epochs trained when the task is done, in total.
+    pub to_epoch: u32,
+    /// The checkpoint at `from_epoch`; none where that is 0.
+    pub resume: Option<CheckpointFiles>,
+    /// A checkpoint is taken at the end of an epoch when the last one is at least this old.
+    pub checkpoint_every: Duration,
+    /// Folder for checkpoint files; the caller deletes what it no longer needs.
+    pub scratch: PathBuf,
+}
+
+/// A checkpoint as two files on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointFiles {
+    /// Epochs trained when it was taken.
+    pub epoch: u32,
+    /// Parameters and buffers, safetensors.
+    pub weights: PathBuf,
+    /// What else an exact resume needs, safetensors.
+    pub state: PathBuf,
+}
+
+/// What a trainer tells while it trains.
+#[derive(Debug)]
+pub enum Progress {
+    /// So many steps are done in this task: a sign of life, at least every few steps.
+    Steps(u64),
+    /// An epoch has ended.
+    Epoch(CurvePoint),
+    /// A checkpoint of the epoch that just ended is on disk, synced.
+    Checkpoint(CheckpointFiles),
+}
+
+/// What a trainer is told in answer to its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Train on.
+    Continue,
+    /// Finish the step, save the last finished epoch and return [`Trained::Drained`].
+    Drain,
+    /// Finish the step and return [`Trained::Abandoned`]; nothing need be saved.
+    Abandon,
+}
+
+/// How a task ended, when it did not fail.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trained {
+    /// The task's last epoch was reached, or early stopping ended the trial before it.
+    Finished {
+        /// The last epoch trained.
+        last: CurvePoint,
+        /// The metrics of the epoch that is best by the study's objective, over the whole trial.
+        best: Metrics,
+        /// The checkpoint after the last epoch.
+        checkpoint: CheckpointFiles,
+        /// Early stopping has ended the trial's training for good.
+        early_stopped: bool,
+    },
+    /// The objective is not finite at this epoch; training on would not mend it.
+    NotFinite {
+        /// The epoch, with its metrics as measured.
+        last: CurvePoint,
+    },
+    /// Told to drain: the newest epoch end is saved, if it is newer than `from_epoch`.
+    Drained {
+        /// The checkpoint to go on from.
+        checkpoint: Option<CheckpointFiles>,
+    },
+    /// Told to abandon.
+    Abandoned,
+}
+
+/// One evaluation of a checkpoint on the data set's test part.
+#[derive(Debug, Clone)]
+pub struct EvaluateTask {
+    /// The study that the trial belongs to.
+    pub study: Arc<StudySpec>,
+    /// What the trial trained with.
+    pub hparams: Hparams,
+    /// The checkpoint to evaluate.
+    pub checkpoint: CheckpointFiles,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluated {
+    /// Accuracy and loss.
+    pub metrics: TestMetrics,
+    /// Class probabilities, samples × classes, in the test part's order.
+    pub probabilities: Vec<f32>,
+}
+
+/// Why an attempt failed. Any failure costs the trial one of its three attempts.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The device or the host ran out of memory.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// The data set cannot be opened on this worker.
+    #[error("data: {0}")]
+    Data(String),
+    /// The checkpoint is not what the model expects.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+    /// Anything else, from libtorch or the disk.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Trains and evaluates, one task at a time.
+pub trait Trainer {
+    /// Trains until the task's last epoch, calling `on` after steps, epochs and checkpoints and obeying its answer.
+    ///
+    /// The numbers that come out depend only on the study, the hyperparameters and the trial's seed: never on where
+    /// the task was cut into leases.
+    fn train(
+        &mut self,
+        task: &TrainTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Trained, TrainError>;
+
+    /// Evaluates a checkpoint on the test part.
+    fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError>;
+}

@@ -1,0 +1,86 @@
+use std::env;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::args::{self, Args};
+use crate::checkout::{self, cargo};
+use crate::libtorch::Choice;
+use crate::prerequisites::runs;
+use crate::setup;
+use crate::steps::{Steps, command};
+
+/// What `cargo xtask test --help` prints.
+pub(crate) const HELP: &str = "\
+usage: cargo xtask test
+
+Sets up, then checks everything that a change must pass: format, clippy with warnings as errors, all binaries, all
+tests (by cargo-nextest where it is installed), the examples in the documentation, and licences and sources where
+cargo-deny is installed. A step that fails does not keep the others from running, but without binaries no test runs.
+Ends with a summary and the exit code of the first step that failed.
+
+With CI=true in the environment a test that had to be skipped counts as failed.";
+
+/// Runs `cargo xtask test`.
+pub(crate) fn run(mut args: Args) -> Result<()> {
+    if let Some(flag) = args.next() {
+        return Err(args::unknown(&flag, "test"));
+    }
+    let mut steps = Steps::default();
+    if steps.run("setup", || setup::prepare(&Choice::Kept)) {
+        check(&mut steps)?;
+    }
+    steps.finish()
+}
+
+fn check(steps: &mut Steps) -> Result<()> {
+    steps.run("format", || command(cargo(&["fmt", "--all", "--check"])));
+    steps.run("clippy", || {
+        command(cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    if steps.run("build", || command(cargo(&["build", "--workspace", "--bins"]))) {
+        if has("nextest") {
+            let nextest = with_binaries(cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]))?;
+            steps.run("tests", || command(nextest));
+            // These are the only tests that nextest leaves out.
+            let examples = with_binaries(cargo(&["test", "--workspace", "--doc"]))?;
+            steps.run("examples", || command(examples));
+        } else {
+            let tests = with_binaries(cargo(&["test", "--workspace", "--no-fail-fast"]))?;
+            steps.run("tests", || command(tests));
+        }
+    } else {
+        steps.skip("tests", "nothing to test without binaries");
+    }
+    if has("deny") {
+        steps.run("deny", || {
+            command(cargo(&["deny", "check", "bans", "licenses", "sources"]))
+        });
+    } else {
+        // Building it takes longer than all else here, so that CI does without it too.
+        steps.skip(
+            "deny",
+            "it needs cargo-deny (`cargo install --locked cargo-deny`)",
+        );
+    }
+    Ok(())
+}
+
+/// Whether cargo has a subcommand of that name.
+fn has(subcommand: &str) -> bool {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    runs(&cargo, &[subcommand, "--version"])
+}
+
+/// Tells tests where the binaries lie that they start, so that none builds any.
+fn with_binaries(mut cargo: Command) -> Result<Command> {
+    cargo.env("RUNG_TEST_BINARIES", checkout::binaries("debug")?);
+    Ok(cargo)
+}
