@@ -85,9 +85,7 @@ fn parse(text: &str) -> Option<f64> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let unit = &rest[..rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len())];
+        let unit = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
         seconds += number
             * match unit {
                 "d" => 86_400.0,
@@ -108,13 +106,9 @@ mod tests {
 
     #[test]
     fn texts_are_seconds() {
-        for (text, seconds) in [
-            ("90s", 90.0),
-            ("5m", 300.0),
-            ("2h", 7200.0),
-            ("1h30m", 5400.0),
-            ("1.5h", 5400.0),
-        ] {
+        for (text, seconds) in
+            [("90s", 90.0), ("5m", 300.0), ("2h", 7200.0), ("1h30m", 5400.0), ("1.5h", 5400.0)]
+        {
             assert_eq!(parse(text), Some(seconds), "{text}");
         }
         for bad in ["", "5", "h", "5 m", "5x", "-5m", "1..5h", "é"] {

@@ -111,12 +111,7 @@ impl fmt::Display for Hparams {
 
 impl<const N: usize> From<[(&str, Scalar); N]> for Hparams {
     fn from(values: [(&str, Scalar); N]) -> Self {
-        Self(
-            values
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
+        Self(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 

@@ -165,11 +165,7 @@ mod tests {
     fn bits_keep_what_json_would_lose() {
         for value in [0.1, -0.0, f64::NAN, f64::INFINITY, 1e-310] {
             let text = serde_json::to_string(&Bits(value)).unwrap();
-            assert_eq!(
-                serde_json::from_str::<Bits>(&text).unwrap(),
-                Bits(value),
-                "{text}"
-            );
+            assert_eq!(serde_json::from_str::<Bits>(&text).unwrap(), Bits(value), "{text}");
         }
     }
 

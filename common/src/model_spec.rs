@@ -38,12 +38,7 @@ impl DataSpec {
     /// The shape of the data set's samples; none where the data set is not known.
     pub fn shape(&self) -> Option<DataShape> {
         match self.name.as_str() {
-            "fashion-mnist" => Some(DataShape {
-                channels: 1,
-                height: 28,
-                width: 28,
-                classes: 10,
-            }),
+            "fashion-mnist" => Some(DataShape { channels: 1, height: 28, width: 28, classes: 10 }),
             _ => None,
         }
     }
@@ -72,9 +67,7 @@ impl ModelSpec {
 
     /// How many numbers are trained: batch-norm scale and shift included, running statistics not.
     pub fn parameters(&self) -> u64 {
-        self.layers
-            .iter()
-            .fold(0, |total, layer| total.saturating_add(layer.parameters))
+        self.layers.iter().fold(0, |total, layer| total.saturating_add(layer.parameters))
     }
 }
 
@@ -88,10 +81,7 @@ impl ModelKind {
         match self {
             Self::Formula => true,
             Self::Mlp | Self::Cnn => {
-                let families = self
-                    .hparam_names()
-                    .iter()
-                    .filter_map(|name| name.strip_suffix('N'));
+                let families = self.hparam_names().iter().filter_map(|name| name.strip_suffix('N'));
                 (self.hparam_names().contains(&hparam) && !hparam.ends_with('N'))
                     || families.into_iter().any(numbered)
             }

@@ -15,9 +15,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             _ => None,
         }
     };
-    let near = candidates
-        .into_iter()
-        .filter_map(|candidate| Some((distance(candidate)?, candidate)));
+    let near = candidates.into_iter().filter_map(|candidate| Some((distance(candidate)?, candidate)));
     near.min().map(|(_, candidate)| candidate)
 }
 

@@ -26,37 +26,21 @@ pub struct Preset {
 }
 
 /// The names that [`preset`] knows: searches first.
-pub const ALL: &[&str] = &[
-    "mlp",
-    "mlp-tied",
-    "cnn",
-    "mlp-small",
-    "mlp-medium",
-    "mlp-large",
-    "cnn-4block",
-    "cnn-5block",
-];
+pub const ALL: &[&str] =
+    &["mlp", "mlp-tied", "cnn", "mlp-small", "mlp-medium", "mlp-large", "cnn-4block", "cnn-5block"];
 
 /// The preset of a name.
 pub fn preset(name: &str) -> Option<Preset> {
     let preset = match name {
-        "mlp" => search(
-            "mlp",
-            ModelKind::Mlp,
-            "dense networks, a width and a dropout for each layer",
-        )?,
-        "mlp-tied" => search(
-            "mlp-tied",
-            ModelKind::Mlp,
-            "dense networks, one width and one dropout for all layers",
-        )?,
+        "mlp" => search("mlp", ModelKind::Mlp, "dense networks, a width and a dropout for each layer")?,
+        "mlp-tied" => {
+            search("mlp-tied", ModelKind::Mlp, "dense networks, one width and one dropout for all layers")?
+        }
         "cnn" => search("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
         "mlp-small" => single("mlp-small", "dense 256-128, 235,146 parameters", mlp(&[256, 128]))?,
-        "mlp-medium" => single(
-            "mlp-medium",
-            "dense 512-256-128-64, 575,050 parameters",
-            mlp(&[512, 256, 128, 64]),
-        )?,
+        "mlp-medium" => {
+            single("mlp-medium", "dense 512-256-128-64, 575,050 parameters", mlp(&[512, 256, 128, 64]))?
+        }
         "mlp-large" => single(
             "mlp-large",
             "dense 512-512-256-256-128-64, 903,498 parameters",
@@ -79,10 +63,7 @@ pub fn preset(name: &str) -> Option<Preset> {
 
 /// A search over the space of the same name.
 fn search(name: &'static str, model: ModelKind, summary: &'static str) -> Option<Preset> {
-    let study = StudySpec {
-        space: SearchSpace::named(name)?,
-        ..bare(name, model)?
-    };
+    let study = StudySpec { space: SearchSpace::named(name)?, ..bare(name, model)? };
     Some(Preset { name, summary, study })
 }
 
@@ -93,25 +74,10 @@ fn single(
     (model, hparams): (ModelKind, Hparams),
 ) -> Option<Preset> {
     let trials = vec![FixedTrial { hparams, seed: None }];
-    let scheduler = SchedulerSpec::Fixed {
-        epochs: 100,
-        horizon: None,
-        trials,
-    };
-    let stopping = EarlyStopping {
-        monitor: Monitor::ValLoss,
-        patience: 10,
-        min_delta: 0.0,
-    };
-    let train = TrainSpec {
-        early_stopping: Some(stopping),
-        ..TrainSpec::default()
-    };
-    let study = StudySpec {
-        scheduler,
-        train,
-        ..bare(name, model)?
-    };
+    let scheduler = SchedulerSpec::Fixed { epochs: 100, horizon: None, trials };
+    let stopping = EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0 };
+    let train = TrainSpec { early_stopping: Some(stopping), ..TrainSpec::default() };
+    let study = StudySpec { scheduler, train, ..bare(name, model)? };
     Some(Preset { name, summary, study })
 }
 
@@ -135,10 +101,8 @@ fn bare(name: &str, model: ModelKind) -> Option<StudySpec> {
 
 /// Dense layers of these widths, with a dropout of 0.2 after each.
 fn mlp(widths: &[i64]) -> (ModelKind, Hparams) {
-    let mut hparams = Hparams::from([
-        ("layers", Scalar::Int(widths.len() as i64)),
-        ("lr", Scalar::Float(1e-3)),
-    ]);
+    let mut hparams =
+        Hparams::from([("layers", Scalar::Int(widths.len() as i64)), ("lr", Scalar::Float(1e-3))]);
     for (i, width) in widths.iter().enumerate() {
         hparams.0.insert(format!("units_{i}"), Scalar::Int(*width));
         hparams.0.insert(format!("dropout_{i}"), Scalar::Float(0.2));
@@ -156,9 +120,7 @@ fn cnn(filters: &[i64]) -> (ModelKind, Hparams) {
         ("lr", Scalar::Float(1e-3)),
     ]);
     for (i, filters) in filters.iter().enumerate() {
-        hparams
-            .0
-            .insert(format!("filters_{}", i + 1), Scalar::Int(*filters));
+        hparams.0.insert(format!("filters_{}", i + 1), Scalar::Int(*filters));
     }
     (ModelKind::Cnn, hparams)
 }
@@ -172,16 +134,8 @@ mod tests {
         for name in ALL {
             let preset = preset(name).unwrap();
             assert_eq!((preset.name, preset.study.name.as_str()), (*name, *name));
-            assert_eq!(
-                StudySpec::from_yaml(&preset.study.to_yaml()).as_ref(),
-                Ok(&preset.study),
-                "{name}"
-            );
-            assert_eq!(
-                StudySpec::from_json(&preset.study.to_json()),
-                Ok(preset.study),
-                "{name}"
-            );
+            assert_eq!(StudySpec::from_yaml(&preset.study.to_yaml()).as_ref(), Ok(&preset.study), "{name}");
+            assert_eq!(StudySpec::from_json(&preset.study.to_json()), Ok(preset.study), "{name}");
         }
         assert_eq!(preset("resnet"), None);
     }

@@ -39,12 +39,7 @@ pub struct Stream {
 impl Stream {
     /// The stream of a seed and a purpose at coordinates zero.
     pub fn new(seed: u64, purpose: Purpose) -> Self {
-        Self {
-            key: [seed as u32, (seed >> 32) as u32],
-            step: 0,
-            epoch: 0,
-            tag: (purpose as u32) << 24,
-        }
+        Self { key: [seed as u32, (seed >> 32) as u32], step: 0, epoch: 0, tag: (purpose as u32) << 24 }
     }
 
     /// The same stream at an epoch (or trial, or sample: the coordinate's meaning is the purpose's).
@@ -62,10 +57,7 @@ impl Stream {
     /// The same stream for a layer, counted from 0; only the low 24 bits count.
     #[must_use]
     pub fn layer(self, layer: u32) -> Self {
-        Self {
-            tag: self.tag & 0xff00_0000 | layer & 0x00ff_ffff,
-            ..self
-        }
+        Self { tag: self.tag & 0xff00_0000 | layer & 0x00ff_ffff, ..self }
     }
 
     /// The four words at positions `4 * block` to `4 * block + 3`.
@@ -75,11 +67,7 @@ impl Stream {
 
     /// The words from position 0 on.
     pub fn words(self) -> Words {
-        Words {
-            stream: self,
-            next: 0,
-            block: [0; 4],
-        }
+        Words { stream: self, next: 0, block: [0; 4] }
     }
 }
 
@@ -147,19 +135,13 @@ impl Words {
 /// The order in which `count` training samples are visited in an epoch; shared by all trials of a data seed.
 pub fn order(data_seed: u64, epoch: u32, count: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..count).collect();
-    Stream::new(data_seed, Purpose::Order)
-        .epoch(epoch)
-        .words()
-        .shuffle(&mut order);
+    Stream::new(data_seed, Purpose::Order).epoch(epoch).words().shuffle(&mut order);
     order
 }
 
 /// The words that decide how one training sample is augmented in an epoch; shared by all trials of a data seed.
 pub fn augment(data_seed: u64, epoch: u32, sample: u32) -> Words {
-    Stream::new(data_seed, Purpose::Augment)
-        .epoch(epoch)
-        .step(sample)
-        .words()
+    Stream::new(data_seed, Purpose::Augment).epoch(epoch).step(sample).words()
 }
 
 /// A trial's own seed, from which its initial weights and dropout masks come.
@@ -179,12 +161,7 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let p0 = MULTIPLIER[0] * u64::from(c0);
         let p1 = MULTIPLIER[1] * u64::from(c2);
-        (c0, c1, c2, c3) = (
-            (p1 >> 32) as u32 ^ c1 ^ k0,
-            p1 as u32,
-            (p0 >> 32) as u32 ^ c3 ^ k1,
-            p0 as u32,
-        );
+        (c0, c1, c2, c3) = ((p1 >> 32) as u32 ^ c1 ^ k0, p1 as u32, (p0 >> 32) as u32 ^ c3 ^ k1, p0 as u32);
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }

@@ -45,9 +45,7 @@ pub struct Parameter {
 impl Parameter {
     /// Whether the parameter is active, given the values of the parameters before it.
     pub fn is_active(&self, earlier: &Hparams) -> bool {
-        self.when
-            .as_ref()
-            .is_none_or(|condition| condition.holds(earlier))
+        self.when.as_ref().is_none_or(|condition| condition.holds(earlier))
     }
 }
 
@@ -113,9 +111,7 @@ impl Parameter {
         let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !plain
             || self.name.len() > 64
-            || !self
-                .name
-                .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            || !self.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         {
             return Err(InvalidSpace(format!(
                 "`{}` is no parameter name: use letters, digits and _",
@@ -123,10 +119,7 @@ impl Parameter {
             )));
         }
         if earlier.iter().any(|parameter| parameter.name == self.name) {
-            return Err(InvalidSpace(format!(
-                "parameter `{}` is defined twice",
-                self.name
-            )));
+            return Err(InvalidSpace(format!("parameter `{}` is defined twice", self.name)));
         }
         let named = |flaw: String| InvalidSpace(format!("parameter `{}`: {flaw}", self.name));
         self.domain.check().map_err(named)?;

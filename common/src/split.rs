@@ -22,10 +22,7 @@ pub fn holdout(labels: &[u8], classes: usize, data_digest: &str, split_seed: u64
         by_class[usize::from(*label)].push(index as u32);
     }
     let stream = Stream::new(mixed(data_digest, split_seed), Purpose::Split);
-    let mut parts = Parts {
-        train: Vec::with_capacity(labels.len()),
-        validation: Vec::new(),
-    };
+    let mut parts = Parts { train: Vec::with_capacity(labels.len()), validation: Vec::new() };
     for (class, mut members) in by_class.into_iter().enumerate() {
         stream.layer(class as u32).words().shuffle(&mut members);
         let held_out = (members.len() + 5) / 10;
@@ -53,9 +50,7 @@ mod tests {
 
     /// Sixty thousand labels in ten equal classes, as Fashion-MNIST has them.
     fn labels() -> Vec<u8> {
-        (0..60_000u32)
-            .map(|i| (i.wrapping_mul(7919) % 10) as u8)
-            .collect()
+        (0..60_000u32).map(|i| (i.wrapping_mul(7919) % 10) as u8).collect()
     }
 
     #[test]
@@ -64,14 +59,7 @@ mod tests {
         let parts = holdout(&labels, 10, "digest", 0);
         assert_eq!((parts.train.len(), parts.validation.len()), (54_000, 6_000));
         for class in 0..10 {
-            assert_eq!(
-                parts
-                    .validation
-                    .iter()
-                    .filter(|i| labels[**i as usize] == class)
-                    .count(),
-                600
-            );
+            assert_eq!(parts.validation.iter().filter(|i| labels[**i as usize] == class).count(), 600);
         }
         let mut all = [parts.train.clone(), parts.validation.clone()].concat();
         assert!(parts.train.is_sorted() && parts.validation.is_sorted());
@@ -100,12 +88,6 @@ mod tests {
         let parts = holdout(&labels, 2, "digest", 0);
         assert_eq!(parts.validation.len(), 3 + 1);
         assert_eq!(parts.train.len() + parts.validation.len(), labels.len());
-        assert_eq!(
-            holdout(&[], 10, "digest", 0),
-            Parts {
-                train: vec![],
-                validation: vec![]
-            }
-        );
+        assert_eq!(holdout(&[], 10, "digest", 0), Parts { train: vec![], validation: vec![] });
     }
 }

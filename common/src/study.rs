@@ -102,11 +102,7 @@ pub struct DataSpec {
 
 impl Default for DataSpec {
     fn default() -> Self {
-        Self {
-            name: "fashion-mnist".to_owned(),
-            split: Split::default(),
-            split_seed: 0,
-        }
+        Self { name: "fashion-mnist".to_owned(), split: Split::default(), split_seed: 0 }
     }
 }
 
@@ -183,10 +179,7 @@ pub struct Budget {
     #[schemars(range(min = 1))]
     pub total_epochs: Option<u64>,
     /// Longest active time in seconds, pauses and downtime excluded. Study files may write `90s`, `5m`, `2h`.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::duration::seconds"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::duration::seconds")]
     #[schemars(with = "Option<crate::duration::Text>")]
     pub max_time: Option<f64>,
     /// Stop as soon as a rung's result is at least this good.

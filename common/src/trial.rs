@@ -25,14 +25,8 @@ pub enum TrialState {
 
 impl TrialState {
     /// All states, in the order in which a trial passes them.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Running,
-        Self::Paused,
-        Self::Stopped,
-        Self::Completed,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Running, Self::Paused, Self::Stopped, Self::Completed, Self::Failed];
 
     /// The state's name in output, storage and messages.
     pub fn as_str(self) -> &'static str {
@@ -67,9 +61,6 @@ impl FromStr for TrialState {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| UnknownState(text.to_owned()))
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
     }
 }

@@ -102,11 +102,7 @@ pub struct StudyView {
 impl StudyView {
     /// How many trials are in a state.
     pub fn count(&self, state: TrialState) -> u32 {
-        TrialState::ALL
-            .iter()
-            .zip(self.states)
-            .find(|(s, _)| **s == state)
-            .map_or(0, |(_, n)| n)
+        TrialState::ALL.iter().zip(self.states).find(|(s, _)| **s == state).map_or(0, |(_, n)| n)
     }
 }
 

@@ -66,7 +66,9 @@ impl Blobs {
         std::fs::create_dir_all(&folder)
             .map_err(|source| BlobError::Folder { folder: folder.display().to_string(), source })?;
         // Syncing is off by default, but an event may name only what is on disk.
-        Ok(Self { store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true) })
+        Ok(Self {
+            store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true),
+        })
     }
 
     /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused.
@@ -83,10 +85,16 @@ impl Blobs {
     pub async fn get(&self, key: &ObjectKey) -> Result<Bytes, BlobError> {
         let bytes = match self.store.get(&key.path()).await {
             Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Err(BlobError::Missing(key.path().to_string())),
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(BlobError::Missing(key.path().to_string()));
+            }
             Err(error) => return Err(error.into()),
         };
-        if Digest::of(&bytes) == key.digest { Ok(bytes) } else { Err(BlobError::Damaged(key.path().to_string())) }
+        if Digest::of(&bytes) == key.digest {
+            Ok(bytes)
+        } else {
+            Err(BlobError::Damaged(key.path().to_string()))
+        }
     }
 
     /// Whether an object is stored.

@@ -35,7 +35,8 @@ pub fn study(studies: &[StudyView], text: &str) -> Result<StudyId, ResolveError>
     if let Some(study) = studies.iter().find(exact) {
         return Ok(study.id.clone());
     }
-    let begins = |study: &&StudyView| study.name.as_str().starts_with(text) || study.id.as_str().starts_with(text);
+    let begins =
+        |study: &&StudyView| study.name.as_str().starts_with(text) || study.id.as_str().starts_with(text);
     let found: Vec<_> = if text.is_empty() { Vec::new() } else { studies.iter().filter(begins).collect() };
     match found.as_slice() {
         [study] => Ok(study.id.clone()),

@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use proto::v1::{
-    study_service_server::StudyServiceServer, worker_service_server::WorkerServiceServer,
-};
+use proto::v1::{study_service_server::StudyServiceServer, worker_service_server::WorkerServiceServer};
 use scheduler::ReplayError;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -93,10 +91,11 @@ impl Server {
         let router = router(workers, studies).await?;
         tracing::info!(address = %self.address, state = %self.folder.path().display(), "coordinator started");
 
-        let incoming = TcpIncoming::from(TcpListenerStream::new(self.listener).into_inner())
-            .with_nodelay(Some(true));
+        let incoming =
+            TcpIncoming::from(TcpListenerStream::new(self.listener).into_inner()).with_nodelay(Some(true));
         let stop = shutdown.clone();
-        let serve = tasks.spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }));
+        let serve =
+            tasks.spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }));
         let machine = tasks.spawn(machine);
         tasks.close();
         let mut machine = machine;
@@ -166,7 +165,9 @@ impl Publication {
     /// Writes a file whole, so that nobody reads half an address.
     fn put(&mut self, file: &Path, text: &str) -> Result<(), RunError> {
         let unfinished = file.with_extension("tmp");
-        fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, file)).map_err(RunError::Publish)?;
+        fs::write(&unfinished, text)
+            .and_then(|()| fs::rename(&unfinished, file))
+            .map_err(RunError::Publish)?;
         self.0.push(file.to_owned());
         Ok(())
     }
@@ -185,7 +186,9 @@ impl Drop for Publication {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port is taken or not allowed.
-    #[error("cannot listen on {address}: {source}; name another with --listen HOST:PORT, or HOST:0 for any free port")]
+    #[error(
+        "cannot listen on {address}: {source}; name another with --listen HOST:PORT, or HOST:0 for any free port"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,

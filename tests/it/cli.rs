@@ -14,7 +14,8 @@ fn refused(args: &[&str], says: &[&str]) {
     for word in says {
         assert!(ran.stderr.contains(word), "{args:?} does not say `{word}`:\n{}", ran.stderr);
     }
-    let left: Vec<_> = fs::read_dir(&state).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(&state).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
     assert!(!state.join("rung.db").exists(), "{args:?} left {left:?}");
 }
 
@@ -57,7 +58,10 @@ fn bad_studies_are_refused_with_what_to_do() {
         ("name: x\nmodel: mpl\nspace: mlp\n", vec!["mpl", "mlp"]),
         (&format!("{start}space: {{}}\n"), vec!["space"]),
         (&format!("{start}space: {{lr: {{float: [2, 1]}}}}\n"), vec!["lr"]),
-        (&format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, eta: 1}}\n"), vec!["eta"]),
+        (
+            &format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, eta: 1}}\n"),
+            vec!["eta"],
+        ),
         (
             &format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, max_epochs: 0}}\n"),
             vec!["max_epochs"],

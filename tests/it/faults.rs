@@ -66,7 +66,9 @@ async fn a_drained_worker_hands_its_trial_back_and_exits_with_0() -> Result<()> 
     let mut cluster = Cluster::start(1).await?;
     cluster.submit(STUDY).await?;
     for (drained, signal) in [(0, Signal::SIGTERM), (1, Signal::SIGINT), (2, Signal::SIGUSR1)] {
-        cluster.until("faults", 60, |study| study.epochs >= 5 * (drained as u64 + 1) && study.leases > 0).await?;
+        cluster
+            .until("faults", 60, |study| study.epochs >= 5 * (drained as u64 + 1) && study.leases > 0)
+            .await?;
         assert_eq!(cluster.drain_worker(drained, signal).await?, Some(0), "{}", cluster.logs());
         cluster.start_worker(&[])?;
     }

@@ -5,7 +5,8 @@ use tests::Cluster;
 use tonic::Code;
 
 fn study(name: &str, trials: u32) -> String {
-    let trials: String = (0..trials).map(|width| format!("    - {{hparams: {{width: {width}}}}}\n")).collect();
+    let trials: String =
+        (0..trials).map(|width| format!("    - {{hparams: {{width: {width}}}}}\n")).collect();
     format!(
         "name: {name}\nmodel: formula\ntrain: {{epoch_seconds: 0.05}}\n\
          scheduler:\n  kind: fixed\n  epochs: 3\n  trials:\n{trials}"
@@ -99,9 +100,11 @@ async fn a_drained_worker_takes_nothing_new_and_leaves() -> Result<()> {
 
 #[tokio::test]
 async fn health_and_reflection_are_served() -> Result<()> {
-    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient, health_check_response::ServingStatus};
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    };
     let cluster = Cluster::start(0).await?;
-    let mut health = HealthClient::connect(format!("http://{}", cluster.address())).await?;
+    let mut health = HealthClient::new(cluster.channel().await?);
     for service in ["rung.v1.StudyService", "rung.v1.WorkerService"] {
         let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await?.into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
@@ -116,7 +119,7 @@ async fn reflected_services(cluster: &Cluster) -> Result<Vec<String>> {
         ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
     };
-    let mut client = ServerReflectionClient::connect(format!("http://{}", cluster.address())).await?;
+    let mut client = ServerReflectionClient::new(cluster.channel().await?);
     let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),

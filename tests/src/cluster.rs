@@ -22,7 +22,7 @@ use nix::{
 };
 use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::{program, scratch};
 
@@ -166,7 +166,8 @@ impl Cluster {
     pub fn trainers(&self, index: usize) -> Result<Vec<Pid>> {
         let worker = self.workers[index].as_ref().context("that worker is gone")?;
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", worker.id()))?;
-        let mut pids: Vec<Pid> = children.split_whitespace().flat_map(str::parse).map(Pid::from_raw).collect();
+        let mut pids: Vec<Pid> =
+            children.split_whitespace().flat_map(str::parse).map(Pid::from_raw).collect();
         for task in fs::read_dir(format!("/proc/{}/task", worker.id()))? {
             let children = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
             pids.extend(children.split_whitespace().flat_map(str::parse).map(Pid::from_raw));
@@ -178,7 +179,12 @@ impl Cluster {
 
     /// A client of the study service.
     pub async fn client(&self) -> Result<StudyServiceClient<Channel>> {
-        Ok(StudyServiceClient::connect(format!("http://{}", self.address)).await?)
+        Ok(StudyServiceClient::new(self.channel().await?))
+    }
+
+    /// A connection to the coordinator.
+    pub async fn channel(&self) -> Result<Channel> {
+        Ok(Endpoint::from_shared(format!("http://{}", self.address))?.connect().await?)
     }
 
     /// Submits a study file.
@@ -213,7 +219,12 @@ impl Cluster {
     }
 
     /// Waits until a study satisfies a condition.
-    pub async fn until(&self, study: &str, seconds: u64, met: impl Fn(&StudyView) -> bool) -> Result<StudyView> {
+    pub async fn until(
+        &self,
+        study: &str,
+        seconds: u64,
+        met: impl Fn(&StudyView) -> bool,
+    ) -> Result<StudyView> {
         let found = wait_for("the study", seconds, async || {
             let view = self.study(study).await?;
             Ok(met(&view).then_some(view))
@@ -257,7 +268,11 @@ impl Drop for Cluster {
 }
 
 /// Looks again and again until something is there; fails after so many seconds.
-async fn wait_for<T>(what: &str, seconds: u64, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+async fn wait_for<T>(
+    what: &str,
+    seconds: u64,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut last = None;
     while Instant::now() < deadline {

@@ -32,7 +32,6 @@ impl Ran {
     /// # Panics
     ///
     /// Panics with all that it wrote where it did not.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         self

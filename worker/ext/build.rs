@@ -9,13 +9,8 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 5] = [
-    "cpp/batch.cpp",
-    "cpp/dense.cpp",
-    "cpp/optim.cpp",
-    "cpp/philox.cpp",
-    "cpp/runtime.cpp",
-];
+const SOURCES: [&str; 5] =
+    ["cpp/batch.cpp", "cpp/dense.cpp", "cpp/optim.cpp", "cpp/philox.cpp", "cpp/runtime.cpp"];
 
 fn main() {
     for file in SOURCES.iter().chain(&["cpp/guard.h", "cpp/philox.h", "build.rs"]) {
@@ -24,9 +19,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 
     let expected = libtorch_version(&locked_tch_version());
-    let found = env::var_os("LIBTORCH")
-        .map(PathBuf::from)
-        .ok_or_else(|| "LIBTORCH is not set".to_owned());
+    let found = env::var_os("LIBTORCH").map(PathBuf::from).ok_or_else(|| "LIBTORCH is not set".to_owned());
     let libtorch = match found.and_then(|folder| check(&folder, &expected).map(|()| folder)) {
         Ok(libtorch) => libtorch,
         Err(reason) => {
@@ -37,56 +30,37 @@ fn main() {
     compile(&libtorch);
 
     // Tests of this package run from the build tree.
-    println!(
-        "cargo:rustc-link-arg=-Wl,-rpath,{}",
-        libtorch.join("lib").display()
-    );
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libtorch.join("lib").display());
 }
 
 /// The version of tch in the workspace's lock file.
 fn locked_tch_version() -> String {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let lock = here
-        .ancestors()
-        .map(|folder| folder.join("Cargo.lock"))
-        .find(|path| path.exists());
+    let lock = here.ancestors().map(|folder| folder.join("Cargo.lock")).find(|path| path.exists());
     let text = lock.and_then(|path| {
         println!("cargo:rerun-if-changed={}", path.display());
         fs::read_to_string(path).ok()
     });
     let text = text.unwrap_or_default();
     let mut lines = text.lines().skip_while(|line| *line != "name = \"tch\"");
-    let version = lines
-        .nth(1)
-        .and_then(|line| line.strip_prefix("version = \""))
-        .unwrap_or("0.26.0\"");
+    let version = lines.nth(1).and_then(|line| line.strip_prefix("version = \"")).unwrap_or("0.26.0\"");
     version.trim_end_matches('"').to_owned()
 }
 
 /// The libtorch that a version of tch binds: tch 0.24 is for 2.11, 0.26 for 2.13.
 fn libtorch_version(tch: &str) -> String {
-    let minor = tch
-        .split('.')
-        .nth(1)
-        .and_then(|part| part.parse::<u32>().ok())
-        .unwrap_or(26);
+    let minor = tch.split('.').nth(1).and_then(|part| part.parse::<u32>().ok()).unwrap_or(26);
     format!("2.{}.0", minor.saturating_sub(13))
 }
 
 /// Whether a folder holds the headers and libraries of the expected version; the reason where not.
 fn check(libtorch: &Path, expected: &str) -> Result<(), String> {
-    let headers = [
-        "include/torch/headeronly/version.h",
-        "include/torch/csrc/api/include/torch/version.h",
-    ]
-    .map(|header| fs::read_to_string(libtorch.join(header)).unwrap_or_default())
-    .join("\n");
+    let headers = ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"]
+        .map(|header| fs::read_to_string(libtorch.join(header)).unwrap_or_default())
+        .join("\n");
     let part = |name: &str| {
         let key = format!("#define TORCH_VERSION_{name} ");
-        headers
-            .lines()
-            .find_map(|line| line.strip_prefix(&key))
-            .map(str::trim)
+        headers.lines().find_map(|line| line.strip_prefix(&key)).map(str::trim)
     };
     let (Some(major), Some(minor), Some(patch)) = (part("MAJOR"), part("MINOR"), part("PATCH")) else {
         return Err(format!("{} holds no libtorch headers", libtorch.display()));
@@ -95,11 +69,7 @@ fn check(libtorch: &Path, expected: &str) -> Result<(), String> {
     if version != expected {
         return Err(format!("{} holds {version}", libtorch.display()));
     }
-    let library = if cfg!(target_os = "macos") {
-        "lib/libtorch_cpu.dylib"
-    } else {
-        "lib/libtorch_cpu.so"
-    };
+    let library = if cfg!(target_os = "macos") { "lib/libtorch_cpu.dylib" } else { "lib/libtorch_cpu.so" };
     if !libtorch.join(library).exists() {
         return Err(format!("{} has no {library}", libtorch.display()));
     }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _},
     process::{self, ExitCode},
+    thread,
 };
 
 use anyhow::Context as _;
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
 
 /// Works until a signal says to drain; a second Ctrl-C quits on the spot.
 async fn join(args: JoinArgs) -> anyhow::Result<()> {
+    if args.exit_with_parent {
+        thread::spawn(exit_with_stdin);
+    }
     let settings = args.try_into().context("finding this program")?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -63,6 +67,13 @@ async fn join(args: JoinArgs) -> anyhow::Result<()> {
         result = worker::run(settings, shutdown) => Ok(result?),
         () = signals => Ok(()),
     }
+}
+
+/// Waits until stdin closes, then ends the process; its trainers end with the pipes that it holds.
+fn exit_with_stdin() {
+    // An error means that there is nothing left to wait for, as the end does.
+    let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+    process::exit(1)
 }
 
 /// A worker's own messages, and what goes wrong in libraries; `RUNG_LOG` says otherwise.

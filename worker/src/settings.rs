@@ -73,6 +73,9 @@ pub struct JoinArgs {
     /// A trainer that makes no step for this long is killed, and the attempt failed
     #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     hang_timeout: Duration,
+    /// Exit as soon as stdin closes, as it does when the process that started this one ends in any way
+    #[arg(long, hide = true)]
+    pub exit_with_parent: bool,
     /// A checkpoint is taken at the end of an epoch when the last one is at least this old
     #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     checkpoint_every: Duration,

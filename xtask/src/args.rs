@@ -17,9 +17,7 @@ impl Args {
             Some((flag, value)) if flag.starts_with("--") => vec![flag.to_owned(), value.to_owned()],
             _ => vec![word],
         };
-        Self {
-            words: words.into_iter().flat_map(split).collect::<Vec<_>>().into_iter(),
-        }
+        Self { words: words.into_iter().flat_map(split).collect::<Vec<_>>().into_iter() }
     }
 
     /// Returns the next flag.
@@ -29,19 +27,14 @@ impl Args {
 
     /// Returns the value that must follow a flag.
     pub(crate) fn value(&mut self, flag: &str) -> Result<String> {
-        let value = self
-            .words
-            .next()
-            .filter(|value| !value.is_empty() && !value.starts_with("--"));
+        let value = self.words.next().filter(|value| !value.is_empty() && !value.starts_with("--"));
         value.ok_or_else(|| Failure::bad_input(format!("{flag} needs a value")))
     }
 }
 
 /// The error for a flag that a command does not have.
 pub(crate) fn unknown(flag: &str, command: &str) -> anyhow::Error {
-    Failure::bad_input(format!(
-        "unknown argument `{flag}`; see `cargo xtask {command} --help`"
-    ))
+    Failure::bad_input(format!("unknown argument `{flag}`; see `cargo xtask {command} --help`"))
 }
 
 #[cfg(test)]
@@ -64,10 +57,7 @@ mod tests {
     #[test]
     fn a_flag_is_no_value() {
         for words in [&["--cuda"][..], &[], &[""]] {
-            assert_eq!(
-                args(words).value("--from").unwrap_err().to_string(),
-                "--from needs a value"
-            );
+            assert_eq!(args(words).value("--from").unwrap_err().to_string(), "--from needs a value");
         }
     }
 }

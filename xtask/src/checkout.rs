@@ -27,19 +27,15 @@ pub(crate) fn libtorch_link() -> PathBuf {
 ///
 /// Cargo leaves a variable that the user has set as it is, so that one goes before `.cargo/config.toml`.
 pub(crate) fn own_libtorch() -> Option<PathBuf> {
-    env::var_os("LIBTORCH")
-        .map(PathBuf::from)
-        .filter(|own| *own != libtorch_link())
+    env::var_os("LIBTORCH").map(PathBuf::from).filter(|own| *own != libtorch_link())
 }
 
 /// Returns the folder that binaries of a profile are built into: `debug` or `release`.
 pub(crate) fn binaries(profile: &str) -> Result<PathBuf> {
     // Beside this very binary, so that every way of naming another target folder is honoured.
     let this = env::current_exe().context("cannot find out where xtask itself lies")?;
-    let target = this
-        .parent()
-        .and_then(|profile| profile.parent())
-        .context("xtask lies in no target folder")?;
+    let target =
+        this.parent().and_then(|profile| profile.parent()).context("xtask lies in no target folder")?;
     Ok(target.join(profile))
 }
 

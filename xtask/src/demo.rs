@@ -22,22 +22,12 @@ some workers, all on this machine. On two cores it takes about five minutes afte
   --workers N   how many workers share the cores of this machine (default 2)";
 
 /// The study of the demo, made to end within about five minutes on two cores.
-const STUDY: &[&str] = &[
-    "run",
-    "mlp",
-    "--max-epochs",
-    "9",
-    "--set",
-    "scheduler.sizes=keras",
-];
+const STUDY: &[&str] = &["run", "mlp", "--max-epochs", "9", "--set", "scheduler.sizes=keras"];
 
 /// What a run leaves in its output folder, and what each is.
 const RESULTS: &[(&str, &str)] = &[
     ("best.json", "the best configuration and its accuracy"),
-    (
-        "best.yaml",
-        "a study that trains exactly it again: `rung run best.yaml`",
-    ),
+    ("best.yaml", "a study that trains exactly it again: `rung run best.yaml`"),
     ("trials.csv", "every trial on every rung"),
     ("model.safetensors", "its weights, which PyTorch loads too"),
     ("model.json", "its layers"),
@@ -58,14 +48,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 
     setup::prepare(&Choice::Kept)?;
     println!("building rung and rung-worker in release");
-    steps::command(cargo(&[
-        "build",
-        "--release",
-        "-p",
-        "coordinator",
-        "-p",
-        "worker",
-    ]))?;
+    steps::command(cargo(&["build", "--release", "-p", "coordinator", "-p", "worker"]))?;
     steps::command(rung(workers, &out)?)?;
     report(&out);
     Ok(())
@@ -92,9 +75,7 @@ fn report(out: &Path) {
 
 /// Cargo runs this binary where the user is, so a relative folder is meant from there.
 fn absolute(folder: &str) -> Result<PathBuf> {
-    let folder = env::current_dir()
-        .context("the current folder is gone")?
-        .join(folder);
+    let folder = env::current_dir().context("the current folder is gone")?.join(folder);
     fs::create_dir_all(&folder)
         .map_err(|error| Failure::bad_input(format!("cannot create `{}`: {error}", folder.display())))?;
     Ok(folder)

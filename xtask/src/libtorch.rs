@@ -42,9 +42,7 @@ pub(crate) fn prepare(choice: &Choice) -> Result<()> {
         Choice::Cuda => download::cached(Kind::Cuda)?,
         Choice::From(folder) => {
             check(folder)?;
-            folder
-                .canonicalize()
-                .with_context(|| format!("cannot resolve `{}`", folder.display()))?
+            folder.canonicalize().with_context(|| format!("cannot resolve `{}`", folder.display()))?
         }
     };
     check(&folder)?;
@@ -115,10 +113,7 @@ fn symlink(target: &Path, link: &Path) -> std::io::Result<()> {
 
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
-    Err(std::io::Error::new(
-        std::io::ErrorKind::Unsupported,
-        "links are for Linux and macOS",
-    ))
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "links are for Linux and macOS"))
 }
 
 #[cfg(test)]
@@ -132,18 +127,10 @@ mod tests {
         let link = checkout.path().join("third_party/libtorch");
         for target in [&first, &second, &second] {
             point(&link, target.path()).unwrap();
-            assert_eq!(
-                link.canonicalize().unwrap(),
-                target.path().canonicalize().unwrap()
-            );
+            assert_eq!(link.canonicalize().unwrap(), target.path().canonicalize().unwrap());
         }
         fs::remove_file(&link).unwrap();
         fs::create_dir(&link).unwrap();
-        assert!(
-            point(&link, first.path())
-                .unwrap_err()
-                .to_string()
-                .contains("is a folder and not a link")
-        );
+        assert!(point(&link, first.path()).unwrap_err().to_string().contains("is a folder and not a link"));
     }
 }

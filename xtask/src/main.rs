@@ -2,10 +2,7 @@
 //!
 //! `setup` brings what no registry of Rust has: libtorch and the data. `test` and `demo` set up first, so that either
 //! is all that a fresh clone needs.
-#![allow(
-    clippy::print_stdout,
-    reason = "progress and results for whoever typed the command"
-)]
+#![allow(clippy::print_stdout, reason = "progress and results for whoever typed the command")]
 
 mod args;
 mod checkout;

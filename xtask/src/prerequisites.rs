@@ -22,19 +22,11 @@ const COMPILER: Prerequisite = Prerequisite {
     macos: "the command line tools (`xcode-select --install`)",
 };
 
-const PYTHON: Prerequisite = Prerequisite {
-    what: "python3",
-    check: has_python,
-    debian: "python3",
-    macos: "python",
-};
+const PYTHON: Prerequisite =
+    Prerequisite { what: "python3", check: has_python, debian: "python3", macos: "python" };
 
-const PIP: Prerequisite = Prerequisite {
-    what: "pip for python3",
-    check: has_pip,
-    debian: "python3-pip",
-    macos: "python",
-};
+const PIP: Prerequisite =
+    Prerequisite { what: "pip for python3", check: has_pip, debian: "python3-pip", macos: "python" };
 
 /// Checks what building needs.
 pub(crate) fn to_build() -> Result<()> {
@@ -47,10 +39,7 @@ pub(crate) fn to_download() -> Result<()> {
 }
 
 fn require(prerequisites: &[Prerequisite]) -> Result<()> {
-    let missing: Vec<_> = prerequisites
-        .iter()
-        .filter(|prerequisite| !(prerequisite.check)())
-        .collect();
+    let missing: Vec<_> = prerequisites.iter().filter(|prerequisite| !(prerequisite.check)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -63,14 +52,9 @@ fn require(prerequisites: &[Prerequisite]) -> Result<()> {
     let install = if cfg!(target_os = "macos") {
         format!("install {}", names(|prerequisite| prerequisite.macos, " and "))
     } else {
-        format!(
-            "on Debian or Ubuntu `apt-get install {}`",
-            names(|prerequisite| prerequisite.debian, " ")
-        )
+        format!("on Debian or Ubuntu `apt-get install {}`", names(|prerequisite| prerequisite.debian, " "))
     };
-    Err(Failure::bad_input(format!(
-        "this machine lacks {what}; {install}, then run this again"
-    )))
+    Err(Failure::bad_input(format!("this machine lacks {what}; {install}, then run this again")))
 }
 
 /// Asks for the compiler that the build scripts will ask for.
@@ -78,9 +62,7 @@ fn has_compiler() -> bool {
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     // CXX may name a wrapper and the compiler behind it.
     let mut words = compiler.split_whitespace();
-    words
-        .next()
-        .is_some_and(|program| runs(program, &words.chain(["--version"]).collect::<Vec<_>>()))
+    words.next().is_some_and(|program| runs(program, &words.chain(["--version"]).collect::<Vec<_>>()))
 }
 
 fn has_python() -> bool {

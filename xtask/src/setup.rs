@@ -31,9 +31,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
             other => return Err(args::unknown(other, "setup")),
         };
         if choice.replace(chosen).is_some() {
-            return Err(Failure::bad_input(
-                "only one of --cuda and --from DIR can be given, once",
-            ));
+            return Err(Failure::bad_input("only one of --cuda and --from DIR can be given, once"));
         }
     }
     prepare(&choice.unwrap_or(libtorch::Choice::Kept))
@@ -57,9 +55,6 @@ fn fetch() -> Result<PathBuf> {
     let cache = data::cache_folder().context("there is no cache folder; set HOME or XDG_CACHE_HOME")?;
     println!("{DATASET}: fetching 30 MB");
     let fetched = data::fetch(DATASET, &cache.join(DATASET))?;
-    println!(
-        "{DATASET}: {} files from {}, verified",
-        fetched.files, fetched.origin
-    );
+    println!("{DATASET}: {} files from {}, verified", fetched.files, fetched.origin);
     Ok(fetched.folder)
 }

@@ -33,27 +33,15 @@ impl Steps {
             // The first failure is the one that later ones follow from.
             self.failure.get_or_insert(error);
         }
-        println!(
-            "── {name}: {} in {:.1} s",
-            if passed { "passed" } else { "FAILED" },
-            took.as_secs_f64()
-        );
-        self.done.push((
-            name.to_owned(),
-            if passed {
-                Outcome::Passed(took)
-            } else {
-                Outcome::Failed(took)
-            },
-        ));
+        println!("── {name}: {} in {:.1} s", if passed { "passed" } else { "FAILED" }, took.as_secs_f64());
+        self.done.push((name.to_owned(), if passed { Outcome::Passed(took) } else { Outcome::Failed(took) }));
         passed
     }
 
     /// Notes a step that is left out.
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         println!("\n── {name}: SKIPPED, {reason}");
-        self.done
-            .push((name.to_owned(), Outcome::Skipped(reason.to_owned())));
+        self.done.push((name.to_owned(), Outcome::Skipped(reason.to_owned())));
     }
 
     /// Prints the summary; the first failure is the error.
@@ -81,8 +69,5 @@ pub(crate) fn command(mut command: Command) -> Result<()> {
     }
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     let program = program.rsplit('/').next().unwrap_or_default();
-    Err(Failure::of_command(
-        format!("`{program} {}` ended with {status}", words.join(" ")),
-        status.code(),
-    ))
+    Err(Failure::of_command(format!("`{program} {}` ended with {status}", words.join(" ")), status.code()))
 }

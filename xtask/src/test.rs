@@ -36,14 +36,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 fn check(steps: &mut Steps) -> Result<()> {
     steps.run("format", || command(cargo(&["fmt", "--all", "--check"])));
     steps.run("clippy", || {
-        command(cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        command(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
     if steps.run("build", || command(cargo(&["build", "--workspace", "--bins"]))) {
         if has("nextest") {
@@ -60,15 +53,10 @@ fn check(steps: &mut Steps) -> Result<()> {
         steps.skip("tests", "nothing to test without binaries");
     }
     if has("deny") {
-        steps.run("deny", || {
-            command(cargo(&["deny", "check", "bans", "licenses", "sources"]))
-        });
+        steps.run("deny", || command(cargo(&["deny", "check", "bans", "licenses", "sources"])));
     } else {
         // Building it takes longer than all else here, so that CI does without it too.
-        steps.skip(
-            "deny",
-            "it needs cargo-deny (`cargo install --locked cargo-deny`)",
-        );
+        steps.skip("deny", "it needs cargo-deny (`cargo install --locked cargo-deny`)");
     }
     Ok(())
 }

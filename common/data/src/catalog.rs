@@ -20,12 +20,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Returns the four files.
     pub(crate) fn files(&self) -> [&File; 4] {
-        [
-            &self.train_images,
-            &self.train_labels,
-            &self.test_images,
-            &self.test_labels,
-        ]
+        [&self.train_images, &self.train_labels, &self.test_images, &self.test_labels]
     }
 }
 
@@ -48,21 +43,12 @@ pub(crate) fn entry(name: &str) -> Result<Entry, DataError> {
     }
     let nearest = known
         .iter()
-        .map(|entry| {
-            (
-                strsim::damerau_levenshtein(entry.name, &name.to_lowercase()),
-                entry.name,
-            )
-        })
+        .map(|entry| (strsim::damerau_levenshtein(entry.name, &name.to_lowercase()), entry.name))
         .filter(|(distance, nearest)| *distance <= nearest.len() / 2)
         .min()
         .map(|(_, nearest)| nearest);
     let known = known.iter().map(|entry| entry.name).collect();
-    Err(DataError::Unknown {
-        name: name.to_owned(),
-        nearest,
-        known,
-    })
+    Err(DataError::Unknown { name: name.to_owned(), nearest, known })
 }
 
 /// Fashion-MNIST, the fixed release of 31 August 2017.
@@ -118,18 +104,12 @@ mod tests {
     #[test]
     fn a_misspelt_name_suggests_the_nearest() {
         let message = entry("fashion_minst").unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "unknown data set `fashion_minst`; did you mean `fashion-mnist`?"
-        );
+        assert_eq!(message, "unknown data set `fashion_minst`; did you mean `fashion-mnist`?");
     }
 
     #[test]
     fn a_name_like_no_other_lists_what_there_is() {
         let message = entry("imagenet-21k").unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "unknown data set `imagenet-21k`; known are fashion-mnist"
-        );
+        assert_eq!(message, "unknown data set `imagenet-21k`; known are fashion-mnist");
     }
 }

@@ -51,13 +51,7 @@ mod tests {
     use super::*;
 
     fn images(count: usize, height: usize, width: usize, labels: &[u8]) -> Images {
-        Images {
-            count,
-            height,
-            width,
-            pixels: vec![7; count * height * width],
-            labels: labels.to_vec(),
-        }
+        Images { count, height, width, pixels: vec![7; count * height * width], labels: labels.to_vec() }
     }
 
     #[test]

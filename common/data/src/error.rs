@@ -108,9 +108,5 @@ fn suggestion(nearest: &Option<&'static str>, known: &[&'static str]) -> String 
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    folders
-        .iter()
-        .map(|folder| format!("`{}`", folder.display()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    folders.iter().map(|folder| format!("`{}`", folder.display())).collect::<Vec<_>>().join(", ")
 }

@@ -53,18 +53,11 @@ pub fn fetch(name: &str, into: &Path) -> Result<Fetched, DataError> {
 }
 
 fn fetch_entry(entry: &Entry, into: &Path) -> Result<Fetched, DataError> {
-    fs::create_dir_all(into).map_err(|source| DataError::Unwritable {
-        path: into.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(into).map_err(|source| DataError::Unwritable { path: into.to_owned(), source })?;
     let folder = into.to_owned();
     let wanted = wanted(entry, into);
     if wanted.is_empty() {
-        return Ok(Fetched {
-            folder,
-            origin: Origin::AlreadyThere,
-            files: 0,
-        });
+        return Ok(Fetched { folder, origin: Origin::AlreadyThere, files: 0 });
     }
 
     let mut attempts = Vec::new();
@@ -79,20 +72,12 @@ fn fetch_entry(entry: &Entry, into: &Path) -> Result<Fetched, DataError> {
                 for (file, bytes) in wanted.iter().zip(contents) {
                     keep(into, file, &bytes)?;
                 }
-                return Ok(Fetched {
-                    folder,
-                    origin,
-                    files: wanted.len(),
-                });
+                return Ok(Fetched { folder, origin, files: wanted.len() });
             }
             Err(problem) => attempts.push(format!("{origin}: {problem}")),
         }
     }
-    Err(DataError::NotFetched {
-        name: entry.name.to_owned(),
-        into: folder,
-        attempts,
-    })
+    Err(DataError::NotFetched { name: entry.name.to_owned(), into: folder, attempts })
 }
 
 fn wanted<'a>(entry: &'a Entry, into: &Path) -> Vec<&'a File> {
@@ -122,10 +107,7 @@ fn keep(folder: &Path, file: &File, bytes: &[u8]) -> Result<(), DataError> {
         partial.persist(&path)?;
         fs::File::open(folder)?.sync_all()
     };
-    write().map_err(|source| DataError::Unwritable {
-        path: path.clone(),
-        source,
-    })
+    write().map_err(|source| DataError::Unwritable { path: path.clone(), source })
 }
 
 /// Temporary files are their owner's alone, but a cache may serve a whole machine.

@@ -81,9 +81,5 @@ pub(crate) fn gzip(contents: &[u8], level: u32) -> Vec<u8> {
 
 fn write(folder: &Path, name: &'static str, contents: &[u8]) -> File {
     fs::write(folder.join(name), gzip(contents, 6)).unwrap();
-    File {
-        name,
-        bytes: contents.len(),
-        md5: hex(&Md5::digest(contents)).leak(),
-    }
+    File { name, bytes: contents.len(), md5: hex(&Md5::digest(contents)).leak() }
 }

@@ -4,10 +4,7 @@
 pub(crate) fn parse<const N: usize>(mut bytes: Vec<u8>) -> Result<([usize; N], Vec<u8>), String> {
     let header = 4 * (N + 1);
     if bytes.len() < header {
-        return Err(format!(
-            "it has {} bytes, too few for a header of {header}",
-            bytes.len()
-        ));
+        return Err(format!("it has {} bytes, too few for a header of {header}", bytes.len()));
     }
     // Two zeroes, 8 for unsigned bytes, then the number of dimensions.
     let magic = number(&bytes, 0);
@@ -16,14 +13,9 @@ pub(crate) fn parse<const N: usize>(mut bytes: Vec<u8>) -> Result<([usize; N], V
         return Err(format!("it starts with {magic:08x}, expected {expected:08x}"));
     }
     let sizes: [usize; N] = std::array::from_fn(|dimension| number(&bytes, dimension + 1) as usize);
-    let values = sizes
-        .iter()
-        .try_fold(1_usize, |product, size| product.checked_mul(*size));
+    let values = sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
     if values != Some(bytes.len() - header) {
-        return Err(format!(
-            "it has {} values, but its sizes are {sizes:?}",
-            bytes.len() - header
-        ));
+        return Err(format!("it has {} values, but its sizes are {sizes:?}", bytes.len() - header));
     }
     bytes.drain(..header);
     Ok((sizes, bytes))
@@ -41,10 +33,7 @@ mod tests {
 
     #[test]
     fn images_and_labels() {
-        assert_eq!(
-            parse(images([2, 1, 3], &[1, 2, 3, 4, 5, 6])),
-            Ok(([2, 1, 3], vec![1, 2, 3, 4, 5, 6]))
-        );
+        assert_eq!(parse(images([2, 1, 3], &[1, 2, 3, 4, 5, 6])), Ok(([2, 1, 3], vec![1, 2, 3, 4, 5, 6])));
         assert_eq!(parse(labels(&[9, 8])), Ok(([2], vec![9, 8])));
     }
 
@@ -58,10 +47,7 @@ mod tests {
     fn the_wrong_magic() {
         let mut bytes = images([1, 1, 1], &[5]);
         bytes[2] = 0x0d; // floats
-        assert_eq!(
-            parse::<3>(bytes).unwrap_err(),
-            "it starts with 00000d03, expected 00000803"
-        );
+        assert_eq!(parse::<3>(bytes).unwrap_err(), "it starts with 00000d03, expected 00000803");
     }
 
     #[test]

@@ -16,44 +16,25 @@ pub(crate) fn open_entry(entry: &Entry, sources: &Sources) -> Result<Dataset, Da
     let train = images(&folder, &entry.train_images, &entry.train_labels, classes)?;
     let test = images(&folder, &entry.test_images, &entry.test_labels, classes)?;
     let digest = dataset::digest(&train, &test);
-    Ok(Dataset {
-        name: entry.name.to_owned(),
-        classes: entry.classes.to_vec(),
-        train,
-        test,
-        digest,
-    })
+    Ok(Dataset { name: entry.name.to_owned(), classes: entry.classes.to_vec(), train, test, digest })
 }
 
 fn images(folder: &Path, images: &File, labels: &File, classes: usize) -> Result<Images, DataError> {
     let path = folder.join(images.name);
     let parsed = idx::parse::<3>(verify::read(&path, images)?);
-    let ([count, height, width], pixels) = parsed.map_err(|problem| DataError::Malformed {
-        path: path.clone(),
-        problem,
-    })?;
+    let ([count, height, width], pixels) =
+        parsed.map_err(|problem| DataError::Malformed { path: path.clone(), problem })?;
 
     let path = folder.join(labels.name);
-    let malformed = |problem| DataError::Malformed {
-        path: path.clone(),
-        problem,
-    };
+    let malformed = |problem| DataError::Malformed { path: path.clone(), problem };
     let ([labelled], labels) = idx::parse::<1>(verify::read(&path, labels)?).map_err(malformed)?;
     if labelled != count {
         return Err(malformed(format!("it has {labelled} labels for {count} images")));
     }
     if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-        return Err(malformed(format!(
-            "it has label {label}, but there are {classes} classes"
-        )));
+        return Err(malformed(format!("it has label {label}, but there are {classes} classes")));
     }
-    Ok(Images {
-        count,
-        height,
-        width,
-        pixels,
-        labels,
-    })
+    Ok(Images { count, height, width, pixels, labels })
 }
 
 #[cfg(test)]
@@ -66,10 +47,7 @@ mod tests {
     fn what_was_written_is_read() {
         let fixture = Fixture::new();
         let dataset = open_entry(&fixture.entry, &fixture.sources()).unwrap();
-        assert_eq!(
-            (dataset.train.count, dataset.train.height, dataset.train.width),
-            (3, 2, 2)
-        );
+        assert_eq!((dataset.train.count, dataset.train.height, dataset.train.width), (3, 2, 2));
         assert_eq!(dataset.train.pixels, (0..12).collect::<Vec<u8>>());
         assert_eq!(dataset.train.labels, [0, 1, 0]);
         assert_eq!((dataset.test.count, &dataset.test.labels[..]), (1, &[1][..]));
@@ -81,10 +59,7 @@ mod tests {
         let fixture = Fixture::new();
         let before = open_entry(&fixture.entry, &fixture.sources()).unwrap().digest;
         fs::write(fixture.path(&fixture.entry.test_labels), gzip(&labels(&[1]), 0)).unwrap();
-        assert_eq!(
-            open_entry(&fixture.entry, &fixture.sources()).unwrap().digest,
-            before
-        );
+        assert_eq!(open_entry(&fixture.entry, &fixture.sources()).unwrap().digest, before);
         assert_eq!(before.len(), 64);
     }
 
@@ -92,22 +67,15 @@ mod tests {
     fn a_label_without_class_is_refused() {
         let mut fixture = Fixture::new();
         fixture.entry.test_labels = fixture.write("t10k-labels.gz", &labels(&[2]));
-        let error = open_entry(&fixture.entry, &fixture.sources())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.ends_with("it has label 2, but there are 2 classes"),
-            "{error}"
-        );
+        let error = open_entry(&fixture.entry, &fixture.sources()).unwrap_err().to_string();
+        assert!(error.ends_with("it has label 2, but there are 2 classes"), "{error}");
     }
 
     #[test]
     fn a_label_too_few_is_refused() {
         let mut fixture = Fixture::new();
         fixture.entry.train_labels = fixture.write("train-labels.gz", &labels(&[0, 1]));
-        let error = open_entry(&fixture.entry, &fixture.sources())
-            .unwrap_err()
-            .to_string();
+        let error = open_entry(&fixture.entry, &fixture.sources()).unwrap_err().to_string();
         assert!(error.ends_with("it has 2 labels for 3 images"), "{error}");
     }
 
@@ -115,12 +83,7 @@ mod tests {
     fn a_file_of_another_kind_is_refused() {
         let mut fixture = Fixture::new();
         fixture.entry.train_images = fixture.write("train-images.gz", &labels(&[0; 16]));
-        let error = open_entry(&fixture.entry, &fixture.sources())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("train-images.gz` is not usable: it starts with 00000801"),
-            "{error}"
-        );
+        let error = open_entry(&fixture.entry, &fixture.sources()).unwrap_err().to_string();
+        assert!(error.contains("train-images.gz` is not usable: it starts with 00000801"), "{error}");
     }
 }

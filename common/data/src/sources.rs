@@ -22,40 +22,27 @@ impl Sources {
         let data = user_folder("XDG_DATA_HOME", ".local/share").map(|home| home.join("rung"));
         let shared = [data, cache_folder(), Some(PathBuf::from("/usr/share/datasets"))];
         Self {
-            given: env::var_os("RUNG_DATA")
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from),
+            given: env::var_os("RUNG_DATA").filter(|value| !value.is_empty()).map(PathBuf::from),
             shared: shared.into_iter().flatten().collect(),
         }
     }
 
     /// Returns no folder at all, so that a folder put before is the only one.
     pub fn nowhere() -> Self {
-        Self {
-            given: None,
-            shared: Vec::new(),
-        }
+        Self { given: None, shared: Vec::new() }
     }
 
     /// Puts a folder before all others, in the place of `$RUNG_DATA`.
     pub fn with_folder(self, folder: impl Into<PathBuf>) -> Self {
-        Self {
-            given: Some(folder.into()),
-            ..self
-        }
+        Self { given: Some(folder.into()), ..self }
     }
 
     /// Returns the folders in which the data set of that name is looked for.
     ///
     /// A given folder may have the files themselves or a folder of the data set's name.
     pub fn folders(&self, name: &str) -> Vec<PathBuf> {
-        let given = self
-            .given
-            .iter()
-            .flat_map(|folder| [folder.clone(), folder.join(name)]);
-        given
-            .chain(self.shared.iter().map(|folder| folder.join(name)))
-            .collect()
+        let given = self.given.iter().flat_map(|folder| [folder.clone(), folder.join(name)]);
+        given.chain(self.shared.iter().map(|folder| folder.join(name))).collect()
     }
 
     /// Returns the first folder that has all files of the data set, without reading them.
@@ -103,14 +90,8 @@ fn missing_files(entry: &Entry, folder: &Path) -> Result<Vec<PathBuf>, DataError
 
 /// The XDG rules: a variable counts only when it is an absolute path.
 fn user_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let named = env::var_os(variable)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    named.or_else(|| {
-        env::home_dir()
-            .filter(|home| home.is_absolute())
-            .map(|home| home.join(below_home))
-    })
+    let named = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(below_home)))
 }
 
 #[cfg(test)]
@@ -126,19 +107,13 @@ mod tests {
         for folder in sources.folders("fashion-mnist") {
             assert!(message.contains(&format!("`{}`", folder.display())), "{message}");
         }
-        assert!(
-            message.contains("cargo xtask setup") && message.contains("RUNG_DATA"),
-            "{message}"
-        );
+        assert!(message.contains("cargo xtask setup") && message.contains("RUNG_DATA"), "{message}");
     }
 
     #[test]
     fn a_given_folder_may_hold_the_files_or_a_folder_of_that_name() {
         let fixture = Fixture::new();
-        assert_eq!(
-            fixture.sources().locate_entry(&fixture.entry).unwrap(),
-            fixture.folder()
-        );
+        assert_eq!(fixture.sources().locate_entry(&fixture.entry).unwrap(), fixture.folder());
         let parent = tempfile::tempdir().unwrap();
         let below = parent.path().join(fixture.entry.name);
         fs::create_dir(&below).unwrap();
@@ -152,19 +127,10 @@ mod tests {
     fn a_folder_with_some_of_the_files_is_named_only_when_no_other_has_all() {
         let fixture = Fixture::new();
         let partial = tempfile::tempdir().unwrap();
-        fs::copy(
-            fixture.path(&fixture.entry.train_images),
-            partial.path().join("train-images.gz"),
-        )
-        .unwrap();
+        fs::copy(fixture.path(&fixture.entry.train_images), partial.path().join("train-images.gz")).unwrap();
         let error = only(partial.path()).locate_entry(&fixture.entry).unwrap_err();
         let missing = partial.path().join("train-labels.gz");
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("`{}` is missing", missing.display())),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("`{}` is missing", missing.display())), "{error}");
 
         let named = partial.path().join(fixture.entry.name);
         std::os::unix::fs::symlink(fixture.folder(), &named).unwrap();

@@ -12,10 +12,8 @@ use crate::catalog::File;
 
 /// Returns the uncompressed contents of a file after comparing their digest.
 pub(crate) fn read(path: &Path, file: &File) -> Result<Vec<u8>, DataError> {
-    let compressed = fs::read(path).map_err(|source| DataError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let compressed =
+        fs::read(path).map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
     contents(&compressed, file).map_err(|mismatch| DataError::Corrupted {
         path: path.to_owned(),
         expected: file.md5.to_owned(),
@@ -34,9 +32,7 @@ pub(crate) struct Mismatch {
 pub(crate) fn contents(compressed: &[u8], file: &File) -> Result<Vec<u8>, Mismatch> {
     // One byte more than expected is enough to know that there is too much.
     let mut bytes = Vec::with_capacity(file.bytes + 1);
-    let read = MultiGzDecoder::new(compressed)
-        .take(file.bytes as u64 + 1)
-        .read_to_end(&mut bytes);
+    let read = MultiGzDecoder::new(compressed).take(file.bytes as u64 + 1).read_to_end(&mut bytes);
     let found = hex(&Md5::digest(&bytes));
     let length = || match bytes.len() {
         length if length > file.bytes => format!("more than {} bytes", file.bytes),
@@ -44,14 +40,8 @@ pub(crate) fn contents(compressed: &[u8], file: &File) -> Result<Vec<u8>, Mismat
     };
     match read {
         Ok(_) if found == file.md5 => Ok(bytes),
-        Ok(_) => Err(Mismatch {
-            detail: length(),
-            found,
-        }),
-        Err(error) => Err(Mismatch {
-            detail: format!("{}, then {error}", length()),
-            found,
-        }),
+        Ok(_) => Err(Mismatch { detail: length(), found }),
+        Err(error) => Err(Mismatch { detail: format!("{}, then {error}", length()), found }),
     }
 }
 
@@ -79,14 +69,8 @@ mod tests {
         let error = error_after(|_| gzip(&labels(&[7]), 6));
         let found = hex(&Md5::digest(labels(&[7])));
         let expected = Fixture::new().entry.train_images.md5;
-        assert!(
-            error.contains(&format!("is {found}, expected {expected} (9 of 28 bytes)")),
-            "{error}"
-        );
-        assert!(
-            error.contains("delete it and fetch it with `cargo xtask setup`"),
-            "{error}"
-        );
+        assert!(error.contains(&format!("is {found}, expected {expected} (9 of 28 bytes)")), "{error}");
+        assert!(error.contains("delete it and fetch it with `cargo xtask setup`"), "{error}");
     }
 
     #[test]
@@ -116,10 +100,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_gzip_file_is_refused() {
         let error = error_after(|_| b"<html>not found</html>".to_vec());
-        assert!(
-            error.contains("0 of 28 bytes, then invalid gzip header"),
-            "{error}"
-        );
+        assert!(error.contains("0 of 28 bytes, then invalid gzip header"), "{error}");
     }
 
     #[test]

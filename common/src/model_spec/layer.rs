@@ -63,11 +63,7 @@ impl Op {
     fn parameters(&self) -> u64 {
         match *self {
             Self::Dense { inputs, outputs } => (u64::from(inputs) + 1).saturating_mul(outputs.into()),
-            Self::Conv {
-                inputs,
-                outputs,
-                kernel,
-            } => {
+            Self::Conv { inputs, outputs, kernel } => {
                 let taps = u64::from(inputs).saturating_mul(u64::from(kernel).pow(2));
                 taps.saturating_add(1).saturating_mul(outputs.into())
             }
@@ -86,10 +82,7 @@ pub(super) struct Stack {
 impl Stack {
     /// No layer yet: a sample as it is.
     pub(super) fn new(shape: &DataShape) -> Self {
-        Self {
-            layers: Vec::new(),
-            shape: vec![shape.channels, shape.height, shape.width],
-        }
+        Self { layers: Vec::new(), shape: vec![shape.channels, shape.height, shape.width] }
     }
 
     /// Channels or features that come out.
@@ -104,49 +97,28 @@ impl Stack {
 
     /// Makes one row of the output.
     pub(super) fn flatten(&mut self) -> Result<(), Unbuildable> {
-        let features = self
-            .shape
-            .iter()
-            .try_fold(1u32, |product, side| product.checked_mul(*side));
+        let features = self.shape.iter().try_fold(1u32, |product, side| product.checked_mul(*side));
         match features {
             Some(features) if features > 0 => {
                 self.push("flatten".to_owned(), Op::Flatten, vec![features]);
                 Ok(())
             }
-            _ => Err(Unbuildable::Shape {
-                layer: "flatten".to_owned(),
-                shape: self.shape.clone(),
-            }),
+            _ => Err(Unbuildable::Shape { layer: "flatten".to_owned(), shape: self.shape.clone() }),
         }
     }
 
     /// Adds a dense layer.
     pub(super) fn dense(&mut self, name: String, outputs: u32) {
-        self.push(
-            name,
-            Op::Dense {
-                inputs: self.channels(),
-                outputs,
-            },
-            vec![outputs],
-        );
+        self.push(name, Op::Dense { inputs: self.channels(), outputs }, vec![outputs]);
     }
 
     /// Adds a convolution, batch norm and ReLU, named with the number `index` in a block.
     pub(super) fn conv(&mut self, block: &str, index: u32, outputs: u32, kernel: u32) {
         let mut shape = self.shape.clone();
         shape[0] = outputs;
-        let op = Op::Conv {
-            inputs: self.channels(),
-            outputs,
-            kernel,
-        };
+        let op = Op::Conv { inputs: self.channels(), outputs, kernel };
         self.push(format!("{block}.conv_{index}"), op, shape.clone());
-        self.push(
-            format!("{block}.norm_{index}"),
-            Op::BatchNorm { channels: outputs },
-            shape,
-        );
+        self.push(format!("{block}.norm_{index}"), Op::BatchNorm { channels: outputs }, shape);
         self.relu(format!("{block}.relu_{index}"));
     }
 
@@ -173,11 +145,6 @@ impl Stack {
     fn push(&mut self, name: String, op: Op, output: Vec<u32>) {
         let parameters = op.parameters();
         self.shape.clone_from(&output);
-        self.layers.push(Layer {
-            name,
-            op,
-            output,
-            parameters,
-        });
+        self.layers.push(Layer { name, op, output, parameters });
     }
 }

@@ -17,21 +17,11 @@ pub(super) fn layers(hparams: &Hparams, shape: &DataShape) -> Result<Vec<Layer>,
     for i in 0..hidden {
         let own_or_common = |stem: &str| {
             let own = format!("{stem}_{i}");
-            if hparams.get(&own).is_none() && hparams.get(stem).is_some() {
-                stem.to_owned()
-            } else {
-                own
-            }
+            if hparams.get(&own).is_none() && hparams.get(stem).is_some() { stem.to_owned() } else { own }
         };
-        stack.dense(
-            format!("dense_{i}"),
-            whole(hparams, &own_or_common("units"), 1, WIDEST)?,
-        );
+        stack.dense(format!("dense_{i}"), whole(hparams, &own_or_common("units"), 1, WIDEST)?);
         stack.relu(format!("relu_{i}"));
-        stack.dropout(
-            format!("dropout_{i}"),
-            dropout(hparams, &own_or_common("dropout"))?,
-        );
+        stack.dropout(format!("dropout_{i}"), dropout(hparams, &own_or_common("dropout"))?);
     }
     stack.dense(format!("dense_{hidden}"), shape.classes);
     Ok(stack.layers)

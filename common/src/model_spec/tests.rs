@@ -1,19 +1,12 @@
 use super::*;
 use crate::{hparams::Scalar, preset::preset, study::SchedulerSpec};
 
-const SHAPE: DataShape = DataShape {
-    channels: 1,
-    height: 28,
-    width: 28,
-    classes: 10,
-};
+const SHAPE: DataShape = DataShape { channels: 1, height: 28, width: 28, classes: 10 };
 
 /// The model of a preset of one configuration.
 fn model(name: &str) -> ModelSpec {
     let study = preset(name).unwrap().study;
-    let SchedulerSpec::Fixed { trials, .. } = &study.scheduler else {
-        panic!("{name} searches")
-    };
+    let SchedulerSpec::Fixed { trials, .. } = &study.scheduler else { panic!("{name} searches") };
     ModelSpec::build(study.model, &trials[0].hparams, &study.data.shape().unwrap()).unwrap()
 }
 
@@ -32,12 +25,7 @@ fn presets_have_the_published_parameter_counts() {
     ] {
         assert_eq!(model(name).parameters(), parameters, "{name}");
     }
-    assert_eq!(
-        ModelSpec::build(ModelKind::Formula, &Hparams::default(), &SHAPE)
-            .unwrap()
-            .parameters(),
-        0
-    );
+    assert_eq!(ModelSpec::build(ModelKind::Formula, &Hparams::default(), &SHAPE).unwrap().parameters(), 0);
 }
 
 #[test]
@@ -50,18 +38,7 @@ fn a_dense_network_is_flatten_then_dense_relu_dropout() {
         ("dropout_1", Scalar::Float(0.5)),
     ]);
     let model = ModelSpec::build(ModelKind::Mlp, &hparams, &SHAPE).unwrap();
-    assert_eq!(
-        names(&model),
-        [
-            "flatten",
-            "dense_0",
-            "relu_0",
-            "dense_1",
-            "relu_1",
-            "dropout_1",
-            "dense_2"
-        ]
-    );
+    assert_eq!(names(&model), ["flatten", "dense_0", "relu_0", "dense_1", "relu_1", "dropout_1", "dense_2"]);
     let outputs: Vec<u32> = model.layers.iter().map(|layer| layer.output[0]).collect();
     assert_eq!(outputs, [784, 8, 8, 4, 4, 4, 10]);
     let last = model.layers.last().unwrap();
@@ -69,10 +46,7 @@ fn a_dense_network_is_flatten_then_dense_relu_dropout() {
         *last,
         Layer {
             name: "dense_2".to_owned(),
-            op: Op::Dense {
-                inputs: 4,
-                outputs: 10
-            },
+            op: Op::Dense { inputs: 4, outputs: 10 },
             output: vec![10],
             parameters: 50,
         }
@@ -104,10 +78,7 @@ fn pools_larger_than_the_image_are_left_out() {
         ("pool", Scalar::Int(4)),
     ]);
     let model = ModelSpec::build(ModelKind::Cnn, &hparams, &SHAPE).unwrap();
-    let pools: Vec<&str> = names(&model)
-        .into_iter()
-        .filter(|name| name.ends_with("pool"))
-        .collect();
+    let pools: Vec<&str> = names(&model).into_iter().filter(|name| name.ends_with("pool")).collect();
     assert_eq!(pools, ["block_1.pool", "block_2.pool"]);
     let flat = model.layers.iter().find(|layer| layer.op == Op::Flatten).unwrap();
     assert_eq!(flat.output, [32]);
@@ -157,34 +128,15 @@ fn what_cannot_be_built_is_named() {
     let hollow = DataShape { height: 0, ..SHAPE };
     set(&mut hparams, "blocks", Scalar::Int(0));
     let error = ModelSpec::build(ModelKind::Cnn, &hparams, &hollow).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "layer `flatten` cannot take the shape [1, 0, 28]"
-    );
+    assert_eq!(error.to_string(), "layer `flatten` cannot take the shape [1, 0, 28]");
 }
 
 #[test]
 fn models_know_their_hyperparameters() {
-    for name in [
-        "layers",
-        "units",
-        "units_0",
-        "units_99",
-        "dropout",
-        "dropout_3",
-        "lr",
-    ] {
+    for name in ["layers", "units", "units_0", "units_99", "dropout", "dropout_3", "lr"] {
         assert!(ModelKind::Mlp.knows(name), "{name}");
     }
-    for name in [
-        "unit_0",
-        "units_",
-        "units_01",
-        "units_100",
-        "units_+1",
-        "filters_1",
-        "units_N",
-    ] {
+    for name in ["unit_0", "units_", "units_01", "units_100", "units_+1", "filters_1", "units_N"] {
         assert!(!ModelKind::Mlp.knows(name), "{name}");
     }
     assert!(ModelKind::Cnn.knows("filters_4") && !ModelKind::Cnn.knows("units_0"));

@@ -36,9 +36,7 @@ pub enum Unbuildable {
 
 /// A whole number from `least` to `most`.
 pub(super) fn whole(hparams: &Hparams, name: &str, least: i64, most: i64) -> Result<u32, Unbuildable> {
-    let value = hparams
-        .get(name)
-        .ok_or_else(|| Unbuildable::Missing(name.to_owned()))?;
+    let value = hparams.get(name).ok_or_else(|| Unbuildable::Missing(name.to_owned()))?;
     match *value {
         Scalar::Int(number) if (least..=most).contains(&number) => Ok(number as u32),
         _ => Err(Unbuildable::Unusable {

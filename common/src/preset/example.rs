@@ -9,21 +9,13 @@ const MORE: &[(&str, &str, &str)] = &[
         "space",
         SPACE,
     ),
-    (
-        "Only configurations with so many parameters.",
-        "constraints",
-        "{parameters: \">= 100k, <= 315k\"}",
-    ),
+    ("Only configurations with so many parameters.", "constraints", "{parameters: \">= 100k, <= 315k\"}"),
     (
         "Ends a trial's training when its validation loss no longer improves.",
         "train.early_stopping",
         "{patience: 10}",
     ),
-    (
-        "Cuts the plan (max_trials, total_epochs), or stops the study (max_time, target).",
-        "budget",
-        BUDGET,
-    ),
+    ("Cuts the plan (max_trials, total_epochs), or stops the study (max_time, target).", "budget", BUDGET),
 ];
 
 const SPACE: &str =
@@ -55,11 +47,7 @@ mod tests {
         for name in ALL {
             let preset = preset(name).unwrap();
             let example = commented_example(&preset);
-            assert_eq!(
-                StudySpec::from_yaml(&example).as_ref(),
-                Ok(&preset.study),
-                "{example}"
-            );
+            assert_eq!(StudySpec::from_yaml(&example).as_ref(), Ok(&preset.study), "{example}");
             assert!(example.lines().all(|line| line.len() <= 125), "{example}");
         }
     }

@@ -4,16 +4,8 @@ use super::*;
 #[test]
 fn philox_gives_the_published_vectors() {
     let vectors = [
-        (
-            [0; 4],
-            [0; 2],
-            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
-        ),
-        (
-            [u32::MAX; 4],
-            [u32::MAX; 2],
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
-        ),
+        ([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
+        ([u32::MAX; 4], [u32::MAX; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),
         (
             [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
             [0xa409_3822, 0x299f_31d0],
@@ -39,14 +31,8 @@ fn orders_are_permutations_that_differ_by_epoch() {
 #[test]
 fn coordinates_select_different_streams() {
     let base = Stream::new(7, Purpose::Dropout);
-    let blocks = [
-        base,
-        base.layer(1),
-        base.epoch(1),
-        base.step(1),
-        Stream::new(7, Purpose::Init),
-    ]
-    .map(|s| s.block(0));
+    let blocks =
+        [base, base.layer(1), base.epoch(1), base.step(1), Stream::new(7, Purpose::Init)].map(|s| s.block(0));
     for (i, a) in blocks.iter().enumerate() {
         assert!(blocks[i + 1..].iter().all(|b| a != b));
     }

@@ -21,14 +21,8 @@ pub enum Comparison {
 
 impl Comparison {
     /// All relations, longer signs first, so that `<=` is not read as `<`.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Equal,
-        Self::NotEqual,
-        Self::AtMost,
-        Self::AtLeast,
-        Self::Less,
-        Self::Greater,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Equal, Self::NotEqual, Self::AtMost, Self::AtLeast, Self::Less, Self::Greater];
 
     /// The relation's sign.
     pub fn as_str(self) -> &'static str {

@@ -55,18 +55,13 @@ impl Test {
 impl Condition {
     /// Whether the condition holds for these values.
     pub fn holds(&self, earlier: &Hparams) -> bool {
-        earlier
-            .get(&self.parameter)
-            .is_some_and(|value| self.test.passes(value))
+        earlier.get(&self.parameter).is_some_and(|value| self.test.passes(value))
     }
 
     /// What is wrong with the condition after these parameters, if anything.
     pub(super) fn check(&self, earlier: &[Parameter]) -> Result<(), String> {
         let Some(parent) = earlier.iter().find(|parameter| parameter.name == self.parameter) else {
-            return Err(format!(
-                "`when` must name an earlier parameter, not `{}`",
-                self.parameter
-            ));
+            return Err(format!("`when` must name an earlier parameter, not `{}`", self.parameter));
         };
         let ordered = matches!(self.test, Test::Is(comparison, _) if !comparison.is_equality());
         let numeric = match &parent.domain {
@@ -75,9 +70,7 @@ impl Condition {
         };
         for value in self.test.values() {
             if ordered && (!numeric || value.as_f64().is_none()) {
-                return Err(format!(
-                    "`{self}` compares what are not numbers; use ==, != or in"
-                ));
+                return Err(format!("`{self}` compares what are not numbers; use ==, != or in"));
             }
             if let (false, Domain::Choice(values)) = (ordered, &parent.domain)
                 && !values.iter().any(|other| other.same(value))

@@ -41,15 +41,10 @@ impl Domain {
             Self::Choice(ref values) => Some(values.len() as u64),
             Self::Int { min, max, step, .. } => Some(max.abs_diff(min) / step.unsigned_abs().max(1) + 1),
             // The tolerance takes 0.0 to 0.3 in steps of 0.1 as four values, although 0.3 / 0.1 < 3.
-            Self::Float {
-                min,
-                max,
-                step: Some(step),
-                ..
-            } => Some(((max - min) / step * (1.0 + 1e-9)) as u64 + 1),
-            Self::Float {
-                min, max, step: None, ..
-            } => (min == max).then_some(1),
+            Self::Float { min, max, step: Some(step), .. } => {
+                Some(((max - min) / step * (1.0 + 1e-9)) as u64 + 1)
+            }
+            Self::Float { min, max, step: None, .. } => (min == max).then_some(1),
         }
     }
 
@@ -65,12 +60,9 @@ impl Domain {
             Self::Int { min, step, .. } => {
                 Scalar::Int(min.saturating_add((index as i64).saturating_mul(step)))
             }
-            Self::Float {
-                min,
-                max,
-                step: Some(step),
-                ..
-            } => Scalar::Float(short(min + index as f64 * step).clamp(min, max)),
+            Self::Float { min, max, step: Some(step), .. } => {
+                Scalar::Float(short(min + index as f64 * step).clamp(min, max))
+            }
             Self::Float { min, step: None, .. } => Scalar::Float(min),
         }
     }
@@ -80,18 +72,16 @@ impl Domain {
     /// Logarithms and powers come from the `libm` crate, so a seed draws the same bits on every platform.
     pub fn draw(&self, words: &mut Words) -> Scalar {
         match *self {
-            Self::Int {
-                min, max, log: true, ..
-            } => {
+            Self::Int { min, max, log: true, .. } => {
                 let value = log_uniform(words.unit(), min as f64, max as f64 + 1.0);
                 Scalar::Int((value as i64).clamp(min, max))
             }
-            Self::Float {
-                min, max, log: true, ..
-            } => Scalar::Float(log_uniform(words.unit(), min, max).clamp(min, max)),
-            Self::Float {
-                min, max, step: None, ..
-            } => Scalar::Float((min + words.unit() * (max - min)).clamp(min, max)),
+            Self::Float { min, max, log: true, .. } => {
+                Scalar::Float(log_uniform(words.unit(), min, max).clamp(min, max))
+            }
+            Self::Float { min, max, step: None, .. } => {
+                Scalar::Float((min + words.unit() * (max - min)).clamp(min, max))
+            }
             _ => self.value(words.below_u64(self.len().unwrap_or(1).max(1))),
         }
     }

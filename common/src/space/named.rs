@@ -22,14 +22,8 @@ fn mlp() -> Vec<Parameter> {
             parameter: "layers".to_owned(),
             test: Test::Is(Comparison::AtLeast, Scalar::Int(layer + 1)),
         });
-        parameters.push(Parameter {
-            when: when.clone(),
-            ..ints(&format!("units_{layer}"), &WIDTHS)
-        });
-        parameters.push(Parameter {
-            when,
-            ..floats(&format!("dropout_{layer}"), &DROPOUTS)
-        });
+        parameters.push(Parameter { when: when.clone(), ..ints(&format!("units_{layer}"), &WIDTHS) });
+        parameters.push(Parameter { when, ..floats(&format!("dropout_{layer}"), &DROPOUTS) });
     }
     parameters.push(floats("lr", &RATES));
     parameters
@@ -37,12 +31,7 @@ fn mlp() -> Vec<Parameter> {
 
 /// Two to six hidden layers of one width and one dropout: 300 points.
 fn mlp_tied() -> Vec<Parameter> {
-    vec![
-        layers(),
-        ints("units", &WIDTHS),
-        floats("dropout", &DROPOUTS),
-        floats("lr", &RATES),
-    ]
+    vec![layers(), ints("units", &WIDTHS), floats("dropout", &DROPOUTS), floats("lr", &RATES)]
 }
 
 /// Four convolutional blocks; dropout and learning rate are continuous.
@@ -54,24 +43,8 @@ fn cnn() -> Vec<Parameter> {
         ints("filters_2", &[32, 64, 128]),
         ints("filters_3", &[32, 64, 128]),
         ints("filters_4", &[32, 64, 128]),
-        always(
-            "dropout",
-            Domain::Float {
-                min: 0.0,
-                max: 0.5,
-                step: None,
-                log: false,
-            },
-        ),
-        always(
-            "lr",
-            Domain::Float {
-                min: 1e-4,
-                max: 1e-2,
-                step: None,
-                log: true,
-            },
-        ),
+        always("dropout", Domain::Float { min: 0.0, max: 0.5, step: None, log: false }),
+        always("lr", Domain::Float { min: 1e-4, max: 1e-2, step: None, log: true }),
     ]
 }
 
@@ -80,35 +53,17 @@ const DROPOUTS: [f64; 4] = [0.0, 0.1, 0.2, 0.3];
 const RATES: [f64; 3] = [0.01, 0.001, 0.0001];
 
 fn layers() -> Parameter {
-    always(
-        "layers",
-        Domain::Int {
-            min: 2,
-            max: 6,
-            step: 1,
-            log: false,
-        },
-    )
+    always("layers", Domain::Int { min: 2, max: 6, step: 1, log: false })
 }
 
 fn ints(name: &str, values: &[i64]) -> Parameter {
-    always(
-        name,
-        Domain::Choice(values.iter().map(|value| Scalar::Int(*value)).collect()),
-    )
+    always(name, Domain::Choice(values.iter().map(|value| Scalar::Int(*value)).collect()))
 }
 
 fn floats(name: &str, values: &[f64]) -> Parameter {
-    always(
-        name,
-        Domain::Choice(values.iter().map(|value| Scalar::Float(*value)).collect()),
-    )
+    always(name, Domain::Choice(values.iter().map(|value| Scalar::Float(*value)).collect()))
 }
 
 fn always(name: &str, domain: Domain) -> Parameter {
-    Parameter {
-        name: name.to_owned(),
-        domain,
-        when: None,
-    }
+    Parameter { name: name.to_owned(), domain, when: None }
 }

@@ -67,18 +67,13 @@ fn take(digit: &mut Option<u128>, number: u128, radix: Option<u128>) -> u128 {
 
 /// The parameters that are always active.
 fn roots(parameters: &[Parameter]) -> impl Iterator<Item = usize> {
-    parameters
-        .iter()
-        .enumerate()
-        .filter(|(_, parameter)| parameter.when.is_none())
-        .map(|(i, _)| i)
+    parameters.iter().enumerate().filter(|(_, parameter)| parameter.when.is_none()).map(|(i, _)| i)
 }
 
 /// The configurations of a subtree.
 fn size(runs: &[Run]) -> Option<u128> {
-    runs.iter().try_fold(0u128, |total, run| {
-        total.checked_add(u128::from(run.values).checked_mul(run.below)?)
-    })
+    runs.iter()
+        .try_fold(0u128, |total, run| total.checked_add(u128::from(run.values).checked_mul(run.below)?))
 }
 
 /// Every parameter's values, taken together where they make the same children active.
@@ -86,12 +81,7 @@ fn runs(parameters: &[Parameter]) -> Option<Vec<Vec<Run>>> {
     let mut all: Vec<Vec<Run>> = parameters.iter().map(|_| Vec::new()).collect();
     for i in (0..parameters.len()).rev() {
         let children: Vec<usize> = (i + 1..parameters.len())
-            .filter(|c| {
-                parameters[*c]
-                    .when
-                    .as_ref()
-                    .is_some_and(|w| w.parameter == parameters[i].name)
-            })
+            .filter(|c| parameters[*c].when.as_ref().is_some_and(|w| w.parameter == parameters[i].name))
             .collect();
         let domain = &parameters[i].domain;
         let starts = starts(parameters, domain, &children)?;
@@ -101,22 +91,10 @@ fn runs(parameters: &[Parameter]) -> Option<Vec<Vec<Run>>> {
             let children: Vec<usize> = children
                 .iter()
                 .copied()
-                .filter(|c| {
-                    parameters[*c]
-                        .when
-                        .as_ref()
-                        .is_some_and(|w| w.test.passes(&value))
-                })
+                .filter(|c| parameters[*c].when.as_ref().is_some_and(|w| w.test.passes(&value)))
                 .collect();
-            let below = children
-                .iter()
-                .try_fold(1u128, |product, c| product.checked_mul(size(&all[*c])?))?;
-            all[i].push(Run {
-                start,
-                values: end - start,
-                children,
-                below,
-            });
+            let below = children.iter().try_fold(1u128, |product, c| product.checked_mul(size(&all[*c])?))?;
+            all[i].push(Run { start, values: end - start, children, below });
         }
     }
     Some(all)
@@ -130,12 +108,7 @@ fn starts(parameters: &[Parameter], domain: &Domain, children: &[usize]) -> Opti
     }
     let mut starts = vec![0];
     for condition in children.iter().filter_map(|c| parameters[*c].when.as_ref()) {
-        for bound in condition
-            .test
-            .values()
-            .iter()
-            .filter_map(crate::hparams::Scalar::as_f64)
-        {
+        for bound in condition.test.values().iter().filter_map(crate::hparams::Scalar::as_f64) {
             let at = |index: u64| domain.value(index).as_f64().unwrap_or(f64::INFINITY);
             starts.push(first(len, |index| at(index) >= bound));
             starts.push(first(len, |index| at(index) > bound));

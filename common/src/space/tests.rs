@@ -15,16 +15,13 @@ fn draw(space: &SearchSpace, seed: u64) -> Hparams {
 /// Whether a configuration is one of the space's: exactly its active parameters, each with one of its values.
 fn admitted(space: &SearchSpace, hparams: &Hparams) -> bool {
     let mut active = 0;
-    let fits = space
-        .parameters
-        .iter()
-        .all(|parameter| match hparams.get(&parameter.name) {
-            Some(value) => {
-                active += 1;
-                parameter.is_active(hparams) && parameter.domain.contains(value)
-            }
-            None => !parameter.is_active(hparams),
-        });
+    let fits = space.parameters.iter().all(|parameter| match hparams.get(&parameter.name) {
+        Some(value) => {
+            active += 1;
+            parameter.is_active(hparams) && parameter.domain.contains(value)
+        }
+        None => !parameter.is_active(hparams),
+    });
     fits && active == hparams.0.len()
 }
 
@@ -63,10 +60,7 @@ fn every_depth_is_drawn_equally_often() {
         assert_eq!(hparams.0.len() as i64, 2 + 2 * layers);
         counts[layers as usize] += 1;
     }
-    assert!(
-        counts[2..].iter().all(|count| (900..1_100).contains(count)),
-        "{counts:?}"
-    );
+    assert!(counts[2..].iter().all(|count| (900..1_100).contains(count)), "{counts:?}");
 }
 
 #[test]
@@ -80,37 +74,18 @@ fn the_points_of_a_large_space_differ() {
 
 #[test]
 fn logarithmic_draws_are_even_in_the_logarithm() {
-    let domain = Domain::Float {
-        min: 1e-4,
-        max: 1e-2,
-        step: None,
-        log: true,
-    };
+    let domain = Domain::Float { min: 1e-4, max: 1e-2, step: None, log: true };
     let mut words = Stream::new(1, Purpose::Draw).words();
-    let below = (0..4_000)
-        .filter(|_| domain.draw(&mut words).as_f64().unwrap() < 1e-3)
-        .count();
+    let below = (0..4_000).filter(|_| domain.draw(&mut words).as_f64().unwrap() < 1e-3).count();
     assert!((1_850..2_150).contains(&below), "{below}");
-    let domain = Domain::Int {
-        min: 1,
-        max: 99,
-        step: 1,
-        log: true,
-    };
-    let below = (0..4_000)
-        .filter(|_| domain.draw(&mut words).as_f64().unwrap() < 10.0)
-        .count();
+    let domain = Domain::Int { min: 1, max: 99, step: 1, log: true };
+    let below = (0..4_000).filter(|_| domain.draw(&mut words).as_f64().unwrap() < 10.0).count();
     assert!((1_850..2_150).contains(&below), "{below}");
 }
 
 #[test]
 fn steps_of_reals_are_short_numbers() {
-    let domain = Domain::Float {
-        min: 0.0,
-        max: 0.3,
-        step: Some(0.1),
-        log: false,
-    };
+    let domain = Domain::Float { min: 0.0, max: 0.3, step: Some(0.1), log: false };
     let values: Vec<Scalar> = (0..domain.len().unwrap()).map(|i| domain.value(i)).collect();
     assert_eq!(values, [0.0, 0.1, 0.2, 0.3].map(Scalar::Float));
 }
@@ -123,15 +98,9 @@ fn a_space_reads_the_same_from_a_mapping_and_from_a_list() {
     )
     .unwrap();
     let stored = serde_json::to_string(&mapping).unwrap();
-    assert!(
-        stored.starts_with(r#"[{"name":"layers","int":[2,6]},{"name":"lr""#),
-        "{stored}"
-    );
+    assert!(stored.starts_with(r#"[{"name":"layers","int":[2,6]},{"name":"lr""#), "{stored}");
     assert_eq!(serde_json::from_str::<SearchSpace>(&stored).unwrap(), mapping);
-    assert_eq!(
-        mapping.parameters[3].domain,
-        Domain::Choice(vec![Scalar::Float(0.0), Scalar::Float(0.1)])
-    );
+    assert_eq!(mapping.parameters[3].domain, Domain::Choice(vec![Scalar::Float(0.0), Scalar::Float(0.1)]));
 }
 
 /// Parameters that make no sense beside a choice `a`, and what is said about them.
@@ -149,18 +118,9 @@ const SENSELESS: &[(&str, &str)] = &[
     (r#"{"choice": [1], "log": true}"#, "takes neither"),
     (r#"{"int": [1, 2], "float": [1, 2]}"#, "exactly one of"),
     (r#"{}"#, "exactly one of"),
-    (
-        r#"{"int": [1, 2], "when": "later == 1"}"#,
-        "earlier parameter, not `later`",
-    ),
-    (
-        r#"{"int": [1, 2], "when": "b == 1"}"#,
-        "earlier parameter, not `b`",
-    ),
-    (
-        r#"{"int": [1, 2], "when": "a == rmsprop"}"#,
-        "rmsprop is no value of `a`",
-    ),
+    (r#"{"int": [1, 2], "when": "later == 1"}"#, "earlier parameter, not `later`"),
+    (r#"{"int": [1, 2], "when": "b == 1"}"#, "earlier parameter, not `b`"),
+    (r#"{"int": [1, 2], "when": "a == rmsprop"}"#, "rmsprop is no value of `a`"),
     (r#"{"int": [1, 2], "when": "a >= adam"}"#, "not numbers"),
     (r#"{"int": [1, 2], "when": "a = adam"}"#, "is no condition"),
 ];
@@ -171,9 +131,7 @@ fn senseless_parameters_are_refused_by_name() {
         let json = format!(
             r#"{{"a": {{"choice": ["adam", "sgd"]}}, "b": {parameter}, "later": {{"int": [1, 2]}}}}"#
         );
-        let error = serde_json::from_str::<SearchSpace>(&json)
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<SearchSpace>(&json).unwrap_err().to_string();
         assert!(error.contains(flaw), "{parameter}: {error}");
     }
     assert!(serde_json::from_str::<SearchSpace>(r#"{"1 a": {"int": [1, 2]}}"#).is_err());
@@ -189,11 +147,7 @@ fn senseless_parameters_are_refused_by_name() {
 fn domain() -> impl Strategy<Value = Domain> {
     prop_oneof![
         (1..4i64).prop_map(|n| Domain::Choice((0..n).map(Scalar::Int).collect())),
-        Just(Domain::Choice(vec![
-            Scalar::Text("a".into()),
-            Scalar::Bool(true),
-            Scalar::Float(0.5)
-        ])),
+        Just(Domain::Choice(vec![Scalar::Text("a".into()), Scalar::Bool(true), Scalar::Float(0.5)])),
         (-3..3i64, 0..5i64, 1..3i64).prop_map(|(min, width, step)| Domain::Int {
             min,
             max: min + width,
@@ -231,16 +185,9 @@ pub(crate) fn space() -> impl Strategy<Value = SearchSpace> {
             let when = condition.filter(|_| i > 0).map(|(parent, pick, comparison)| {
                 let parent = &parameters[usize::from(parent) % i];
                 let test = test(&parent.domain, pick.into(), comparison.into());
-                Condition {
-                    parameter: parent.name.clone(),
-                    test,
-                }
+                Condition { parameter: parent.name.clone(), test }
             });
-            parameters.push(Parameter {
-                name: format!("p_{i}"),
-                domain,
-                when,
-            });
+            parameters.push(Parameter { name: format!("p_{i}"), domain, when });
         }
         SearchSpace::new(parameters).unwrap()
     })
@@ -253,11 +200,7 @@ fn enumerate(space: &SearchSpace) -> Vec<Hparams> {
         all = all
             .into_iter()
             .flat_map(|hparams| {
-                let len = if parameter.is_active(&hparams) {
-                    parameter.domain.len().unwrap()
-                } else {
-                    0
-                };
+                let len = if parameter.is_active(&hparams) { parameter.domain.len().unwrap() } else { 0 };
                 let with = |i| {
                     let mut with = hparams.clone();
                     with.0.insert(parameter.name.clone(), parameter.domain.value(i));

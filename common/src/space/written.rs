@@ -43,20 +43,10 @@ struct Written {
 impl Written {
     /// The parameter that is meant.
     fn parameter(self, name: String) -> Result<Parameter, String> {
-        let Self {
-            choice,
-            int,
-            float,
-            step,
-            log,
-            when,
-            ..
-        } = self;
+        let Self { choice, int, float, step, log, when, .. } = self;
         let domain = match (choice, int, float) {
             (Some(_), None, None) if step.is_some() || log => {
-                return Err(format!(
-                    "parameter `{name}`: `choice` takes neither `step` nor `log`"
-                ));
+                return Err(format!("parameter `{name}`: `choice` takes neither `step` nor `log`"));
             }
             (Some(values), None, None) => Domain::Choice(alike(values)),
             (None, Some([min, max]), None) => {
@@ -71,9 +61,7 @@ impl Written {
             }
             (None, None, Some([min, max])) => Domain::Float { min, max, step, log },
             _ => {
-                return Err(format!(
-                    "parameter `{name}` needs exactly one of `choice`, `int` and `float`"
-                ));
+                return Err(format!("parameter `{name}` needs exactly one of `choice`, `int` and `float`"));
             }
         };
         Ok(Parameter { name, domain, when })
@@ -82,11 +70,8 @@ impl Written {
 
 impl From<&Parameter> for Written {
     fn from(parameter: &Parameter) -> Self {
-        let mut written = Self {
-            name: Some(parameter.name.clone()),
-            when: parameter.when.clone(),
-            ..Self::default()
-        };
+        let mut written =
+            Self { name: Some(parameter.name.clone()), when: parameter.when.clone(), ..Self::default() };
         match parameter.domain {
             Domain::Choice(ref values) => written.choice = Some(values.clone()),
             Domain::Int { min, max, step, log } => {
@@ -142,10 +127,7 @@ impl<'de> de::Visitor<'de> for SpaceVisitor {
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<SearchSpace, A::Error> {
         let mut space = SearchSpace::default();
         while let Some(name) = map.next_key::<String>()? {
-            let parameter = map.next_value_seed(Next {
-                name: Some(name),
-                earlier: &space.parameters,
-            })?;
+            let parameter = map.next_value_seed(Next { name: Some(name), earlier: &space.parameters })?;
             space.parameters.push(parameter);
         }
         Ok(space)
@@ -153,10 +135,7 @@ impl<'de> de::Visitor<'de> for SpaceVisitor {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<SearchSpace, A::Error> {
         let mut space = SearchSpace::default();
-        while let Some(parameter) = list.next_element_seed(Next {
-            name: None,
-            earlier: &space.parameters,
-        })? {
+        while let Some(parameter) = list.next_element_seed(Next { name: None, earlier: &space.parameters })? {
             space.parameters.push(parameter);
         }
         Ok(space)
@@ -177,9 +156,7 @@ impl<'de> de::DeserializeSeed<'de> for Next<'_> {
         let name = match (self.name, written.name.take()) {
             (Some(name), None) | (None, Some(name)) => name,
             (Some(name), Some(_)) => {
-                return Err(de::Error::custom(format!(
-                    "parameter `{name}` has a second name inside"
-                )));
+                return Err(de::Error::custom(format!("parameter `{name}` has a second name inside")));
             }
             (None, None) => return Err(de::Error::missing_field("name")),
         };

@@ -17,10 +17,7 @@ pub(super) struct Flaw {
 
 impl Flaw {
     fn new(path: &[&str], error: SpecError) -> Self {
-        Self {
-            path: path.iter().map(|step| (*step).to_owned()).collect(),
-            error,
-        }
+        Self { path: path.iter().map(|step| (*step).to_owned()).collect(), error }
     }
 }
 
@@ -42,10 +39,8 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
 fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result<(), Flaw> {
     let space = &study.space;
     if hyperband.min_epochs > hyperband.max_epochs {
-        let message = format!(
-            "`min_epochs` {} is above `max_epochs` {}",
-            hyperband.min_epochs, hyperband.max_epochs
-        );
+        let message =
+            format!("`min_epochs` {} is above `max_epochs` {}", hyperband.min_epochs, hyperband.max_epochs);
         return Err(Flaw::new(&["scheduler", "min_epochs"], SpecError::new(message)));
     }
     if space.is_empty() {
@@ -54,10 +49,7 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result
             Some("give `space` a name or parameters, or use `scheduler: {kind: fixed, …}`".to_owned());
         return Err(Flaw::new(&["space"], error));
     }
-    space
-        .parameters
-        .iter()
-        .try_for_each(|parameter| known(study.model, parameter))?;
+    space.parameters.iter().try_for_each(|parameter| known(study.model, parameter))?;
     if study.sampler == (Sampler::Grid {}) && space.points().is_none() {
         let message = "a grid needs a space that can be counted, and this one is continuous or too large";
         let mut error = SpecError::new(message);
@@ -74,9 +66,7 @@ fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
     }
     let positive = match &parameter.domain {
-        Domain::Choice(values) => values
-            .iter()
-            .all(|value| value.as_f64().is_some_and(|value| value > 0.0)),
+        Domain::Choice(values) => values.iter().all(|value| value.as_f64().is_some_and(|value| value > 0.0)),
         Domain::Int { min, .. } => *min > 0,
         Domain::Float { min, .. } => *min > 0.0,
     };
@@ -96,9 +86,7 @@ const PROBES: u32 = 256;
 fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
     let (mut admitted, mut unusable) = (false, None);
     for trial in 0..DRAWS {
-        let hparams = study
-            .space
-            .draw(&mut Stream::new(0, Purpose::Draw).epoch(trial).words());
+        let hparams = study.space.draw(&mut Stream::new(0, Purpose::Draw).epoch(trial).words());
         match ModelSpec::build(study.model, &hparams, shape) {
             Ok(model) => admitted |= study.constraints.admit(&model),
             Err(Unbuildable::Missing(name)) => {
@@ -113,29 +101,15 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
     }
     let (path, why) = match unusable {
         _ if admitted => return Ok(()),
-        Some(reason) => (
-            "space",
-            format!("no configuration of the space can be used: {reason}"),
-        ),
-        None => (
-            "constraints",
-            "no configuration satisfies the constraints".to_owned(),
-        ),
+        Some(reason) => ("space", format!("no configuration of the space can be used: {reason}")),
+        None => ("constraints", "no configuration satisfies the constraints".to_owned()),
     };
-    Err(Flaw::new(
-        &[path],
-        SpecError::new(format!("{why} ({DRAWS} were drawn)")),
-    ))
+    Err(Flaw::new(&[path], SpecError::new(format!("{why} ({DRAWS} were drawn)"))))
 }
 
 /// Checks a study of listed configurations.
 fn fixed(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
-    let SchedulerSpec::Fixed {
-        epochs,
-        horizon,
-        trials,
-    } = &study.scheduler
-    else {
+    let SchedulerSpec::Fixed { epochs, horizon, trials } = &study.scheduler else {
         return Ok(());
     };
     if let Some(horizon) = horizon.filter(|horizon| horizon < epochs) {
@@ -158,17 +132,13 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: &DataShape) -> Result<
     let model =
         ModelSpec::build(study.model, hparams, shape).map_err(|error| SpecError::new(error.to_string()))?;
     if study.model != ModelKind::Formula
-        && hparams
-            .get("lr")
-            .is_some_and(|lr| !lr.as_f64().is_some_and(|lr| lr > 0.0))
+        && hparams.get("lr").is_some_and(|lr| !lr.as_f64().is_some_and(|lr| lr > 0.0))
     {
         return Err(SpecError::new("`lr` must be above 0"));
     }
     if !study.constraints.admit(&model) {
-        let message = format!(
-            "the model has {} parameters, which the constraints exclude",
-            model.parameters()
-        );
+        let message =
+            format!("the model has {} parameters, which the constraints exclude", model.parameters());
         return Err(SpecError::new(message));
     }
     Ok(())
@@ -176,16 +146,9 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: &DataShape) -> Result<
 
 /// The error for a hyperparameter that means nothing to the model.
 fn unknown_hparam(model: ModelKind, name: &str) -> SpecError {
-    let error = SpecError::new(format!(
-        "model `{}` has no hyperparameter `{name}`",
-        model.as_str()
-    ));
+    let error = SpecError::new(format!("model `{}` has no hyperparameter `{name}`", model.as_str()));
     let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
     let number = if digits.is_empty() { "1" } else { digits };
-    let names: Vec<String> = model
-        .hparam_names()
-        .iter()
-        .map(|name| name.replace('N', number))
-        .collect();
+    let names: Vec<String> = model.hparam_names().iter().map(|name| name.replace('N', number)).collect();
     error.with_nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -24,9 +24,7 @@ impl Constraints {
 
     /// Whether a model satisfies them.
     pub fn admit(&self, model: &ModelSpec) -> bool {
-        self.parameters
-            .as_ref()
-            .is_none_or(|bounds| bounds.hold(model.parameters()))
+        self.parameters.as_ref().is_none_or(|bounds| bounds.hold(model.parameters()))
     }
 }
 
@@ -38,21 +36,14 @@ pub struct Bounds(Vec<(Comparison, u64)>);
 impl Bounds {
     /// Whether a number satisfies all comparisons.
     pub fn hold(&self, number: u64) -> bool {
-        self.0
-            .iter()
-            .all(|(comparison, bound)| comparison.holds(number.cmp(bound)))
+        self.0.iter().all(|(comparison, bound)| comparison.holds(number.cmp(bound)))
     }
 }
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (comparison, bound)) in self.0.iter().enumerate() {
-            write!(
-                f,
-                "{}{} {bound}",
-                if i == 0 { "" } else { ", " },
-                comparison.as_str()
-            )?;
+            write!(f, "{}{} {bound}", if i == 0 { "" } else { ", " }, comparison.as_str())?;
         }
         Ok(())
     }
@@ -69,15 +60,11 @@ impl FromStr for Bounds {
     fn from_str(text: &str) -> Result<Self, InvalidBounds> {
         let bound = |part: &str| {
             let part = part.trim();
-            let comparison = Comparison::ALL
-                .into_iter()
-                .find(|c| part.starts_with(c.as_str()))?;
+            let comparison = Comparison::ALL.into_iter().find(|c| part.starts_with(c.as_str()))?;
             Some((comparison, whole(part[comparison.as_str().len()..].trim())?))
         };
         let bounds: Option<Vec<_>> = text.split(',').map(bound).collect();
-        bounds
-            .map(Self)
-            .ok_or_else(|| InvalidBounds(text.chars().take(120).collect()))
+        bounds.map(Self).ok_or_else(|| InvalidBounds(text.chars().take(120).collect()))
     }
 }
 

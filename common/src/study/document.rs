@@ -50,10 +50,7 @@ impl Node {
     /// The value of a key, where this is a mapping that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map(|entry| &entry.node),
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
             _ => None,
         }
     }
@@ -61,10 +58,9 @@ impl Node {
     /// The value of a key, to be changed.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         match &mut self.value {
-            Value::Map(entries) => entries
-                .iter_mut()
-                .find(|entry| entry.key == key)
-                .map(|entry| &mut entry.node),
+            Value::Map(entries) => {
+                entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+            }
             _ => None,
         }
     }
@@ -78,17 +74,12 @@ impl Node {
             Value::List(items) => step.parse().ok().and_then(|i: usize| items.get(i)),
             _ => self.get(step),
         };
-        child
-            .and_then(|child| child.place_of(rest))
-            .or(self.place.as_ref())
+        child.and_then(|child| child.place_of(rest)).or(self.place.as_ref())
     }
 
     /// An error that points at this value.
     pub(super) fn error(&self, message: impl Into<String>) -> SpecError {
-        SpecError {
-            place: self.place.clone(),
-            ..SpecError::new(message)
-        }
+        SpecError { place: self.place.clone(), ..SpecError::new(message) }
     }
 }
 

@@ -56,26 +56,20 @@ impl StudySpec {
     /// named.
     pub(crate) fn to_commented_yaml(&self) -> String {
         let mut document = self.to_document();
-        if let Some(name) = SearchSpace::NAMES
-            .iter()
-            .find(|n| SearchSpace::named(n).as_ref() == Some(&self.space))
+        if let Some(name) =
+            SearchSpace::NAMES.iter().find(|n| SearchSpace::named(n).as_ref() == Some(&self.space))
             && let Some(space) = document.get_mut("space")
         {
             space.value = Value::Text((*name).to_owned());
         }
-        document.to_yaml_with(&Style {
-            comment: &schema::description,
-        })
+        document.to_yaml_with(&Style { comment: &schema::description })
     }
 
     fn from_document(document: &Node) -> Result<Self, SpecError> {
         schema::conform(document)?;
         let study = Self::deserialize(document)?;
         match check::flaw(&study) {
-            Some(flaw) => Err(SpecError {
-                place: document.place_of(&flaw.path).cloned(),
-                ..flaw.error
-            }),
+            Some(flaw) => Err(SpecError { place: document.place_of(&flaw.path).cloned(), ..flaw.error }),
             None => Ok(study),
         }
     }
@@ -122,11 +116,7 @@ fn by_name(parameters: Value) -> Value {
         let Value::Text(key) = name.node.value else {
             return None;
         };
-        Some(Entry {
-            key,
-            key_place: None,
-            node: Node::new(Value::Map(entries)),
-        })
+        Some(Entry { key, key_place: None, node: Node::new(Value::Map(entries)) })
     };
     match parameters {
         Value::List(items) => Value::Map(items.into_iter().filter_map(entry).collect()),

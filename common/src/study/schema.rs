@@ -45,11 +45,7 @@ fn alternatives(mut schema: &Schema) -> Vec<&Schema> {
             None => break,
         }
     }
-    match schema
-        .get("anyOf")
-        .or_else(|| schema.get("oneOf"))
-        .and_then(Schema::as_array)
-    {
+    match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Schema::as_array) {
         Some(all) => all.iter().flat_map(alternatives).collect(),
         None => vec![schema],
     }
@@ -72,19 +68,11 @@ fn one_or_more(value: Option<&Schema>) -> impl Iterator<Item = &str> {
 
 /// The keys that a mapping takes.
 fn keys(schema: &Schema) -> impl Iterator<Item = &str> {
-    schema
-        .get("properties")
-        .and_then(Schema::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.as_str())
+    schema.get("properties").and_then(Schema::as_object).into_iter().flatten().map(|(key, _)| key.as_str())
 }
 
 /// The key whose value tells alternatives apart.
 fn tag(schema: &Schema) -> Option<&str> {
     let properties = schema.get("properties")?.as_object()?;
-    properties
-        .iter()
-        .find(|(_, property)| property.get("const").is_some())
-        .map(|(key, _)| key.as_str())
+    properties.iter().find(|(_, property)| property.get("const").is_some()).map(|(key, _)| key.as_str())
 }

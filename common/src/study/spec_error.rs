@@ -32,11 +32,7 @@ pub enum Place {
 impl SpecError {
     /// An error without a place.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            place: None,
-            help: None,
-        }
+        Self { message: message.into(), place: None, help: None }
     }
 
     /// The error for a key or name that is none of the valid ones.
@@ -51,10 +47,7 @@ impl SpecError {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("use one of {}", valid.join(", ")),
         };
-        Self {
-            help: Some(help),
-            ..self
-        }
+        Self { help: Some(help), ..self }
     }
 
     /// The line in the study file, from 1.

@@ -10,7 +10,6 @@ use common::{
     study::StudySpec,
     time::Timestamp,
 };
-
 use serde::{Deserialize, Serialize};
 
 use crate::{plan::BracketPlan, trial::Trial};

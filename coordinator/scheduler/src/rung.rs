@@ -90,7 +90,7 @@ impl Rung {
         let Some(quota) = self.quota else {
             return self.waiting.is_empty();
         };
-        let may_wait = (quota - self.promoted) as usize;
+        let may_wait = quota.saturating_sub(self.promoted) as usize;
         self.waiting.is_empty() || self.certain(mode) <= self.promoted && self.waiting.len() <= may_wait
     }
 
@@ -101,7 +101,7 @@ impl Rung {
             return trials.map(|trial| (trial, Verdict::Complete)).collect();
         };
         let promote = self.certain(mode).saturating_sub(self.promoted) as usize;
-        let may_wait = (quota - self.promoted) as usize;
+        let may_wait = quota.saturating_sub(self.promoted) as usize;
         trials
             .enumerate()
             .filter_map(|(place, trial)| match place {

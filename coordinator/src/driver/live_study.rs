@@ -56,7 +56,12 @@ impl LiveStudy {
     }
 
     /// Takes an input: decides, applies, and adds the events to the commit. A refused input changes nothing.
-    pub(super) fn step(&mut self, now: Timestamp, input: &Input, commit: &mut Commit) -> Result<Vec<Event>, Refusal> {
+    pub(super) fn step(
+        &mut self,
+        now: Timestamp,
+        input: &Input,
+        commit: &mut Commit,
+    ) -> Result<Vec<Event>, Refusal> {
         let events = self.study.step(now, input)?;
         self.record(&events, commit);
         Ok(events)

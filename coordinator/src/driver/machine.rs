@@ -158,7 +158,11 @@ impl Machine {
                 live.and_then(|live| live.lease_id(lease.trial)).as_ref() != Some(*lease)
             };
             ended.extend(
-                member.leases.iter().filter(gone).map(|lease| (worker.clone(), member.session, lease.clone())),
+                member
+                    .leases
+                    .iter()
+                    .filter(gone)
+                    .map(|lease| (worker.clone(), member.session, lease.clone())),
             );
         }
         for (worker, session, lease) in ended {
@@ -171,7 +175,8 @@ impl Machine {
 
     /// Brings the rows of everything that changed into the commit, and takes finished studies out of memory.
     fn project(&mut self, now: Timestamp, group: &mut Group) {
-        let changed: BTreeSet<StudyId> = group.commit.events.iter().map(|(study, ..)| study.clone()).collect();
+        let changed: BTreeSet<StudyId> =
+            group.commit.events.iter().map(|(study, ..)| study.clone()).collect();
         for study in changed {
             let Some(live) = self.studies.get_mut(&study) else { continue };
             let view = live.project(now, &mut group.commit);

@@ -94,7 +94,12 @@ impl Roster {
     }
 
     /// Takes a worker's new stream; returns the older stream of the same worker, which has lost its meaning.
-    pub(super) fn connected(&mut self, session: SessionId, hello: Hello, now: Timestamp) -> Option<SessionId> {
+    pub(super) fn connected(
+        &mut self,
+        session: SessionId,
+        hello: Hello,
+        now: Timestamp,
+    ) -> Option<SessionId> {
         let worker = hello.worker.clone();
         let member = self.member(&worker, now);
         let older = member.session.replace(session);

@@ -9,7 +9,9 @@ use common::{ids::StudyId, view::StudyView};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Effect, Group, Hello, Input, Machine, Refused, Report, Request, RequestId, SessionId, ToWorker};
+use super::{
+    Answer, Effect, Group, Hello, Input, Machine, Refused, Report, Request, RequestId, SessionId, ToWorker,
+};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -137,7 +139,11 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Message>, shutdown: CancellationToken) -> Result<(), StoreError> {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Message>,
+        shutdown: CancellationToken,
+    ) -> Result<(), StoreError> {
         // Leases from before a restart are in the machine already: their deadlines count from here.
         self.turn(Vec::new()).await?;
         loop {
@@ -202,7 +208,10 @@ impl Shell {
         if commit.is_empty() {
             return Ok(Ok(()));
         }
-        let lost = || StoreError::Unreadable { what: "the store".to_owned(), reason: "a commit panicked".to_owned() };
+        let lost = || StoreError::Unreadable {
+            what: "the store".to_owned(),
+            reason: "a commit panicked".to_owned(),
+        };
         let mut store = self.store.take().ok_or_else(lost)?;
         let committed = tokio::task::spawn_blocking(move || {
             let result = store.commit(&commit);
@@ -222,8 +231,12 @@ impl Shell {
         mut sessions: BTreeSet<SessionId>,
         error: &StoreError,
     ) -> Result<(), StoreError> {
-        let studies: BTreeSet<StudyId> =
-            commit.events.iter().map(|(study, ..)| study.clone()).chain(commit.deleted.iter().cloned()).collect();
+        let studies: BTreeSet<StudyId> = commit
+            .events
+            .iter()
+            .map(|(study, ..)| study.clone())
+            .chain(commit.deleted.iter().cloned())
+            .collect();
         let Some(store) = &mut self.store else { return Ok(()) };
         for study in studies {
             let log = store.log(&study)?;

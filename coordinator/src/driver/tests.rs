@@ -16,7 +16,8 @@ use proptest::prelude::*;
 use scheduler::{Event, Study, Work};
 
 use super::{
-    Answer, Effect, Grant, Happened, Hello, Input, Machine, OnConflict, Report, Request, RequestId, SessionId, ToWorker,
+    Answer, Effect, Grant, Happened, Hello, Input, Machine, OnConflict, Report, Request, RequestId,
+    SessionId, ToWorker,
 };
 use crate::store::StoredStudy;
 
@@ -77,7 +78,9 @@ impl World {
     }
 
     fn deliver(&mut self, session: SessionId, message: ToWorker) {
-        let Some(worker) = self.workers.iter_mut().find(|worker| worker.session == Some(session)) else { return };
+        let Some(worker) = self.workers.iter_mut().find(|worker| worker.session == Some(session)) else {
+            return;
+        };
         match message {
             ToWorker::Welcome { still_yours, .. } => {
                 worker.grants.retain(|grant| still_yours.contains(&grant.lease));
@@ -100,8 +103,10 @@ impl World {
         let session = SessionId(self.sessions);
         let worker = &mut self.workers[index];
         worker.session = Some(session);
-        let reported = worker.unacknowledged.iter().flat_map(|(_, reports)| reports.iter().map(|r| r.lease.clone()));
-        let held: BTreeSet<LeaseId> = worker.grants.iter().map(|grant| grant.lease.clone()).chain(reported).collect();
+        let reported =
+            worker.unacknowledged.iter().flat_map(|(_, reports)| reports.iter().map(|r| r.lease.clone()));
+        let held: BTreeSet<LeaseId> =
+            worker.grants.iter().map(|grant| grant.lease.clone()).chain(reported).collect();
         let hello = Hello {
             worker: format!("w{index}").parse().unwrap(),
             incarnation: worker.incarnation,
@@ -112,7 +117,8 @@ impl World {
         };
         let again = worker.unacknowledged.clone();
         self.handle(vec![Input::Connected { session, hello }]);
-        let resent = again.into_iter().map(|(sequence, reports)| Input::Reports { session, sequence, reports });
+        let resent =
+            again.into_iter().map(|(sequence, reports)| Input::Reports { session, sequence, reports });
         self.handle(resent.chain([Input::Credits { session, free: 1 }]).collect());
     }
 
@@ -167,7 +173,11 @@ impl World {
         let study = Study::replay(&self.log).unwrap();
         let row = |trial: &scheduler::Trial| {
             let weights = trial.checkpoint.map(|checkpoint| checkpoint.weights);
-            (trial.epochs, trial.hparams.key(), format!("{:?} {:?} {:?} {weights:?}", trial.rung, trial.state, trial.value))
+            (
+                trial.epochs,
+                trial.hparams.key(),
+                format!("{:?} {:?} {:?} {weights:?}", trial.rung, trial.state, trial.value),
+            )
         };
         study.trials().map(row).collect()
     }
@@ -192,7 +202,11 @@ fn outcome(grant: &Grant) -> Happened {
     };
     match &grant.work {
         Work::Train { to_epoch, resume, from_epoch } => {
-            assert_eq!(*resume, Some(*from_epoch).filter(|epoch| *epoch > 0).map(checkpoint), "resumes what was stored");
+            assert_eq!(
+                *resume,
+                Some(*from_epoch).filter(|epoch| *epoch > 0).map(checkpoint),
+                "resumes what was stored"
+            );
             let value = f64::from(grant.hparams.int("width").unwrap() as i32) + f64::from(*to_epoch);
             let metrics = Metrics {
                 train_loss: 0.0,
@@ -202,7 +216,12 @@ fn outcome(grant: &Grant) -> Happened {
                 val_macro_f1: 0.0,
             };
             let last = CurvePoint { epoch: *to_epoch, metrics, learning_rate: 0.0, seconds: 0.0 };
-            Happened::Finished { last, best: metrics, checkpoint: checkpoint(*to_epoch), early_stopped: false }
+            Happened::Finished {
+                last,
+                best: metrics,
+                checkpoint: checkpoint(*to_epoch),
+                early_stopped: false,
+            }
         }
         Work::Evaluate { .. } => Happened::Evaluated {
             test: common::metrics::TestMetrics { accuracy: 0.5, loss: 1.0 },
@@ -305,7 +324,8 @@ fn the_log_is_the_state() {
     for round in 0..12 {
         world.act(round % 2, false);
         let replayed = Study::replay(&world.log).unwrap();
-        let counted: BTreeMap<_, _> = replayed.leases().map(|(trial, lease)| (trial, lease.attempt)).collect();
+        let counted: BTreeMap<_, _> =
+            replayed.leases().map(|(trial, lease)| (trial, lease.attempt)).collect();
         let held: BTreeMap<_, _> = world
             .workers
             .iter()

@@ -159,20 +159,27 @@ impl StudyService for StudyServer {
         Ok(Response::new(pb::DeleteStudyReply {}))
     }
 
-    async fn list_trials(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::ListTrialsReply>, Status> {
+    async fn list_trials(
+        &self,
+        request: Request<pb::StudyRef>,
+    ) -> Result<Response<pb::ListTrialsReply>, Status> {
         let study = self.resolve(request.into_inner().study).await?;
         let trials = self.read(move |reader| reader.trials(&study.id)).await?;
         Ok(Response::new(pb::ListTrialsReply { trials: trials.into_iter().map(Into::into).collect() }))
     }
 
-    async fn get_trial(&self, request: Request<pb::GetTrialRequest>) -> Result<Response<pb::TrialDetail>, Status> {
+    async fn get_trial(
+        &self,
+        request: Request<pb::GetTrialRequest>,
+    ) -> Result<Response<pb::TrialDetail>, Status> {
         let request = request.into_inner();
         let study = self.resolve(request.study).await?;
         let number = TrialNumber(request.trial);
         let (id, name) = (study.id, study.name);
         let (trial, curve) =
             self.read(move |reader| Ok((reader.trial(&id, number)?, reader.curve(&id, number)?))).await?;
-        let trial = trial.ok_or_else(|| Status::not_found(format!("study {name} has no trial {number} yet")))?;
+        let trial =
+            trial.ok_or_else(|| Status::not_found(format!("study {name} has no trial {number} yet")))?;
         Ok(Response::new(pb::TrialDetail {
             trial: Some(trial.into()),
             curve: curve.into_iter().map(Into::into).collect(),
@@ -196,9 +203,9 @@ impl StudyService for StudyServer {
         _request: Request<pb::ListWorkersRequest>,
     ) -> Result<Response<pb::ListWorkersReply>, Status> {
         match self.driver.ask(driver::Request::Workers).await {
-            Ok(Answer::Workers(workers)) => {
-                Ok(Response::new(pb::ListWorkersReply { workers: workers.into_iter().map(Into::into).collect() }))
-            }
+            Ok(Answer::Workers(workers)) => Ok(Response::new(pb::ListWorkersReply {
+                workers: workers.into_iter().map(Into::into).collect(),
+            })),
             Ok(_) => Err(Status::internal("another answer than asked for")),
             Err(error) => Err(status::refused(&error)),
         }
@@ -209,9 +216,7 @@ impl StudyService for StudyServer {
         request: Request<pb::DrainWorkerRequest>,
     ) -> Result<Response<pb::DrainWorkerReply>, Status> {
         match self.driver.ask(driver::Request::DrainWorker(request.into_inner().worker)).await {
-            Ok(Answer::Draining(worker)) => {
-                Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() }))
-            }
+            Ok(Answer::Draining(worker)) => Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() })),
             Ok(_) => Err(Status::internal("another answer than asked for")),
             Err(error) => Err(status::refused(&error)),
         }

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use common::{
-    checkpoint::Checkpoint,
-    ids::StudyId,
-    study::StudySpec,
-    view::LeaseId,
-};
+use common::{checkpoint::Checkpoint, ids::StudyId, study::StudySpec, view::LeaseId};
 use proto::{Malformed, v1 as pb};
 use scheduler::Work;
 
@@ -47,7 +42,9 @@ pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
             early_stopped: finished.early_stopped,
         },
         Kind::NotFinite(result) => Happened::NotFinite(present("not_finite.last", result.last)?.try_into()?),
-        Kind::Released(released) => Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?),
+        Kind::Released(released) => {
+            Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?)
+        }
         Kind::Failed(failed) => Happened::Failed(failed.reason.chars().take(2000).collect()),
         Kind::Evaluated(evaluated) => Happened::Evaluated {
             test: present("evaluated.test", evaluated.test)?.into(),
@@ -65,7 +62,9 @@ pub(super) fn named_checkpoint(what: &Happened) -> Option<&Checkpoint> {
     match what {
         Happened::Checkpointed(checkpoint) | Happened::Finished { checkpoint, .. } => Some(checkpoint),
         Happened::Released(checkpoint) => checkpoint.as_ref(),
-        Happened::Epoch(_) | Happened::NotFinite(_) | Happened::Failed(_) | Happened::Evaluated { .. } => None,
+        Happened::Epoch(_) | Happened::NotFinite(_) | Happened::Failed(_) | Happened::Evaluated { .. } => {
+            None
+        }
     }
 }
 
@@ -96,7 +95,9 @@ pub(super) fn to_worker(message: ToWorker) -> pb::CoordinatorMessage {
             still_yours: leases(still_yours),
         }),
         ToWorker::Study(study, spec) => Kind::Study(notice(study, &spec)),
-        ToWorker::Grants(grants) => Kind::Grants(pb::Grants { grants: grants.into_iter().map(grant).collect() }),
+        ToWorker::Grants(grants) => {
+            Kind::Grants(pb::Grants { grants: grants.into_iter().map(grant).collect() })
+        }
         ToWorker::Ack(sequence) => Kind::Ack(pb::Ack { sequence }),
         ToWorker::Revoke(revoked) => Kind::Revoke(pb::Revoke { leases: leases(revoked) }),
         ToWorker::Drain => Kind::Drain(pb::Drain {}),

@@ -45,7 +45,9 @@ impl WorkerServer {
         if let Some(checkpoint) = wire::named_checkpoint(&report.what) {
             for key in ObjectKey::of_checkpoint(&lease.study, lease.trial, checkpoint) {
                 if !self.blobs.holds(&key).await.map_err(|error| status::blob(&error))? {
-                    return Err(Status::failed_precondition(format!("lease {lease} names an object that is not stored")));
+                    return Err(Status::failed_precondition(format!(
+                        "lease {lease} names an object that is not stored"
+                    )));
                 }
             }
         }
@@ -140,7 +142,11 @@ impl WorkerServer {
     }
 
     /// Passes a worker's messages to the driver until its stream ends.
-    async fn listen(&self, session: &SessionHandle, up: &mut Streaming<pb::WorkerMessage>) -> Result<(), Status> {
+    async fn listen(
+        &self,
+        session: &SessionHandle,
+        up: &mut Streaming<pb::WorkerMessage>,
+    ) -> Result<(), Status> {
         while let Some(message) = up.message().await? {
             match present("message.kind", message.kind).map_err(|error| status::malformed(&error))? {
                 Kind::Hello(_) => return Err(Status::invalid_argument("a second Hello")),

@@ -71,7 +71,8 @@ impl Reader {
     pub fn trial(&self, study: &StudyId, trial: TrialNumber) -> Result<Option<TrialView>, StoreError> {
         let mut query =
             self.connection.prepare_cached("SELECT view FROM trials WHERE study = ? AND trial = ?")?;
-        let row = query.query_row(params![study.as_str(), trial.0], |row| row.get::<_, String>(0)).optional()?;
+        let row =
+            query.query_row(params![study.as_str(), trial.0], |row| row.get::<_, String>(0)).optional()?;
         row.map(|view| trial_view(&view)).transpose()
     }
 
@@ -103,13 +104,17 @@ fn parameters(spec: &StudySpec, trial: &TrialView) -> u64 {
 }
 
 pub(super) fn study_view(json: &str) -> Result<StudyView, StoreError> {
-    serde_json::from_str(json)
-        .map_err(|error| StoreError::Unreadable { what: "a study's row".to_owned(), reason: error.to_string() })
+    serde_json::from_str(json).map_err(|error| StoreError::Unreadable {
+        what: "a study's row".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn trial_view(json: &str) -> Result<TrialView, StoreError> {
-    serde_json::from_str(json)
-        .map_err(|error| StoreError::Unreadable { what: "a trial's row".to_owned(), reason: error.to_string() })
+    serde_json::from_str(json).map_err(|error| StoreError::Unreadable {
+        what: "a trial's row".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {

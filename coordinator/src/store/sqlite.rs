@@ -78,7 +78,8 @@ impl Store for SqliteStore {
 }
 
 fn read_log(connection: &Connection, study: &StudyId) -> Result<Vec<Event>, StoreError> {
-    let mut query = connection.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
+    let mut query =
+        connection.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
     let rows = query.query_map([study.as_str()], |row| row.get::<_, String>(0))?;
     rows.enumerate()
         .map(|(i, row)| {
@@ -94,7 +95,8 @@ fn read_log(connection: &Connection, study: &StudyId) -> Result<Vec<Event>, Stor
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
     for (study, spec) in &commit.created {
         let name: &StudyName = &spec.name;
-        transaction.prepare_cached("INSERT INTO studies (study, name, created, spec, view) VALUES (?, ?, 0, ?, '')")?
+        transaction
+            .prepare_cached("INSERT INTO studies (study, name, created, spec, view) VALUES (?, ?, 0, ?, '')")?
             .execute(params![study.as_str(), name.as_str(), spec.to_json()])?;
     }
     for (study, sequence, event) in &commit.events {
@@ -127,8 +129,8 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
 }
 
 fn write_curves(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
-    let mut insert = transaction
-        .prepare_cached("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for (study, trial, point) in &commit.curves {
         let metrics = &point.metrics;
         insert.execute(params![
@@ -150,6 +152,8 @@ fn write_curves(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), St
 /// JSON of a stored value. Its maps have text keys and its floats are finite or stored as bits, so a failure means a
 /// fault of ours, not of the disk.
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Unreadable { what: "a value to store".to_owned(), reason: error.to_string() })
+    serde_json::to_string(value).map_err(|error| StoreError::Unreadable {
+        what: "a value to store".to_owned(),
+        reason: error.to_string(),
+    })
 }

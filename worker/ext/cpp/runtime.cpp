@@ -8,6 +8,10 @@
 
 #include <dlfcn.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <string>
 
 namespace rung {
@@ -38,6 +42,14 @@ rung::Status rung_open_library(const char* name) {
       TORCH_CHECK(false, reason == nullptr ? "it cannot be opened" : reason);
     }
   });
+}
+
+void rung_keep_memory() {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+#endif
 }
 
 rung::Status rung_set_threads(int32_t threads) {

@@ -44,13 +44,7 @@ pub fn cross_entropy(
     let mut sums = BatchSums::default();
     // SAFETY: the tensors and `sums` live through the call; C++ checks devices, types, shapes and every label.
     check(unsafe {
-        ffi::rung_cross_entropy(
-            logits.into(),
-            labels.into(),
-            grad.into(),
-            bias_grad.into(),
-            &mut sums,
-        )
+        ffi::rung_cross_entropy(logits.into(), labels.into(), grad.into(), bias_grad.into(), &mut sums)
     })?;
     Ok(sums)
 }
@@ -88,12 +82,7 @@ mod tests {
         let accuracy = logits.accuracy_for_logits(&labels).double_value(&[]);
         assert!((sums.correct as f64 / 6.0 - accuracy).abs() < 1e-6);
         assert!(grad.allclose(&logits.grad(), 1e-5, 1e-7, false));
-        assert!(bias_grad.allclose(
-            &logits.grad().sum_dim_intlist(0, false, Kind::Float),
-            1e-5,
-            1e-7,
-            false
-        ));
+        assert!(bias_grad.allclose(&logits.grad().sum_dim_intlist(0, false, Kind::Float), 1e-5, 1e-7, false));
         assert!(cross_entropy(&logits.detach(), &Tensor::from_slice(&[4i64; 6]), &grad, &bias_grad).is_err());
     }
 }

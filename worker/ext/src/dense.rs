@@ -41,10 +41,7 @@ mod tests {
         tch::manual_seed(1);
         for (rows, width) in [(128, 512), (3, 33), (5, 1), (70, 96), (2, 5000)] {
             let options = (Kind::Float, Device::Cpu);
-            let (sum, bias) = (
-                Tensor::randn([rows, width], options),
-                Tensor::randn([width], options),
-            );
+            let (sum, bias) = (Tensor::randn([rows, width], options), Tensor::randn([width], options));
             let factor = Tensor::empty([rows, width], options);
             for mask in [None, Some(Mask::new(3, 7, 0.3).at(4, 5))] {
                 match mask {

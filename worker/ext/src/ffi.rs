@@ -23,6 +23,7 @@ impl From<&Tensor> for Handle {
 unsafe extern "C" {
     pub(crate) fn rung_last_message() -> *const c_char;
     pub(crate) fn rung_open_library(name: *const c_char) -> i32;
+    pub(crate) fn rung_keep_memory();
     pub(crate) fn rung_set_threads(threads: i32) -> i32;
     pub(crate) fn rung_threads() -> i32;
     pub(crate) fn rung_set_flush_denormal(on: bool) -> i32;

@@ -23,14 +23,7 @@ pub struct Mask {
 impl Mask {
     /// The mask of a seed and a stream's tag that drops a share of `rate`, in [0, 1), at step and epoch 0.
     pub fn new(seed: u64, tag: u32, rate: f64) -> Self {
-        Self {
-            seed,
-            step: 0,
-            epoch: 0,
-            tag,
-            threshold: threshold(rate),
-            scale: (1.0 / (1.0 - rate)) as f32,
-        }
+        Self { seed, step: 0, epoch: 0, tag, threshold: threshold(rate), scale: (1.0 / (1.0 - rate)) as f32 }
     }
 
     /// The same layer's mask at a step of an epoch, both counted from 0.
@@ -75,13 +68,7 @@ mod tests {
     #[test]
     fn a_mask_refuses_what_it_cannot_fill() {
         let mask = Mask::new(7, 0, 0.1);
-        assert!(
-            mask.fill(&Tensor::empty([4], (Kind::Double, Device::Cpu)))
-                .is_err()
-        );
-        assert!(
-            mask.fill(&Tensor::empty([4, 4], (Kind::Float, Device::Cpu)).tr())
-                .is_err()
-        );
+        assert!(mask.fill(&Tensor::empty([4], (Kind::Double, Device::Cpu))).is_err());
+        assert!(mask.fill(&Tensor::empty([4, 4], (Kind::Float, Device::Cpu)).tr()).is_err());
     }
 }

@@ -34,22 +34,10 @@ pub struct Adam<'a> {
 impl Adam<'_> {
     /// Takes step number `step`, counted from 1, as PyTorch's `torch.optim.Adam(fused=True)` does.
     pub fn step(self, step: u64, rates: &Rates) -> Result<(), Error> {
-        let Self {
-            param,
-            grad,
-            exp_avg,
-            exp_avg_sq,
-        } = self;
+        let Self { param, grad, exp_avg, exp_avg_sq } = self;
         // SAFETY: tensors and rates live through the call; C++ checks sizes and contiguity, libtorch the rest.
         check(unsafe {
-            ffi::rung_adam(
-                param.into(),
-                grad.into(),
-                exp_avg.into(),
-                exp_avg_sq.into(),
-                step,
-                rates,
-            )
+            ffi::rung_adam(param.into(), grad.into(), exp_avg.into(), exp_avg_sq.into(), step, rates)
         })
     }
 }
@@ -69,31 +57,18 @@ mod tests {
 
     use super::*;
 
-    const RATES: Rates = Rates {
-        learning_rate: 1e-2,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-    };
+    const RATES: Rates = Rates { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
     fn steps(count: u64) -> Tensor {
         let options = (Kind::Float, Device::Cpu);
-        let (param, exp_avg, exp_avg_sq) = (
-            Tensor::ones([1003], options),
-            Tensor::zeros([1003], options),
-            Tensor::zeros([1003], options),
-        );
+        let (param, exp_avg, exp_avg_sq) =
+            (Tensor::ones([1003], options), Tensor::zeros([1003], options), Tensor::zeros([1003], options));
         let target = Tensor::linspace(-1.0, 1.0, 1003, options);
         for step in 1..=count {
             let grad = (&param - &target) * 2.0;
-            Adam {
-                param: &param,
-                grad: &grad,
-                exp_avg: &exp_avg,
-                exp_avg_sq: &exp_avg_sq,
-            }
-            .step(step, &RATES)
-            .unwrap();
+            Adam { param: &param, grad: &grad, exp_avg: &exp_avg, exp_avg_sq: &exp_avg_sq }
+                .step(step, &RATES)
+                .unwrap();
         }
         param
     }
@@ -123,10 +98,7 @@ mod tests {
         let leaf = flat.narrow(0, 2, 4).detach().set_requires_grad(true);
         bind_grad(&leaf, &grads.narrow(0, 2, 4)).unwrap();
         (&leaf * 3.0).sum(Kind::Float).backward();
-        assert_eq!(
-            Vec::<f32>::try_from(grads).unwrap(),
-            [0.0, 0.0, 3.0, 3.0, 3.0, 3.0]
-        );
+        assert_eq!(Vec::<f32>::try_from(grads).unwrap(), [0.0, 0.0, 3.0, 3.0, 3.0, 3.0]);
         assert!(bind_grad(&flat, &flat).is_err());
         assert!(bind_grad(&leaf, &flat).is_err());
     }
@@ -135,12 +107,7 @@ mod tests {
     fn steps_out_of_range_are_refused() {
         let zeros = || Tensor::zeros([4], (Kind::Float, Device::Cpu));
         let (param, grad, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros(), zeros());
-        let adam = Adam {
-            param: &param,
-            grad: &grad,
-            exp_avg: &exp_avg,
-            exp_avg_sq: &exp_avg_sq,
-        };
+        let adam = Adam { param: &param, grad: &grad, exp_avg: &exp_avg, exp_avg_sq: &exp_avg_sq };
         assert!(adam.step(0, &RATES).is_err());
         assert!(adam.step(1 << 25, &RATES).is_err());
     }

@@ -17,6 +17,15 @@ pub fn open_library(name: &str) -> Result<(), Error> {
     check(unsafe { ffi::rung_open_library(name.as_ptr()) })
 }
 
+/// Lets the process keep the memory that it frees, for its next allocation.
+///
+/// A step allocates and frees the same large blocks; given back to the system each time, they would come anew page by
+/// page. Does nothing where the C library is not glibc.
+pub fn keep_memory() {
+    // SAFETY: no argument, no precondition; it sets parameters of the allocator, which locks itself.
+    unsafe { ffi::rung_keep_memory() }
+}
+
 /// Sets how many threads one operation may use on the CPU.
 pub fn set_threads(threads: u32) -> Result<(), Error> {
     let threads = i32::try_from(threads.max(1)).unwrap_or(i32::MAX);
@@ -83,9 +92,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_not_there_is_an_error() {
-        let error = open_library("librung_no_such_library.so")
-            .unwrap_err()
-            .to_string();
+        let error = open_library("librung_no_such_library.so").unwrap_err().to_string();
         assert!(error.contains("librung_no_such_library.so"), "{error}");
         assert!(open_library("a\0b").is_err());
     }

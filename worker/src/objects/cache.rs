@@ -48,7 +48,7 @@ impl Cache {
     /// Remembers an object that lies at `path` and is never changed there; drops the oldest beyond the limit.
     pub(crate) fn keep(&self, digest: Digest, path: &Path) -> io::Result<()> {
         match fs::hard_link(path, self.folder.join(digest.to_string())) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => self.evict(),
         }
     }

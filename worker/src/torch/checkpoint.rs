@@ -28,7 +28,11 @@ const WATCHED: &str = "early_stopping.best";
 const WAITED: &str = "early_stopping.waited";
 
 /// Writes a snapshot into a folder, synced; equal states give equal bytes.
-pub(super) fn write(folder: &Path, weights: &Weights, snapshot: &Snapshot) -> Result<CheckpointFiles, TrainError> {
+pub(super) fn write(
+    folder: &Path,
+    weights: &Weights,
+    snapshot: &Snapshot,
+) -> Result<CheckpointFiles, TrainError> {
     let Snapshot { epoch, steps, history, .. } = snapshot;
     let files = CheckpointFiles {
         epoch: *epoch,
@@ -99,11 +103,16 @@ fn words_of(bytes: &[u8]) -> Vec<u64> {
 /// The buffer's tensors, with elements.
 fn tensors(prefix: &str, layout: &Layout, buffer: &Tensor) -> Result<Vec<Entry>, Error> {
     let views = layout.views(buffer)?;
-    headers(prefix, layout).into_iter().zip(&views).map(|(entry, view)| Ok(entry.holding(bytes_of(view)?))).collect()
+    headers(prefix, layout)
+        .into_iter()
+        .zip(&views)
+        .map(|(entry, view)| Ok(entry.holding(bytes_of(view)?)))
+        .collect()
 }
 
 fn headers(prefix: &str, layout: &Layout) -> Vec<Entry> {
-    let header = |slot: &super::layout::Slot| Entry::new(format!("{prefix}{}", slot.name), Dtype::F32, &slot.shape);
+    let header =
+        |slot: &super::layout::Slot| Entry::new(format!("{prefix}{}", slot.name), Dtype::F32, &slot.shape);
     layout.slots().iter().map(header).collect()
 }
 

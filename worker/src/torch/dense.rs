@@ -83,8 +83,7 @@ impl DenseNet {
         let flat = |rows: i64, width: i64| Tensor::f_empty([rows * width], (Kind::Float, Device::Cpu));
         let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
         let most = plan.rows.max(EVALUATION_ROWS);
-        let outputs =
-            layers.iter().map(|layer| flat(most, layer.outputs)).collect::<Result<_, _>>()?;
+        let outputs = layers.iter().map(|layer| flat(most, layer.outputs)).collect::<Result<_, _>>()?;
         let buffers = Buffers { outputs, grads: [flat(most, widest)?, flat(most, widest)?] };
         Ok(Some(Self { layers, buffers, spaces: Vec::new(), sums: BatchSums::default() }))
     }

@@ -92,7 +92,8 @@ pub(super) fn read(path: &Path, wanted: &[Entry]) -> Result<Vec<Vec<u8>>, TrainE
     let found = wanted
         .iter()
         .map(|entry| {
-            let view = views.remove(&entry.name).ok_or_else(|| bad(format!("`{}` is missing", entry.name)))?;
+            let view =
+                views.remove(&entry.name).ok_or_else(|| bad(format!("`{}` is missing", entry.name)))?;
             if (view.dtype(), view.shape()) != (entry.dtype, &entry.shape) {
                 let (dtype, shape) = (view.dtype(), view.shape());
                 let (name, want) = (&entry.name, (entry.dtype, &entry.shape));

@@ -42,7 +42,12 @@ enum Node {
 
 impl GraphNet {
     /// The net of a model; it works on the weights' own memory.
-    pub(super) fn new(spec: &ModelSpec, shape: &DataShape, weights: &Weights, plan: Plan) -> Result<Self, Error> {
+    pub(super) fn new(
+        spec: &ModelSpec,
+        shape: &DataShape,
+        weights: &Weights,
+        plan: Plan,
+    ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
         let mut leaves = views.iter().zip(&grads).map(|(view, grad)| {

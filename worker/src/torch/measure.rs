@@ -14,7 +14,8 @@ pub(super) struct Measured {
 /// Measures log-probabilities, samples × classes, against the true classes.
 pub(super) fn measure(log_probabilities: &[f32], truth: &[u8], classes: usize) -> Measured {
     let (mut loss, mut right) = (0.0, 0u64);
-    let (mut hits, mut predicted, mut actual) = (vec![0u64; classes], vec![0u64; classes], vec![0u64; classes]);
+    let (mut hits, mut predicted, mut actual) =
+        (vec![0u64; classes], vec![0u64; classes], vec![0u64; classes]);
     for (row, label) in log_probabilities.chunks_exact(classes).zip(truth) {
         let label = usize::from(*label);
         let best = (0..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });

@@ -10,7 +10,7 @@ use worker_ext::{Error, batch::BatchSums, mask::Mask};
 use super::{dense::DenseNet, graph::GraphNet, resident::Batch, weights::Weights};
 
 /// Samples that are asked for at a time. Fixed, as sums of products may depend on it.
-pub(super) const EVALUATION_ROWS: i64 = 500;
+pub(super) const EVALUATION_ROWS: i64 = 250;
 
 /// Where in training a step is: epochs finished before it, and steps of its epoch before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,12 @@ pub(super) enum Net {
 
 impl Net {
     /// The layers of a model over its weights; `rows` is the most samples of a training batch.
-    pub(super) fn new(spec: &ModelSpec, shape: &DataShape, weights: &Weights, plan: Plan) -> Result<Self, Error> {
+    pub(super) fn new(
+        spec: &ModelSpec,
+        shape: &DataShape,
+        weights: &Weights,
+        plan: Plan,
+    ) -> Result<Self, Error> {
         if weights.device() == Device::Cpu
             && let Some(net) = DenseNet::new(spec, weights, plan)?
         {

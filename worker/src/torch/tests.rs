@@ -28,7 +28,9 @@ pub(super) fn dataset(train: usize, test: usize) -> Dataset {
     let images = |seed: u64, count: usize| {
         let mut words = Stream::new(seed, Purpose::Augment).words();
         let labels: Vec<u8> = (0..count).map(|i| (i % 3) as u8).collect();
-        let pixel = |label: u8, at: usize, noise: u32| if at / 12 == usize::from(label) { 120 + noise } else { noise };
+        let pixel = |label: u8, at: usize, noise: u32| {
+            if at / 12 == usize::from(label) { 120 + noise } else { noise }
+        };
         let pixels = labels
             .iter()
             .flat_map(|label| (0..36).map(|at| pixel(*label, at, words.below(130)) as u8).collect::<Vec<_>>())

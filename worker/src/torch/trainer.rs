@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use common::metrics::TestMetrics;
 use data::{Dataset, Sources};
 use tch::{Device, Tensor};
+use worker_ext::runtime;
 
 use super::{
     arithmetic::Arithmetic,
@@ -32,14 +33,15 @@ impl TorchTrainer {
     ///
     /// Fails where the device is asked for by name and is not there.
     pub fn new(device: DeviceChoice, sources: Sources) -> Result<Self, TrainError> {
+        runtime::keep_memory();
         Ok(Self { device: device.open()?, sources, resident: None })
     }
 
     /// A trainer on a device with a data set at hand; it knows no other.
     pub fn with_dataset(device: DeviceChoice, dataset: &Dataset) -> Result<Self, TrainError> {
-        let device = device.open()?;
-        let resident = Some(Resident::new(dataset, device)?);
-        Ok(Self { device, sources: Sources::nowhere(), resident })
+        let trainer = Self::new(device, Sources::nowhere())?;
+        let resident = Some(Resident::new(dataset, trainer.device)?);
+        Ok(Self { resident, ..trainer })
     }
 
     /// What the device is called: `cpu`, `cuda:0`, `mps`.
@@ -64,7 +66,11 @@ impl TorchTrainer {
 }
 
 impl Trainer for TorchTrainer {
-    fn train(&mut self, task: &TrainTask, on: &mut dyn FnMut(Progress) -> Control) -> Result<Trained, TrainError> {
+    fn train(
+        &mut self,
+        task: &TrainTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Trained, TrainError> {
         let _arithmetic = Arithmetic::set(task.study.train.threads)?;
         let device = self.device;
         let resident = self.data(&task.study.data.name)?;

@@ -54,7 +54,11 @@ enum Kept {
 }
 
 /// The layers that a study's hyperparameters describe.
-pub(super) fn model(study: &StudySpec, hparams: &Hparams, shape: &DataShape) -> Result<ModelSpec, TrainError> {
+pub(super) fn model(
+    study: &StudySpec,
+    hparams: &Hparams,
+    shape: &DataShape,
+) -> Result<ModelSpec, TrainError> {
     match study.model {
         ModelKind::Mlp | ModelKind::Cnn => {
             ModelSpec::build(study.model, hparams, shape).map_err(|e| TrainError::Other(e.to_string()))
@@ -90,7 +94,15 @@ impl<'a> Trial<'a> {
         let net = Net::new(&spec, &view.shape, &weights, Plan { rows, trial_seed: *trial_seed })?;
         let validation = view.part.index(view.parts.validation.iter().copied())?;
         let truth = view.parts.validation.iter().map(|row| view.part.truth[*row as usize]).collect();
-        Ok(Self { task, view, validation, truth, rows, learner: Learner { weights, net, optimizer }, history })
+        Ok(Self {
+            task,
+            view,
+            validation,
+            truth,
+            rows,
+            learner: Learner { weights, net, optimizer },
+            history,
+        })
     }
 
     /// Trains to the task's last epoch, or until something ends the trial before.

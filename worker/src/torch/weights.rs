@@ -23,7 +23,9 @@ impl Weights {
     /// New weights of a trial.
     pub(super) fn new(spec: &ModelSpec, trial_seed: u64, device: Device) -> Result<Self, Error> {
         let weights = Self::zeros(spec, device)?;
-        for (slot, mut view) in weights.parameters.slots().iter().zip(weights.parameters.views(&weights.values)?) {
+        for (slot, mut view) in
+            weights.parameters.slots().iter().zip(weights.parameters.views(&weights.values)?)
+        {
             if slot.shape.len() > 1 {
                 let initial = glorot_uniform(slot, trial_seed);
                 view.f_copy_(&Tensor::f_from_slice(&initial)?.f_view(&slot.shape[..])?)?;
@@ -31,7 +33,9 @@ impl Weights {
                 _ = view.f_fill_(1.0)?;
             }
         }
-        for (slot, mut view) in weights.statistics.slots().iter().zip(weights.statistics.views(&weights.running)?) {
+        for (slot, mut view) in
+            weights.statistics.slots().iter().zip(weights.statistics.views(&weights.running)?)
+        {
             if slot.name.ends_with(".running_var") {
                 _ = view.f_fill_(1.0)?;
             }

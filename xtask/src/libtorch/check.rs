@@ -15,15 +15,8 @@ pub(crate) fn check(folder: &Path) -> Result<()> {
             "`{path}` is libtorch {other}, but Rung builds with {VERSION} only"
         )));
     }
-    let library = if cfg!(target_os = "macos") {
-        "libtorch_cpu.dylib"
-    } else {
-        "libtorch_cpu.so"
-    };
-    for needed in [
-        Path::new("lib").join(library),
-        PathBuf::from("include/torch/csrc/api/include/torch"),
-    ] {
+    let library = if cfg!(target_os = "macos") { "libtorch_cpu.dylib" } else { "libtorch_cpu.so" };
+    for needed in [Path::new("lib").join(library), PathBuf::from("include/torch/csrc/api/include/torch")] {
         if !folder.join(&needed).exists() {
             return Err(Failure::bad_input(format!(
                 "`{path}` is no libtorch: it has no `{}`",
@@ -45,25 +38,14 @@ fn versions(folder: &Path) -> Vec<String> {
     let note = fs::read_to_string(folder.join("build-version")).ok();
     let note = note.and_then(|note| note.trim().split('+').next().map(str::to_owned));
     // The second place is that of libtorch before 2.10.
-    let headers = [
-        "include/torch/headeronly/version.h",
-        "include/torch/csrc/api/include/torch/version.h",
-    ];
+    let headers = ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"];
     let header = headers.iter().find_map(|header| {
         let header = fs::read_to_string(folder.join(header)).ok()?;
         let number = |part| {
             let name = format!("#define TORCH_VERSION_{part} ");
-            header
-                .lines()
-                .find_map(|line| line.strip_prefix(&name))
-                .map(str::trim)
+            header.lines().find_map(|line| line.strip_prefix(&name)).map(str::trim)
         };
-        Some(format!(
-            "{}.{}.{}",
-            number("MAJOR")?,
-            number("MINOR")?,
-            number("PATCH")?
-        ))
+        Some(format!("{}.{}.{}", number("MAJOR")?, number("MINOR")?, number("PATCH")?))
     });
     note.into_iter().chain(header).collect()
 }
@@ -76,11 +58,9 @@ mod tests {
     fn libtorch(note: Option<&str>, minor: Option<u32>) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let header = folder.path().join("include/torch/headeronly");
-        for path in [
-            &folder.path().join("lib"),
-            &header,
-            &folder.path().join("include/torch/csrc/api/include/torch"),
-        ] {
+        for path in
+            [&folder.path().join("lib"), &header, &folder.path().join("include/torch/csrc/api/include/torch")]
+        {
             fs::create_dir_all(path).unwrap();
         }
         for library in ["libtorch_cpu.so", "libtorch_cpu.dylib"] {
@@ -103,27 +83,16 @@ mod tests {
 
     #[test]
     fn note_or_header_is_enough() {
-        for (note, minor) in [
-            (Some("2.13.0+cpu\n"), None),
-            (None, Some(13)),
-            (Some("2.13.0"), Some(13)),
-        ] {
+        for (note, minor) in [(Some("2.13.0+cpu\n"), None), (None, Some(13)), (Some("2.13.0"), Some(13))] {
             check(libtorch(note, minor).path()).unwrap();
         }
     }
 
     #[test]
     fn another_version_is_named() {
-        for (note, minor) in [
-            (Some("2.11.0+cu128"), None),
-            (None, Some(11)),
-            (Some("2.13.0"), Some(11)),
-        ] {
+        for (note, minor) in [(Some("2.11.0+cu128"), None), (None, Some(11)), (Some("2.13.0"), Some(11))] {
             let error = error(libtorch(note, minor).path());
-            assert!(
-                error.ends_with("is libtorch 2.11.0, but Rung builds with 2.13.0 only"),
-                "{error}"
-            );
+            assert!(error.ends_with("is libtorch 2.11.0, but Rung builds with 2.13.0 only"), "{error}");
         }
     }
 

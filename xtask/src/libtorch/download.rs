@@ -80,11 +80,7 @@ fn build(partial: &Path, kind: Kind, platform: &Platform) -> Result<PathBuf> {
     wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
     println!("libtorch: unpacking");
     let mut unpack = Command::new("python3");
-    unpack
-        .args(["-c", include_str!("unpack.py")])
-        .arg(&unpacked)
-        .arg(kind.name())
-        .args(wheels);
+    unpack.args(["-c", include_str!("unpack.py")]).arg(&unpacked).arg(kind.name()).args(wheels);
     let status = unpack.status().context("cannot run python3")?;
     if !status.success() {
         anyhow::bail!("the wheels of libtorch could not be unpacked; is the disk of the cache folder full?");
@@ -100,11 +96,8 @@ fn download(into: &Path, platform: &Platform) -> Result<()> {
         .wheels
         .iter()
         .map(|wheel| {
-            let digests: String = wheel
-                .sha256
-                .iter()
-                .map(|digest| format!(" --hash=sha256:{digest}"))
-                .collect();
+            let digests: String =
+                wheel.sha256.iter().map(|digest| format!(" --hash=sha256:{digest}")).collect();
             format!("{}{digests}\n", wheel.requirement)
         })
         .collect();
@@ -113,14 +106,7 @@ fn download(into: &Path, platform: &Platform) -> Result<()> {
 
     println!("libtorch: downloading {} wheels", platform.wheels.len());
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-    ]);
+    pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
     // Our cache keeps what matters; pip's would keep half a gigabyte beside it.
     pip.args(["--no-cache-dir", "--require-hashes", "--implementation=cp"]);
     pip.arg(format!("--python-version={}", wheels::PYTHON));
@@ -155,18 +141,14 @@ impl Platform {
                 if kind == Kind::Cuda {
                     wheels.extend(&wheels::CUDA);
                 }
-                Ok(Self {
-                    tags: linux_tags(arch),
-                    wheels,
-                })
+                Ok(Self { tags: linux_tags(arch), wheels })
             }
-            ("macos", "aarch64") if kind == Kind::Cpu => Ok(Self {
-                tags: vec!["macosx_14_0_arm64".to_owned()],
-                wheels: vec![&wheels::TORCH],
-            }),
-            ("macos", "aarch64") => Err(Failure::bad_input(
-                "--cuda is not for macOS, where there is no CUDA",
-            )),
+            ("macos", "aarch64") if kind == Kind::Cpu => {
+                Ok(Self { tags: vec!["macosx_14_0_arm64".to_owned()], wheels: vec![&wheels::TORCH] })
+            }
+            ("macos", "aarch64") => {
+                Err(Failure::bad_input("--cuda is not for macOS, where there is no CUDA"))
+            }
             (os, arch) => Err(Failure::bad_input(format!(
                 "there is no libtorch {} to download for {os} on {arch}; build one and name it with --from DIR",
                 wheels::VERSION

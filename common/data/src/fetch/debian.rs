@@ -9,9 +9,7 @@ use crate::catalog::{Entry, File};
 
 /// Takes files out of Debian's package, which neither installs anything nor needs root.
 pub(super) fn get(entry: &Entry, wanted: &[&File]) -> Result<Vec<Vec<u8>>, String> {
-    let package = entry
-        .debian
-        .ok_or_else(|| format!("there is none of {}", entry.name))?;
+    let package = entry.debian.ok_or_else(|| format!("there is none of {}", entry.name))?;
     let work = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     download(package, work.path())?;
     unpack(work.path())?;
@@ -29,11 +27,7 @@ pub(super) fn get(entry: &Entry, wanted: &[&File]) -> Result<Vec<Vec<u8>>, Strin
 /// Downloads the package; where the system's lists do not know it, through lists of our own.
 fn download(package: &str, work: &Path) -> Result<(), String> {
     run(Command::new("apt-get").arg("--version"))?;
-    if run(Command::new("apt-get")
-        .args(["download", package])
-        .current_dir(work))
-    .is_ok()
-    {
+    if run(Command::new("apt-get").args(["download", package]).current_dir(work)).is_ok() {
         return Ok(());
     }
     // A container's lists are often empty or stale. Refreshing the system's own needs root and is not ours to do.
@@ -46,12 +40,8 @@ fn download(package: &str, work: &Path) -> Result<(), String> {
         // The unprivileged user that root's apt-get changes to could not write to our folder.
         "-oAPT::Sandbox::User=root".to_owned(),
     ];
-    let apt_get = |arguments: &[&str]| {
-        run(Command::new("apt-get")
-            .args(&private)
-            .args(arguments)
-            .current_dir(work))
-    };
+    let apt_get =
+        |arguments: &[&str]| run(Command::new("apt-get").args(&private).args(arguments).current_dir(work));
     apt_get(&["update"])?;
     apt_get(&["download", package])
 }
@@ -62,10 +52,7 @@ fn unpack(work: &Path) -> Result<(), String> {
         .filter_map(|file| file.ok().map(|file| file.path()))
         .find(|path| path.extension() == Some(OsStr::new("deb")))
         .ok_or("apt-get left no package")?;
-    run(Command::new("dpkg")
-        .arg("-x")
-        .arg(package)
-        .arg(work.join("unpacked")))
+    run(Command::new("dpkg").arg("-x").arg(package).arg(work.join("unpacked")))
 }
 
 /// Runs a command to its end; what it complained of last is the error.

@@ -33,9 +33,5 @@ pub(super) fn get(entry: &Entry, wanted: &[&File]) -> Result<Vec<Vec<u8>>, Strin
 fn download(agent: &Agent, url: &str, file: &File) -> Result<Vec<u8>, ureq::Error> {
     let mut response = agent.get(url).call()?;
     // Compressed it is smaller than uncompressed, but for a tiny file's header.
-    response
-        .body_mut()
-        .with_config()
-        .limit(file.bytes as u64 + 1024)
-        .read_to_vec()
+    response.body_mut().with_config().limit(file.bytes as u64 + 1024).read_to_vec()
 }

@@ -16,24 +16,15 @@ fn serve(folder: PathBuf) -> String {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let request = lines.next().unwrap().unwrap();
             lines.find(|line| line.as_ref().unwrap().is_empty());
-            let path = request
-                .split(' ')
-                .nth(1)
-                .unwrap()
-                .trim_start_matches('/')
-                .to_owned();
+            let path = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
             let (status, body) = match fs::read(folder.join(path)) {
                 Ok(body) => ("200 OK", body),
                 Err(_) => ("404 Not Found", Vec::new()),
             };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             // The client may hang up as soon as it has seen enough.
-            let _ = stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body));
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
     address
@@ -51,21 +42,10 @@ fn all_files_come_and_open() {
     let (fixture, into) = served();
     let into = into.path().join("new/folder");
     let fetched = fetch_entry(&fixture.entry, &into).unwrap();
-    assert_eq!(
-        fetched,
-        Fetched {
-            folder: into.clone(),
-            origin: Origin::Official,
-            files: 4
-        }
-    );
+    assert_eq!(fetched, Fetched { folder: into.clone(), origin: Origin::Official, files: 4 });
     let fetched = open_entry(&fixture.entry, &only(&into)).unwrap();
     assert_eq!(fetched, open_entry(&fixture.entry, &fixture.sources()).unwrap());
-    assert_eq!(
-        fs::read_dir(&into).unwrap().count(),
-        4,
-        "nothing temporary is left"
-    );
+    assert_eq!(fs::read_dir(&into).unwrap().count(), 4, "nothing temporary is left");
 }
 
 #[test]
@@ -73,10 +53,7 @@ fn a_second_fetch_asks_nobody() {
     let (mut fixture, into) = served();
     fetch_entry(&fixture.entry, into.path()).unwrap();
     fixture.entry.official = "http://127.0.0.1:9".to_owned();
-    assert_eq!(
-        fetch_entry(&fixture.entry, into.path()).unwrap().origin,
-        Origin::AlreadyThere
-    );
+    assert_eq!(fetch_entry(&fixture.entry, into.path()).unwrap().origin, Origin::AlreadyThere);
 }
 
 #[test]
@@ -91,20 +68,10 @@ fn a_corrupted_file_is_fetched_again_and_only_it() {
 #[test]
 fn a_wrong_file_on_the_server_leaves_nothing() {
     let (fixture, into) = served();
-    fs::write(
-        fixture.path(&fixture.entry.test_labels),
-        gzip(b"something else", 6),
-    )
-    .unwrap();
+    fs::write(fixture.path(&fixture.entry.test_labels), gzip(b"something else", 6)).unwrap();
     let error = fetch_entry(&fixture.entry, into.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("the project's server: its `t10k-labels.gz` has md5 "),
-        "{error}"
-    );
-    assert!(
-        error.contains("Debian's package: there is none of tiny"),
-        "{error}"
-    );
+    assert!(error.contains("the project's server: its `t10k-labels.gz` has md5 "), "{error}");
+    assert!(error.contains("Debian's package: there is none of tiny"), "{error}");
     assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
 }
 
@@ -122,8 +89,5 @@ fn no_server_is_noticed_at_once() {
     let into = tempfile::tempdir().unwrap();
     let error = fetch_entry(&fixture.entry, into.path()).unwrap_err().to_string();
     assert!(error.contains("http://127.0.0.1:9/train-images.gz"), "{error}");
-    assert!(
-        error.contains(&into.path().display().to_string()) && error.contains("RUNG_DATA"),
-        "{error}"
-    );
+    assert!(error.contains(&into.path().display().to_string()) && error.contains("RUNG_DATA"), "{error}");
 }

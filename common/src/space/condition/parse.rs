@@ -39,24 +39,12 @@ fn parse(text: &str) -> Option<Condition> {
     if parameter.is_empty() {
         return None;
     }
-    if let Some(list) = rest
-        .strip_prefix("in")
-        .map(str::trim)
-        .and_then(|rest| rest.strip_prefix('['))
-    {
-        return Some(Condition {
-            parameter,
-            test: Test::In(list_of(list.strip_suffix(']')?)?),
-        });
+    if let Some(list) = rest.strip_prefix("in").map(str::trim).and_then(|rest| rest.strip_prefix('[')) {
+        return Some(Condition { parameter, test: Test::In(list_of(list.strip_suffix(']')?)?) });
     }
-    let comparison = Comparison::ALL
-        .into_iter()
-        .find(|comparison| rest.starts_with(comparison.as_str()))?;
+    let comparison = Comparison::ALL.into_iter().find(|comparison| rest.starts_with(comparison.as_str()))?;
     let value = rest[comparison.as_str().len()..].trim();
-    Some(Condition {
-        parameter,
-        test: Test::Is(comparison, scalar(value)?),
-    })
+    Some(Condition { parameter, test: Test::Is(comparison, scalar(value)?) })
 }
 
 /// The values of a list without its brackets; commas inside quotes do not separate.
@@ -80,11 +68,7 @@ fn list_of(text: &str) -> Option<Vec<Scalar>> {
 
 /// A value: a text in double quotes, or a word.
 fn scalar(text: &str) -> Option<Scalar> {
-    if text.starts_with('"') {
-        serde_json::from_str(text).ok().map(Scalar::Text)
-    } else {
-        word(text).ok()
-    }
+    if text.starts_with('"') { serde_json::from_str(text).ok().map(Scalar::Text) } else { word(text).ok() }
 }
 
 /// An unquoted value: a switch, a number, or a name of letters, digits, `_`, `-` and `.`.
@@ -99,14 +83,8 @@ pub(super) fn word(text: &str) -> Result<Scalar, ()> {
         Ok(value) if value.is_finite() => Ok(Scalar::Float(value)),
         Ok(_) => Err(()),
         Err(_) => {
-            let plain = text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-            if plain && !text.is_empty() {
-                Ok(Scalar::Text(text.to_owned()))
-            } else {
-                Err(())
-            }
+            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+            if plain && !text.is_empty() { Ok(Scalar::Text(text.to_owned())) } else { Err(()) }
         }
     }
 }

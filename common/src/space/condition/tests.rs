@@ -12,21 +12,10 @@ fn conditions_read_what_they_write() {
     ] {
         assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
     }
-    assert_eq!(
-        "layers>=3".parse::<Condition>().unwrap().to_string(),
-        "layers >= 3"
-    );
-    for bad in [
-        "",
-        "layers",
-        "layers =",
-        "layers >= ",
-        "layers => 3",
-        ">= 3",
-        "a in []",
-        "a in [1",
-        "a == nan",
-    ] {
+    assert_eq!("layers>=3".parse::<Condition>().unwrap().to_string(), "layers >= 3");
+    for bad in
+        ["", "layers", "layers =", "layers >= ", "layers => 3", ">= 3", "a in []", "a in [1", "a == nan"]
+    {
         assert!(bad.parse::<Condition>().is_err(), "{bad:?}");
     }
 }

@@ -22,10 +22,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(Items(items.iter())),
-            Value::Map(entries) => visitor.visit_map(Entries {
-                rest: entries.iter(),
-                value: None,
-            }),
+            Value::Map(entries) => visitor.visit_map(Entries { rest: entries.iter(), value: None }),
         };
         visited.map_err(|error| self.locate(error))
     }
@@ -42,9 +39,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, SpecError> {
-        visitor
-            .visit_newtype_struct(self)
-            .map_err(|error| self.locate(error))
+        visitor.visit_newtype_struct(self).map_err(|error| self.locate(error))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -54,9 +49,9 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, SpecError> {
         match &self.value {
-            Value::Text(text) => visitor
-                .visit_enum(text.as_str().into_deserializer())
-                .map_err(|error| self.locate(error)),
+            Value::Text(text) => {
+                visitor.visit_enum(text.as_str().into_deserializer()).map_err(|error| self.locate(error))
+            }
             value => Err(self.error(format!("a name is expected, not {value}"))),
         }
     }
@@ -70,10 +65,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 impl Node {
     /// The error, pointing at this value unless it points at one inside.
     fn locate(&self, error: SpecError) -> SpecError {
-        SpecError {
-            place: error.place.or_else(|| self.place.clone()),
-            ..error
-        }
+        SpecError { place: error.place.or_else(|| self.place.clone()), ..error }
     }
 }
 
@@ -87,9 +79,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some(node) = self.0.next() else {
             return Ok(None);
         };
-        seed.deserialize(node)
-            .map(Some)
-            .map_err(|error| node.locate(error))
+        seed.deserialize(node).map(Some).map_err(|error| node.locate(error))
     }
 }
 
@@ -112,10 +102,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, SpecError> {
-        let node = self
-            .value
-            .take()
-            .ok_or_else(|| SpecError::new("a value was asked for before its key"))?;
+        let node = self.value.take().ok_or_else(|| SpecError::new("a value was asked for before its key"))?;
         seed.deserialize(node).map_err(|error| node.locate(error))
     }
 }
@@ -163,9 +150,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value)
-            .map(Value::Int)
-            .map_err(|_| E::custom(format!("{value} is too large")))
+        i64::try_from(value).map(Value::Int).map_err(|_| E::custom(format!("{value} is too large")))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
@@ -187,11 +172,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some((key, node)) = map.next_entry()? {
-            entries.push(Entry {
-                key,
-                key_place: None,
-                node,
-            });
+            entries.push(Entry { key, key_place: None, node });
         }
         Ok(Value::Map(entries))
     }

@@ -10,17 +10,12 @@ use crate::study::{Place, SpecError};
 impl Node {
     /// Reads one YAML document. An empty text is an empty value.
     pub(crate) fn from_yaml(text: &str) -> Result<Self, SpecError> {
-        let mut reader = Reader {
-            events: Parser::new_from_str(text),
-        };
+        let mut reader = Reader { events: Parser::new_from_str(text) };
         loop {
             match reader.next()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd, at) => {
-                    return Ok(Self {
-                        value: Value::Null,
-                        place: Some(place(at)),
-                    });
+                    return Ok(Self { value: Value::Null, place: Some(place(at)) });
                 }
                 first => {
                     let root = reader.node(first)?;
@@ -64,10 +59,7 @@ impl<'a> Reader<'a> {
             Event::Alias(_) => return Err(flaw(at, "aliases are not supported")),
             _ => return Err(flaw(at, "a value is expected")),
         };
-        Ok(Node {
-            value,
-            place: Some(place(at)),
-        })
+        Ok(Node { value, place: Some(place(at)) })
     }
 
     /// The items up to a list's end.
@@ -94,11 +86,7 @@ impl<'a> Reader<'a> {
                 return Err(flaw(at, &format!("key `{key}` is given twice")));
             }
             let value = self.next()?;
-            entries.push(Entry {
-                key,
-                key_place: Some(place(at)),
-                node: self.node(value)?,
-            });
+            entries.push(Entry { key, key_place: Some(place(at)), node: self.node(value)? });
         }
     }
 
@@ -127,24 +115,17 @@ pub(super) fn plain(text: &str) -> Result<Value, String> {
     if matches!(lower.as_str(), ".inf" | ".nan") {
         return Err(format!("{text} is not a finite number"));
     }
-    let radix = |prefix: &str, radix| {
-        text.strip_prefix(prefix)
-            .map(|digits| i64::from_str_radix(digits, radix))
-    };
+    let radix =
+        |prefix: &str, radix| text.strip_prefix(prefix).map(|digits| i64::from_str_radix(digits, radix));
     if let Some(Ok(value)) = radix("0x", 16).or_else(|| radix("0o", 8)) {
         return Ok(Value::Int(value));
     }
     if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        return text
-            .parse()
-            .map(Value::Int)
-            .map_err(|_| format!("{text} is too large"));
+        return text.parse().map(Value::Int).map_err(|_| format!("{text} is too large"));
     }
     let number = unsigned.bytes().any(|b| b.is_ascii_digit())
         && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+        && unsigned.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(value) if number && value.is_finite() => Ok(Value::Float(value)),
         Ok(_) if number => Err(format!("{text} is too large")),
@@ -158,17 +139,11 @@ fn start(span: &Span) -> Marker {
 }
 
 fn place(at: Marker) -> Place {
-    Place::File {
-        line: at.line() as u32,
-        column: at.col() as u32 + 1,
-    }
+    Place::File { line: at.line() as u32, column: at.col() as u32 + 1 }
 }
 
 fn flaw(at: Marker, message: &str) -> SpecError {
-    SpecError {
-        place: Some(place(at)),
-        ..SpecError::new(message)
-    }
+    SpecError { place: Some(place(at)), ..SpecError::new(message) }
 }
 
 /// A parser's error.

@@ -8,10 +8,7 @@ impl Node {
     /// value; mappings on the way that are not there are made.
     pub(crate) fn set(&mut self, key: &str, yaml: &str) -> Result<(), SpecError> {
         let place = Place::Override(key.to_owned());
-        let at = |error: SpecError| SpecError {
-            place: Some(place.clone()),
-            ..error
-        };
+        let at = |error: SpecError| SpecError { place: Some(place.clone()), ..error };
         let mut value = Self::from_yaml(yaml).map_err(at)?;
         value.move_to(&place);
         let mut node = self;
@@ -37,26 +34,14 @@ impl Node {
                 item.ok_or_else(|| SpecError::new(format!("the list has no item `{step}`, but {len} from 0")))
             }
             Value::Map(entries) => {
-                let i = entries
-                    .iter()
-                    .position(|entry| entry.key == step)
-                    .unwrap_or_else(|| {
-                        let node = Self {
-                            value: Value::Null,
-                            place: Some(place.clone()),
-                        };
-                        entries.push(Entry {
-                            key: step.to_owned(),
-                            key_place: Some(place.clone()),
-                            node,
-                        });
-                        entries.len() - 1
-                    });
+                let i = entries.iter().position(|entry| entry.key == step).unwrap_or_else(|| {
+                    let node = Self { value: Value::Null, place: Some(place.clone()) };
+                    entries.push(Entry { key: step.to_owned(), key_place: Some(place.clone()), node });
+                    entries.len() - 1
+                });
                 Ok(&mut entries[i].node)
             }
-            value => Err(SpecError::new(format!(
-                "`{step}` is under {value}, which is no mapping"
-            ))),
+            value => Err(SpecError::new(format!("`{step}` is under {value}, which is no mapping"))),
         }
     }
 

@@ -79,16 +79,8 @@ fn nested_mappings_are_blocks_and_short_ones_stand_inline() {
     assert_eq!(document.to_yaml(), yaml);
     assert_eq!(Node::from_yaml(yaml).unwrap().to_yaml(), yaml);
     let long = Node::new(Value::List((0..40).map(|i| Node::new(Value::Int(i))).collect()));
-    let entry = Entry {
-        key: "long".to_owned(),
-        key_place: None,
-        node: long,
-    };
-    assert!(
-        Node::new(Value::Map(vec![entry]))
-            .to_yaml()
-            .starts_with("long:\n  - 0\n  - 1\n")
-    );
+    let entry = Entry { key: "long".to_owned(), key_place: None, node: long };
+    assert!(Node::new(Value::Map(vec![entry])).to_yaml().starts_with("long:\n  - 0\n  - 1\n"));
 }
 
 #[test]

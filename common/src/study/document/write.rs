@@ -38,11 +38,7 @@ fn block<'a>(entries: &'a [Entry], path: &mut Vec<&'a str>, style: &Style<'_>, o
     let indent = "  ".repeat(path.len());
     for entry in entries {
         path.push(&entry.key);
-        let comment = if path.contains(&"-") {
-            None
-        } else {
-            (style.comment)(path)
-        };
+        let comment = if path.contains(&"-") { None } else { (style.comment)(path) };
         for line in comment.iter().flat_map(|comment| comment.lines()) {
             out.push_str(format!("{indent}# {line}").trim_end());
             out.push('\n');

@@ -33,12 +33,7 @@ fn study() -> StudySpec {
 fn said(key: &str, line: &str) -> String {
     let start = STUDY.find(&format!("\n{key}:")).map_or(0, |at| at + 1);
     let rest = &STUDY[start..];
-    let end = rest
-        .match_indices('\n')
-        .find(|(at, _)| !rest[at + 1..].starts_with(' '))
-        .unwrap()
-        .0
-        + start;
+    let end = rest.match_indices('\n').find(|(at, _)| !rest[at + 1..].starts_with(' ')).unwrap().0 + start;
     let text = format!("{}{line}{}", &STUDY[..start], &STUDY[end..]);
     StudySpec::from_yaml(&text).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
 }
@@ -50,88 +45,48 @@ fn a_study_file_is_read() {
     assert_eq!(study.space.points(), None);
     assert_eq!(study.budget.max_time, Some(5400.0));
     assert_eq!(study.scheduler.max_epochs(), 9);
-    assert_eq!(
-        StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp\n")
-            .unwrap()
-            .seed,
-        0
-    );
+    assert_eq!(StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp\n").unwrap().seed, 0);
 }
 
 #[test]
 fn constraints_and_buildability_admit_configurations() {
     let hparams = |units: i64| {
         let units = Scalar::Int(units);
-        Hparams::from([
-            ("layers", Scalar::Int(2)),
-            ("units_0", units.clone()),
-            ("units_1", units),
-        ])
+        Hparams::from([("layers", Scalar::Int(2)), ("units_0", units.clone()), ("units_1", units)])
     };
     assert!(study().admits(&hparams(64)));
     assert!(!study().admits(&hparams(128)), "more than 60k parameters");
     assert!(!study().admits(&Hparams::default()), "no layers");
-    let formula = StudySpec {
-        model: ModelKind::Formula,
-        ..study()
-    };
+    let formula = StudySpec { model: ModelKind::Formula, ..study() };
     assert!(formula.admits(&Hparams::default()));
 }
 
 #[test]
 fn errors_say_where_and_what_would_help() {
-    for case in include_str!("errors.txt")
-        .split("\n\n")
-        .filter(|case| !case.starts_with('#'))
-    {
+    for case in include_str!("errors.txt").split("\n\n").filter(|case| !case.starts_with('#')) {
         let (given, expected) = case.trim_end().split_once("\n=> ").unwrap();
         let (key, text) = given.split_once(" | ").unwrap();
         assert_eq!(said(key, text), expected, "{given}");
     }
-    assert_eq!(
-        StudySpec::from_yaml("").unwrap_err().message,
-        "the study file is empty"
-    );
-    assert_eq!(
-        StudySpec::from_yaml("# only\n").unwrap_err().message,
-        "the study file is empty"
-    );
-    assert_eq!(
-        StudySpec::from_yaml("- 1").unwrap_err().message,
-        "the study must be a mapping, not a list"
-    );
+    assert_eq!(StudySpec::from_yaml("").unwrap_err().message, "the study file is empty");
+    assert_eq!(StudySpec::from_yaml("# only\n").unwrap_err().message, "the study file is empty");
+    assert_eq!(StudySpec::from_yaml("- 1").unwrap_err().message, "the study must be a mapping, not a list");
 }
 
 /// The study with overrides.
 fn with(text: &str, overrides: &[(&str, &str)]) -> Result<StudySpec, SpecError> {
-    let overrides: Vec<_> = overrides
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
+    let overrides: Vec<_> = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     StudySpec::from_yaml_with(text, &overrides)
 }
 
 #[test]
 fn overrides_replace_values_by_dotted_key() {
-    let overrides = [
-        ("scheduler.max_epochs", "27"),
-        ("seed", "3"),
-        ("train.early_stopping", "null"),
-    ];
+    let overrides = [("scheduler.max_epochs", "27"), ("seed", "3"), ("train.early_stopping", "null")];
     let study = with(STUDY, &overrides).unwrap();
     assert_eq!((study.scheduler.max_epochs(), study.seed), (27, 3));
     assert_eq!(study.train.early_stopping, None);
-    assert_eq!(
-        with(STUDY, &[("space", "mlp-tied")]).unwrap().space.points(),
-        Some(300)
-    );
-    assert_eq!(
-        with(STUDY, &[("budget.max_trials", "5")])
-            .unwrap()
-            .budget
-            .max_trials,
-        Some(5)
-    );
+    assert_eq!(with(STUDY, &[("space", "mlp-tied")]).unwrap().space.points(), Some(300));
+    assert_eq!(with(STUDY, &[("budget.max_trials", "5")]).unwrap().budget.max_trials, Some(5));
 }
 
 #[test]
@@ -145,11 +100,7 @@ fn overrides_change_parts_of_named_spaces_and_of_the_default_scheduler() {
 #[test]
 fn errors_name_the_override() {
     for (key, value, expected) in [
-        (
-            "scheduler.max_epoch",
-            "9",
-            "unknown key `max_epoch`; did you mean `max_epochs`?",
-        ),
+        ("scheduler.max_epoch", "9", "unknown key `max_epoch`; did you mean `max_epochs`?"),
         ("scheduler.eta", "1", "`eta` must be at least 2, not 1"),
         ("seed.x", "1", "`x` is under 1, which is no mapping"),
         ("seed", "[1", "this is no valid YAML: unclosed bracket '['"),
@@ -208,26 +159,19 @@ seed: 1
 fn stored_studies_are_checked_and_independent_of_names() {
     let json = study().to_json();
     assert_eq!(StudySpec::from_json(&json), Ok(study()));
-    let named = StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp-tied\n")
-        .unwrap()
-        .to_json();
+    let named = StudySpec::from_yaml("name: a\nmodel: mlp\nspace: mlp-tied\n").unwrap().to_json();
     assert!(
         named.contains(r#""space":[{"name":"layers","int":[2,6]},{"name":"units","choice":[32,"#),
         "{named}"
     );
     let broken = json.replace("\"eta\":3", "\"eta\":1");
-    assert_eq!(
-        StudySpec::from_json(&broken).unwrap_err().to_string(),
-        "`eta` must be at least 2, not 1"
-    );
+    assert_eq!(StudySpec::from_json(&broken).unwrap_err().to_string(), "`eta` must be at least 2, not 1");
     assert!(StudySpec::from_json("{").is_err());
 }
 
 /// Any finite float, with its bits spread over all magnitudes.
 fn float() -> impl Strategy<Value = f64> {
-    any::<u64>()
-        .prop_map(f64::from_bits)
-        .prop_filter("finite", |value| value.is_finite())
+    any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite())
 }
 
 fn scalar() -> impl Strategy<Value = Scalar> {
@@ -256,36 +200,21 @@ fn fixed() -> impl Strategy<Value = StudySpec> {
     let trial =
         (hparams, prop::option::of(0..1u64 << 53)).prop_map(|(hparams, seed)| FixedTrial { hparams, seed });
     let rates = (float(), float(), prop::option::of(float()));
-    (
-        prop::collection::vec(trial, 1..4),
-        1..100u32,
-        rates,
-        0..1u64 << 53,
-    )
-        .prop_map(|(trials, epochs, (rate, time, target), seed)| StudySpec {
+    (prop::collection::vec(trial, 1..4), 1..100u32, rates, 0..1u64 << 53).prop_map(
+        |(trials, epochs, (rate, time, target), seed)| StudySpec {
             name: "any".parse().unwrap(),
             data: DataSpec::default(),
             model: ModelKind::Formula,
             space: SearchSpace::default(),
             constraints: Constraints::default(),
             objective: Objective::default(),
-            scheduler: SchedulerSpec::Fixed {
-                epochs,
-                horizon: Some(epochs + 1),
-                trials,
-            },
+            scheduler: SchedulerSpec::Fixed { epochs, horizon: Some(epochs + 1), trials },
             sampler: crate::study::Sampler::default(),
-            train: TrainSpec {
-                learning_rate: rate.abs().max(1e-300),
-                ..TrainSpec::default()
-            },
-            budget: Budget {
-                max_time: Some(time.abs().max(1e-300)),
-                target,
-                ..Budget::default()
-            },
+            train: TrainSpec { learning_rate: rate.abs().max(1e-300), ..TrainSpec::default() },
+            budget: Budget { max_time: Some(time.abs().max(1e-300)), target, ..Budget::default() },
             seed,
-        })
+        },
+    )
 }
 
 proptest! {

@@ -19,11 +19,7 @@ pub(in crate::study) fn conform(document: &Node) -> Result<(), SpecError> {
 /// Holds a value against a schema; `name` is what messages call it.
 fn value(name: &str, node: &Node, schema: &Schema) -> Result<(), SpecError> {
     let all = alternatives(schema);
-    let fitting: Vec<&Schema> = all
-        .iter()
-        .copied()
-        .filter(|schema| has_type(node, schema))
-        .collect();
+    let fitting: Vec<&Schema> = all.iter().copied().filter(|schema| has_type(node, schema)).collect();
     if fitting.is_empty() {
         return Err(wrong_type(name, node, &all));
     }
@@ -31,9 +27,7 @@ fn value(name: &str, node: &Node, schema: &Schema) -> Result<(), SpecError> {
         let names: Vec<&str> = fitting.iter().flat_map(|schema| names(schema)).collect();
         let free = fitting.iter().any(|schema| super::names(schema).next().is_none());
         if !free && !names.contains(&text.as_str()) {
-            return Err(node
-                .error(format!("{name} cannot be `{text}`"))
-                .with_nearest(text, &names));
+            return Err(node.error(format!("{name} cannot be `{text}`")).with_nearest(text, &names));
         }
     }
     if let [first, _, ..] = fitting[..]
@@ -43,11 +37,7 @@ fn value(name: &str, node: &Node, schema: &Schema) -> Result<(), SpecError> {
     }
     let mut outcomes = fitting.iter().map(|schema| single(name, node, schema));
     let first = outcomes.next().unwrap_or(Ok(()));
-    if first.is_ok() || outcomes.any(|outcome| outcome.is_ok()) {
-        Ok(())
-    } else {
-        first
-    }
+    if first.is_ok() || outcomes.any(|outcome| outcome.is_ok()) { Ok(()) } else { first }
 }
 
 /// Holds a value against a schema without alternatives whose type it has.
@@ -81,50 +71,28 @@ fn number_in_range(name: &str, node: &Node, number: f64, schema: &Schema) -> Res
 
 fn list(name: &str, node: &Node, items: &[Node], schema: &Schema) -> Result<(), SpecError> {
     let limit = |key: &str| schema.get(key).and_then(Schema::as_u64);
-    let (least, most) = (
-        limit("minItems").unwrap_or(0),
-        limit("maxItems").unwrap_or(u64::MAX),
-    );
+    let (least, most) = (limit("minItems").unwrap_or(0), limit("maxItems").unwrap_or(u64::MAX));
     if !(least..=most).contains(&(items.len() as u64)) {
-        let expected = if least == most {
-            format!("{least}")
-        } else {
-            format!("at least {least}")
-        };
+        let expected = if least == most { format!("{least}") } else { format!("at least {least}") };
         return Err(node.error(format!("{name} must list {expected}, not {}", items.len())));
     }
     match schema.get("items") {
-        Some(schema) => items
-            .iter()
-            .try_for_each(|item| value(&format!("an item of {name}"), item, schema)),
+        Some(schema) => items.iter().try_for_each(|item| value(&format!("an item of {name}"), item, schema)),
         None => Ok(()),
     }
 }
 
 fn map(name: &str, node: &Node, entries: &[Entry], schema: &Schema) -> Result<(), SpecError> {
     for entry in entries {
-        let known = schema
-            .get("properties")
-            .and_then(|properties| properties.get(&entry.key));
-        match known.or_else(|| {
-            schema
-                .get("additionalProperties")
-                .filter(|other| other.is_object())
-        }) {
+        let known = schema.get("properties").and_then(|properties| properties.get(&entry.key));
+        match known.or_else(|| schema.get("additionalProperties").filter(|other| other.is_object())) {
             Some(schema) => value(&format!("`{}`", entry.key), &entry.node, schema)?,
             None if schema.get("properties").is_some() => return Err(unknown_key(entry, schema)),
             None => {}
         }
     }
-    let required = schema
-        .get("required")
-        .and_then(Schema::as_array)
-        .into_iter()
-        .flatten();
-    match required
-        .filter_map(Schema::as_str)
-        .find(|key| node.get(key).is_none())
-    {
+    let required = schema.get("required").and_then(Schema::as_array).into_iter().flatten();
+    match required.filter_map(Schema::as_str).find(|key| node.get(key).is_none()) {
         Some(missing) => Err(node.error(format!("{name} needs the key `{missing}`"))),
         None => Ok(()),
     }
@@ -137,9 +105,7 @@ fn unknown_key(entry: &Entry, schema: &Schema) -> SpecError {
     // Only the study itself has a key `scheduler`, and whoever misses a key there may mean one inside.
     if keys.contains(&"scheduler") {
         let inside = |key: &&&str| {
-            let property = schema
-                .get("properties")
-                .and_then(|properties| properties.get(**key));
+            let property = schema.get("properties").and_then(|properties| properties.get(**key));
             let takes = |schema: &Schema| super::keys(schema).any(|inner| inner == entry.key);
             property.is_some_and(|property| alternatives(property).into_iter().any(takes))
         };
@@ -158,34 +124,17 @@ fn tagged<'a>(
     tag: &str,
     alternatives: &[&'a Schema],
 ) -> Result<&'a Schema, SpecError> {
-    let property = |schema: &'a Schema| {
-        schema
-            .get("properties")
-            .and_then(|properties| properties.get(tag))
-    };
-    let all: Vec<&str> = alternatives
-        .iter()
-        .filter_map(|s| property(s))
-        .flat_map(names)
-        .collect();
+    let property = |schema: &'a Schema| schema.get("properties").and_then(|properties| properties.get(tag));
+    let all: Vec<&str> = alternatives.iter().filter_map(|s| property(s)).flat_map(names).collect();
     let Some(given) = node.get(tag) else {
         let error = node.error(format!("{name} needs the key `{tag}`"));
-        return Err(SpecError {
-            help: Some(format!("use one of {}", all.join(", "))),
-            ..error
-        });
+        return Err(SpecError { help: Some(format!("use one of {}", all.join(", "))), ..error });
     };
     let Value::Text(text) = &given.value else {
         return Err(given.error(format!("`{tag}` must be a text, not {}", given.value)));
     };
-    let chosen = alternatives
-        .iter()
-        .find(|s| property(s).is_some_and(|p| names(p).any(|name| name == text)));
-    chosen.copied().ok_or_else(|| {
-        given
-            .error(format!("`{tag}` cannot be `{text}`"))
-            .with_nearest(text, &all)
-    })
+    let chosen = alternatives.iter().find(|s| property(s).is_some_and(|p| names(p).any(|name| name == text)));
+    chosen.copied().ok_or_else(|| given.error(format!("`{tag}` cannot be `{text}`")).with_nearest(text, &all))
 }
 
 /// The error for a value whose type no alternative has.
@@ -205,11 +154,7 @@ fn wrong_type(name: &str, node: &Node, alternatives: &[&Schema]) -> SpecError {
             expected.push(kind);
         }
     }
-    let error = node.error(format!(
-        "{name} must be {}, not {}",
-        expected.join(" or "),
-        node.value
-    ));
+    let error = node.error(format!("{name} must be {}, not {}", expected.join(" or "), node.value));
     let quotes = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
     let help = (quotes && expected == ["a text"]).then(|| "put it in quotes".to_owned());
     SpecError { help, ..error }

@@ -60,55 +60,52 @@ impl Study {
     /// The facts of a message about a current lease.
     fn report(&self, trial: &Trial, lease: &Lease, input: &Input) -> Result<Vec<Event>, Refusal> {
         check(trial, lease, input)?;
-        let (number, attempt, rung) = (trial.number, lease.attempt, trial.rung);
-        let failed = |reason: String| Event::TrialFailed { trial: number, reason };
-        let events = match *input {
-            Input::Checkpointed { checkpoint, .. } => {
-                let newer = checkpoint.epoch > trial.durable_epochs() && is_inside(lease, &checkpoint);
-                newer
-                    .then_some(Event::Checkpointed { trial: number, attempt, checkpoint })
-                    .into_iter()
-                    .collect()
-            }
-            Input::Finished { epochs, value, .. } | Input::NotFinite { epochs, value, .. }
-                if !value.is_finite() =>
-            {
-                vec![Event::NotFinite { trial: number, attempt, rung, epochs, value: Bits(value) }]
-            }
-            Input::Finished { epochs, value, val_loss, checkpoint, early_stopped, .. } => {
-                let (value, val_loss) = (Bits(value), Bits(val_loss));
-                let trial = number;
-                vec![Event::RungFinished {
-                    trial,
-                    attempt,
-                    rung,
-                    epochs,
-                    value,
-                    val_loss,
-                    checkpoint,
-                    early_stopped,
-                }]
-            }
-            Input::Released { checkpoint, .. } => {
-                vec![Event::Released { trial: number, attempt, checkpoint }]
-            }
-            Input::Lost { .. } => {
-                let lost = Event::LeaseLost { trial: number, attempt };
-                let last = trains(lease) && !lease.progressed && trial.losses + 1 >= MOST_LOSSES;
-                let why = || format!("{MOST_LOSSES} leases in a row were lost before a new epoch was stored");
-                [lost].into_iter().chain(last.then(|| failed(why()))).collect()
-            }
-            Input::Failed { ref reason, .. } => {
-                let attempt_failed = Event::AttemptFailed { trial: number, attempt, reason: reason.clone() };
-                let last = trains(lease) && trial.failures + 1 >= MOST_FAILURES;
-                let why = || format!("{MOST_FAILURES} attempts failed, the last one: {reason}");
-                [attempt_failed].into_iter().chain(last.then(|| failed(why()))).collect()
-            }
-            Input::Evaluated { test, probabilities, .. } => {
-                vec![Event::Evaluated { trial: number, attempt, test: test.into(), probabilities }]
-            }
-            _ => vec![],
-        };
-        Ok(events)
+        let fact = fact(trial, lease, input);
+        let failure = fact.as_ref().and_then(|fact| last_straw(trial, lease, fact));
+        let end = failure.map(|reason| Event::TrialFailed { trial: trial.number, reason });
+        Ok(fact.into_iter().chain(end).collect())
+    }
+}
+
+/// What a message about a lease says, unless it is known.
+fn fact(trial: &Trial, lease: &Lease, input: &Input) -> Option<Event> {
+    let (durable, rung) = (trial.durable_epochs(), trial.rung);
+    let (trial, attempt) = (trial.number, lease.attempt);
+    let fact = match *input {
+        Input::Checkpointed { checkpoint, .. } => {
+            let newer = checkpoint.epoch > durable && is_inside(lease, &checkpoint);
+            return newer.then_some(Event::Checkpointed { trial, attempt, checkpoint });
+        }
+        Input::Finished { epochs, value, .. } | Input::NotFinite { epochs, value, .. }
+            if !value.is_finite() =>
+        {
+            Event::NotFinite { trial, attempt, rung, epochs, value: Bits(value) }
+        }
+        Input::Finished { epochs, value, val_loss, checkpoint, early_stopped, .. } => {
+            let (value, val_loss) = (Bits(value), Bits(val_loss));
+            Event::RungFinished { trial, attempt, rung, epochs, value, val_loss, checkpoint, early_stopped }
+        }
+        Input::Released { checkpoint, .. } => Event::Released { trial, attempt, checkpoint },
+        Input::Lost { .. } => Event::LeaseLost { trial, attempt },
+        Input::Failed { ref reason, .. } => Event::AttemptFailed { trial, attempt, reason: reason.clone() },
+        Input::Evaluated { test, probabilities, .. } => {
+            Event::Evaluated { trial, attempt, test: test.into(), probabilities }
+        }
+        _ => return None,
+    };
+    Some(fact)
+}
+
+/// Why a trial fails for good with the end of its lease, if it does.
+fn last_straw(trial: &Trial, lease: &Lease, end: &Event) -> Option<String> {
+    match end {
+        _ if !trains(lease) => None,
+        Event::LeaseLost { .. } if !lease.progressed && trial.losses + 1 >= MOST_LOSSES => {
+            Some(format!("{MOST_LOSSES} leases in a row were lost before a new epoch was stored"))
+        }
+        Event::AttemptFailed { reason, .. } if trial.failures + 1 >= MOST_FAILURES => {
+            Some(format!("{MOST_FAILURES} attempts failed, the last one: {reason}"))
+        }
+        _ => None,
     }
 }

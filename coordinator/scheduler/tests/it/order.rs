@@ -1,7 +1,9 @@
-use common::{ids::TrialNumber, time::Timestamp};
-use scheduler::{Event, Input, Study, Work};
+use std::collections::BTreeSet;
 
-use crate::support::{Nature, begin, done, hyperband, play, spec, worker};
+use common::{ids::TrialNumber, time::Timestamp};
+use scheduler::{Event, Input, Phase, Study, Work};
+
+use crate::support::{Nature, begin, done, hyperband, spec, worker};
 
 fn lease(study: &mut Study, most: u32) -> Vec<u32> {
     let events = study.step(Timestamp(1), &Input::Lease { worker: worker(0), most }).unwrap();
@@ -79,21 +81,44 @@ fn a_large_model_goes_before_a_small_one() {
     assert_eq!(lease(&mut study, 2), [1, 0]);
 }
 
-/// With as many workers as trials the last rung is not a tail: no study lasts longer than R epochs.
+/// With enough workers a study lasts as long as one trial that goes all the way; with few, they are idle for less
+/// than one such trial's last rung at the end.
 #[test]
-fn enough_workers_need_only_the_longest_path() {
-    let (_, log) = play(hyperband(81, 3), &Nature { seed: 1, ..Nature::default() }, 1_000);
-    let mut clock: Vec<Vec<u32>> = Vec::new();
-    let mut last = Timestamp(0);
-    for event in &log {
-        if let Event::Granted { work: Work::Train { from_epoch, to_epoch, .. }, at, .. } = event {
-            if *at != last {
-                clock.push(Vec::new());
-                last = *at;
-            }
-            clock.last_mut().unwrap().push(to_epoch - from_epoch);
-        }
+fn the_last_rung_is_no_tail() {
+    assert_eq!(epochs_long(81, 3, 1_000), 81);
+    for workers in [1, 2, 4, 8, 16] {
+        let even = 1581_u32.div_ceil(workers);
+        let long = epochs_long(81, 3, workers);
+        assert!((even..even + 54).contains(&long), "{workers} workers take {long} epochs, {even} if even");
     }
-    // All first rungs begin at once.
-    assert_eq!(clock[0].len(), 143);
+}
+
+/// How long a study takes when an epoch takes one unit of time.
+fn epochs_long(max_epochs: u32, eta: u32, workers: u32) -> u32 {
+    let (mut study, _) = begin(hyperband(max_epochs, eta));
+    let mut busy = BTreeSet::new();
+    let mut now = 0;
+    while study.phase() == Phase::Running {
+        for trial in lease(&mut study, workers - busy.len() as u32) {
+            let Work::Train { from_epoch, to_epoch, .. } = study.lease(TrialNumber(trial)).unwrap().work
+            else {
+                panic!("trial {trial} does not train");
+            };
+            busy.insert((now + to_epoch - from_epoch, trial));
+        }
+        let (end, trial) = busy.pop_first().unwrap();
+        now = end;
+        finish(&mut study, [trial]);
+    }
+    now
+}
+
+/// One run of all brackets is finished before the next takes workers from it.
+#[test]
+fn iterations_follow_each_other() {
+    let (mut study, _) = begin(spec("scheduler: {kind: hyperband, max_epochs: 9, eta: 3, iterations: 2}"));
+    assert_eq!(lease(&mut study, 17), (0..17).collect::<Vec<_>>());
+    finish(&mut study, 0..9);
+    let next = lease(&mut study, 4);
+    assert_eq!((next.iter().filter(|trial| **trial < 9).count(), next[3]), (3, 17));
 }

@@ -60,7 +60,9 @@ impl Machine {
         let mut grants = Vec::new();
         for lease in leases {
             let Some(live) = self.studies.get(&lease.study) else { continue };
-            let (Some(trial), Some(held)) = (live.study().trial(lease.trial), live.study().lease(lease.trial)) else {
+            let (Some(trial), Some(held)) =
+                (live.study().trial(lease.trial), live.study().lease(lease.trial))
+            else {
                 continue;
             };
             if member.told.insert(lease.study.clone()) {

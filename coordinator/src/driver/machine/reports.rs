@@ -41,7 +41,13 @@ impl Machine {
         group.effects.push(Effect::Send(session, welcome));
     }
 
-    pub(super) fn report(&mut self, now: Timestamp, from: (SessionId, &WorkerId), report: Report, group: &mut Group) {
+    pub(super) fn report(
+        &mut self,
+        now: Timestamp,
+        from: (SessionId, &WorkerId),
+        report: Report,
+        group: &mut Group,
+    ) {
         let (session, worker) = from;
         let Report { lease, what } = report;
         let refuse = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));

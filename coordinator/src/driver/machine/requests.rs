@@ -9,7 +9,9 @@ use common::{
 use scheduler::Input as StudyInput;
 
 use super::{
-    super::{Answer, Effect, Group, OnConflict, Refused, Request, RequestId, ToWorker, live_study::LiveStudy},
+    super::{
+        Answer, Effect, Group, OnConflict, Refused, Request, RequestId, ToWorker, live_study::LiveStudy,
+    },
     Machine,
 };
 
@@ -95,7 +97,8 @@ impl Machine {
         group: &mut Group,
     ) -> Result<Answer, Refused> {
         let live = self.studies.get_mut(&study).ok_or(Refused::NotRunning(study))?;
-        live.step(now, input, &mut group.commit).map_err(|refusal| Refused::Scheduler(refusal.to_string()))?;
+        live.step(now, input, &mut group.commit)
+            .map_err(|refusal| Refused::Scheduler(refusal.to_string()))?;
         Ok(Answer::Study(live.view(now)))
     }
 
@@ -110,7 +113,8 @@ impl Machine {
     }
 
     fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
-        let connected = self.roster.iter().filter_map(|(worker, member)| Some((worker.clone(), member.session?)));
+        let connected =
+            self.roster.iter().filter_map(|(worker, member)| Some((worker.clone(), member.session?)));
         let matching: Vec<_> = connected.filter(|(worker, _)| worker.as_str().starts_with(text)).collect();
         let [(worker, session)] = matching.as_slice() else {
             return Err(Refused::NoWorker(text.to_owned()));

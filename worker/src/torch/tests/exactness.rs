@@ -78,7 +78,8 @@ fn a_drained_trial_goes_on_from_its_last_epoch() {
 fn early_stopping_survives_a_resume() {
     let (mut study, hparams) = study_of(ModelKind::Mlp);
     // Nothing improves by so much, so that the first epoch stays the best.
-    study.train.early_stopping = Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 3, min_delta: 10.0 });
+    study.train.early_stopping =
+        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 3, min_delta: 10.0 });
     let folder = tempfile::tempdir().unwrap();
     let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, folder.path()));
     assert!(matches!(straight, Trained::Finished { early_stopped: true, .. }), "{straight:?}");

@@ -30,7 +30,8 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
     let whole = task(study(ModelKind::Mlp, 32), mlp_hparams(&[16], 0.0, 0.01), 1, folder.path());
     let files = checkpoint(&run(&whole).1);
     let refused = |hparams: Hparams, from_epoch: u32, files: &CheckpointFiles| {
-        let task = TrainTask { hparams, from_epoch, to_epoch: 9, resume: Some(files.clone()), ..whole.clone() };
+        let task =
+            TrainTask { hparams, from_epoch, to_epoch: 9, resume: Some(files.clone()), ..whole.clone() };
         match trainer().train(&task, &mut |_| Control::Continue) {
             Err(TrainError::Checkpoint(message)) => message,
             other => panic!("{other:?}"),

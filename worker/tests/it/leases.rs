@@ -1,0 +1,143 @@
+use common::hparams::{Hparams, Scalar};
+use proto::v1::{self as pb, report::Kind as News, worker_message::Kind as Up};
+
+use crate::{
+    coordinator::{Coordinator, Session, epochs, lease},
+    program::Worker,
+};
+
+pub fn x() -> Hparams {
+    Hparams::from([("x", Scalar::Float(0.5))])
+}
+
+async fn trained(session: &mut Session, lease: &pb::Lease, work: pb::TrainWork) -> pb::TrainingFinished {
+    session.train(lease, &x(), work).await;
+    match session.reports(lease).await.pop() {
+        Some(News::Finished(finished)) => finished,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_worker_introduces_itself_and_asks_for_work() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &["--slots", "2"]);
+    let mut session = coordinator.join().await;
+    let hello = &session.hello;
+    assert_eq!((hello.protocol, hello.worker.as_str(), hello.slots), (1, "w", 2));
+    assert!(hello.held.is_empty());
+    assert!(!hello.device.as_ref().unwrap().host.is_empty());
+    session.credits(2).await;
+}
+
+#[tokio::test]
+async fn epochs_are_reported_and_the_end_names_stored_objects() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 3)).await;
+    let mut news = session.reports(&lease(4, 1)).await;
+    let Some(News::Finished(finished)) = news.pop() else { panic!("{news:?}") };
+    let reported: Vec<_> =
+        news.iter().map(|kind| matches!(kind, News::Epoch(point) if point.epoch > 0)).collect();
+    assert_eq!(reported, [true; 3]);
+    let checkpoint = finished.checkpoint.unwrap();
+    assert_eq!((finished.last.unwrap().epoch, checkpoint.epoch), (3, 3));
+    assert!(coordinator.object(&checkpoint.weights).is_some());
+    assert!(coordinator.object(&checkpoint.state).is_some());
+    session.credits(1).await;
+}
+
+#[tokio::test]
+async fn resumed_epochs_equal_an_unbroken_run_on_the_same_and_on_another_worker() {
+    let mut coordinator = Coordinator::start().await;
+    let first = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    let straight = trained(&mut session, &lease(0, 1), epochs(0, 9)).await.checkpoint;
+    let part = trained(&mut session, &lease(1, 1), epochs(0, 3)).await.checkpoint;
+    let rest = pb::TrainWork { resume: part, ..epochs(3, 9) };
+    assert_eq!(trained(&mut session, &lease(1, 2), rest.clone()).await.checkpoint, straight);
+    drop((first, session));
+
+    let _second = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    assert_eq!(trained(&mut session, &lease(2, 1), rest).await.checkpoint, straight);
+}
+
+#[tokio::test]
+async fn old_checkpoints_are_replaced_on_the_way() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &["--checkpoint-every", "0.001"]);
+    let mut session = coordinator.join().await;
+    session.study("epoch_seconds: 0.05").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 5)).await;
+    let news = session.reports(&lease(4, 1)).await;
+    let stored = news.iter().filter_map(|kind| match kind {
+        News::Checkpointed(checkpoint) => Some(checkpoint),
+        _ => None,
+    });
+    let stored = stored.collect::<Vec<_>>();
+    assert!(!stored.is_empty(), "{news:?}");
+    assert!(stored.iter().all(|checkpoint| checkpoint.epoch < 5));
+    assert!(stored.iter().all(|checkpoint| coordinator.object(&checkpoint.weights).is_some()));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_evaluated() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    let checkpoint = trained(&mut session, &lease(4, 1), epochs(0, 3)).await.checkpoint;
+    let work = pb::grant::Work::Evaluate(pb::EvaluateWork { checkpoint });
+    session.grant(&lease(4, 2), &x(), work).await;
+    let news = session.reports(&lease(4, 2)).await;
+    let [News::Evaluated(evaluated)] = &news[..] else { panic!("{news:?}") };
+    assert!(evaluated.test.unwrap().accuracy > 0.0);
+    assert_eq!(coordinator.object(&evaluated.probabilities).unwrap().len(), 16 * 10 * 4);
+}
+
+#[tokio::test]
+async fn two_slots_work_at_the_same_time() {
+    let mut coordinator = Coordinator::start().await;
+    let worker = Worker::start(&coordinator, &["--slots", "2", "--cores", "0"]);
+    let mut session = coordinator.join().await;
+    session.credits(2).await;
+    assert_eq!(worker.trainers().len(), 2);
+    session.study("epoch_seconds: 60").await;
+    session.train(&lease(1, 1), &x(), epochs(0, 1)).await;
+    session.train(&lease(2, 1), &x(), epochs(0, 1)).await;
+    session.credits(0).await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_nowhere_fails_the_attempt() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    let digest = "ab".repeat(32);
+    let resume = pb::Checkpoint { epoch: 3, weights: digest.clone(), state: digest };
+    session.train(&lease(4, 1), &x(), pb::TrainWork { resume: Some(resume), ..epochs(3, 9) }).await;
+    let news = session.reports(&lease(4, 1)).await;
+    assert!(
+        matches!(&news[..], [News::Failed(failed)] if failed.reason.contains("no such object")),
+        "{news:?}"
+    );
+    session.credits(1).await;
+}
+
+#[tokio::test]
+async fn heartbeats_fill_the_silence() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.session().await;
+    session.welcome(600, vec![]).await;
+    session.credits(1).await;
+    for _ in 0..3 {
+        assert!(matches!(session.next().await, Up::Heartbeat(_)));
+    }
+}

@@ -1,0 +1,15 @@
+//! `rung-worker` as a process, against a coordinator that does as it is told.
+
+mod coordinator;
+mod program;
+
+// What users type, and what they read when it was wrong.
+mod cli;
+// A lease's way from grant to stored result.
+mod leases;
+// What goes wrong in trainers.
+mod trainers;
+// What goes wrong between worker and coordinator.
+mod links;
+// How a worker ends.
+mod ends;

@@ -1,0 +1,99 @@
+use common::hparams::{Hparams, Scalar};
+use nix::sys::signal::{Signal, kill};
+use proto::v1::report::Kind as News;
+
+use crate::{
+    coordinator::{Coordinator, Session, epochs, lease},
+    leases::x,
+    program::{Worker, gone},
+};
+
+fn fail(kind: &str) -> Hparams {
+    Hparams::from([("fail", Scalar::Text(kind.to_owned())), ("fail_epoch", Scalar::Int(2))])
+}
+
+/// Why the attempt failed, and proof that the worker goes on.
+async fn failure(session: &mut Session, hparams: &Hparams) -> String {
+    session.train(&lease(4, 1), hparams, epochs(0, 3)).await;
+    let reason = reason(session).await;
+    session.train(&lease(5, 1), &x(), epochs(0, 1)).await;
+    let news = session.reports(&lease(5, 1)).await;
+    assert!(matches!(news.last(), Some(News::Finished(_))), "{news:?}");
+    reason
+}
+
+async fn reason(session: &mut Session) -> String {
+    match session.reports(&lease(4, 1)).await.pop() {
+        Some(News::Failed(failed)) => failed.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_told_and_costs_one_attempt() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    assert_eq!(failure(&mut session, &fail("error")).await, "told to fail in epoch 2");
+}
+
+#[tokio::test]
+async fn a_crash_is_told_and_costs_one_attempt() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    assert_eq!(failure(&mut session, &fail("crash")).await, "trainer was killed by signal 6 (SIGABRT)");
+}
+
+#[tokio::test]
+async fn a_hang_is_ended_and_costs_one_attempt() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &["--hang-timeout", "0.8"]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    assert_eq!(failure(&mut session, &fail("hang")).await, "trainer made no progress for 0.8 s");
+}
+
+#[tokio::test]
+async fn a_killed_trainer_is_told_and_costs_one_attempt() {
+    let mut coordinator = Coordinator::start().await;
+    let worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.credits(1).await;
+    session.study("epoch_seconds: 60").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 3)).await;
+    session.credits(0).await;
+    let [trainer] = worker.trainers()[..] else { panic!("one slot, one trainer") };
+    kill(trainer, Signal::SIGKILL).unwrap();
+    assert_eq!(reason(&mut session).await, "trainer was killed by signal 9 (SIGKILL)");
+    session.credits(1).await;
+    assert_ne!(worker.trainers(), [trainer]);
+}
+
+#[tokio::test]
+async fn an_idle_trainer_that_dies_is_replaced() {
+    let mut coordinator = Coordinator::start().await;
+    let worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.credits(1).await;
+    session.study("").await;
+    let [trainer] = worker.trainers()[..] else { panic!("one slot, one trainer") };
+    kill(trainer, Signal::SIGKILL).unwrap();
+    gone(trainer).await;
+    session.train(&lease(5, 1), &x(), epochs(0, 1)).await;
+    assert!(matches!(session.reports(&lease(5, 1)).await.pop(), Some(News::Finished(_))));
+}
+
+#[tokio::test]
+async fn an_objective_that_is_not_finite_is_a_result() {
+    let mut coordinator = Coordinator::start().await;
+    let _worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    session.train(&lease(4, 1), &fail("nan"), epochs(0, 3)).await;
+    let Some(News::NotFinite(result)) = session.reports(&lease(4, 1)).await.pop() else { panic!() };
+    let last = result.last.unwrap();
+    assert!(last.epoch == 2 && last.metrics.unwrap().val_loss.is_nan());
+}
