@@ -1,7 +1,7 @@
 //! The command line: one file per verb or noun.
 //!
 //! A command reads its flags, asks a [`crate::client::Cluster`] or starts a coordinator of its own, and hands what it
-//! found to [`output`], the only place that writes to the terminal. JSON for people stops here.
+//! found to `output`, the only place that writes to the terminal. JSON for people stops here.
 
 mod args;
 
@@ -84,14 +84,24 @@ First steps: `rung plan mlp --max-epochs 9`, then `rung run mlp --max-epochs 9 -
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tune a study on this machine: a coordinator, local workers and the result, in one go
+    ///
+    /// Where a coordinator runs on the state folder already, the study is submitted to it. An unfinished study of the
+    /// same name and content is resumed; a finished one stays, and the new one is called NAME-2. Ctrl-C once saves
+    /// everything and prints how to go on; twice quits at once, and what was stored is still there.
     Run(run::RunArgs),
     /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
     Train(train::TrainArgs),
     /// Show brackets, rungs, epochs and cost before anything is spent
     Plan(plan::PlanArgs),
     /// Run a coordinator that workers and other commands connect to
+    ///
+    /// It goes on with every unfinished study of its state folder. Ctrl-C stops it: workers keep what they train and
+    /// come back when it does.
     Serve(serve::ServeArgs),
     /// Submit, list, watch, pause or delete studies; alone, it lists them
+    ///
+    /// Every verb works with or without a running coordinator; without one, changes are stored and count as soon as
+    /// one runs.
     Study(study::StudyArgs),
     /// List a study's trials or show one with its learning curve; alone, it lists the latest study's
     Trial(trial::TrialArgs),

@@ -96,3 +96,6 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

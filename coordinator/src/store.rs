@@ -9,6 +9,9 @@ mod reader;
 
 mod sqlite;
 
+#[cfg(test)]
+mod tests;
+
 pub use folder::{FolderError, StateFolder};
 pub use reader::Reader;
 pub use sqlite::SqliteStore;

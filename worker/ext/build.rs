@@ -1,7 +1,7 @@
-//! Compiles the C++ part against libtorch, having checked that it is there and of the version that tch binds.
+//! Compiles the C++ part against the libtorch that torch-sys found, if it is of the version that tch binds.
 //!
-//! This package must not depend on `torch-sys` directly: without that its build script runs before torch-sys's own,
-//! and a missing libtorch ends in the message below and not in a compiler's.
+//! torch-sys is compiled before this script can run. Where it finds no libtorch at all, `missing/torch/torch.h` says
+//! what to do; of another version than the lock file's tch it may well compile, and fail when it runs.
 
 use std::{
     env, fs,
@@ -13,24 +13,34 @@ const SOURCES: [&str; 5] =
     ["cpp/batch.cpp", "cpp/dense.cpp", "cpp/optim.cpp", "cpp/philox.cpp", "cpp/runtime.cpp"];
 
 fn main() {
-    for file in SOURCES.iter().chain(&["cpp/guard.h", "cpp/philox.h", "build.rs"]) {
+    for file in SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/philox.h", "build.rs"]) {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 
     let expected = libtorch_version(&locked_tch_version());
-    let found = env::var_os("LIBTORCH").map(PathBuf::from).ok_or_else(|| "LIBTORCH is not set".to_owned());
-    let libtorch = match found.and_then(|folder| check(&folder, &expected).map(|()| folder)) {
+    let libtorch = match found().and_then(|folder| check(&folder, &expected).map(|()| folder)) {
         Ok(libtorch) => libtorch,
         Err(reason) => {
             eprintln!("libtorch {expected} not found ({reason}): run `cargo xtask setup`");
             exit(1);
         }
     };
+    println!("cargo:rustc-env=RUNG_LIBTORCH_VERSION={expected}");
     compile(&libtorch);
 
     // Tests of this package run from the build tree.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libtorch.join("lib").display());
+}
+
+/// The folder whose libraries torch-sys links.
+fn found() -> Result<PathBuf, String> {
+    let library = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from);
+    library
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_path_buf)
+        .ok_or_else(|| "torch-sys names none".to_owned())
 }
 
 /// The version of tch in the workspace's lock file.
@@ -96,7 +106,8 @@ fn compile(libtorch: &Path) {
         .flag("-fno-trapping-math")
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         .files(SOURCES);
-    if cfg!(target_os = "linux") {
+    // libtorch's thread pool on Linux is OpenMP's; without the flag these kernels use one thread.
+    if cfg!(target_os = "linux") && build.get_compiler().is_like_gnu() {
         build.flag("-fopenmp");
     }
     build.compile("rung_ext");

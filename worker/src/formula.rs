@@ -1,6 +1,6 @@
 //! The formula trainer: no model, no data, no libtorch.
 //!
-//! A trial's learning curve is a closed formula of its hyperparameters, its seed and the epoch ([`Curve`]), so a whole
+//! A trial's learning curve is a closed formula of its hyperparameters, its seed and the epoch (`curve`), so a whole
 //! cluster can be tested in seconds. What resuming must not break is kept honest by a chain of hashes: the state after
 //! an epoch is the digest of the state before it, and it goes into the checkpoint and into the numbers. A trial that
 //! skips an epoch, trains one twice or resumes from another trial's checkpoint ends with another digest.
@@ -61,43 +61,32 @@ impl Trainer for FormulaTrainer {
         on: &mut dyn FnMut(Progress) -> Control,
     ) -> Result<Trained, TrainError> {
         let curve = Curve::new(&task.hparams, task.trial_seed);
-        let (objective, train) = (&task.study.objective, &task.study.train);
         let mut state = match &task.resume {
             Some(files) => State::read(files)?,
             None => State { link: curve.first(), history: History::default() },
         };
-        let mut saved = None;
-        let mut saved_at = Instant::now();
+        let (mut saved, mut saved_at) = (None, Instant::now());
         for epoch in task.from_epoch + 1..=task.to_epoch {
             let began = Instant::now();
-            let control = work(train.epoch_seconds, &Fault::of(&task.hparams), epoch, on)?;
-            match control {
+            match work(task, epoch, on)? {
                 Control::Continue => {}
                 Control::Abandon => return Ok(Trained::Abandoned),
                 Control::Drain => return drained(task, &state, epoch - 1, saved),
             }
-            state.link = curve.next(&state.link, epoch);
-            let mut last = point(task, curve.metrics(&state.link, epoch), epoch, began);
-            if Fault::of(&task.hparams).strikes("nan", epoch) {
-                (last.metrics.val_loss, last.metrics.val_accuracy) = (f64::NAN, f64::NAN);
-                last.metrics.val_macro_f1 = f64::NAN;
-            }
-            let stops = state.history.record(&last.metrics, objective, train.early_stopping.as_ref());
-            if !objective.metric.of(&last.metrics).is_finite() {
+            let (last, stops) = advance(task, &curve, &mut state, (epoch, began));
+            if !task.study.objective.metric.of(&last.metrics).is_finite() {
                 return Ok(Trained::NotFinite { last });
             }
             let control = on(Progress::Epoch(last));
             if stops || epoch == task.to_epoch {
-                let checkpoint = state.write(task, epoch)?;
-                let best = state.history.best;
+                let (best, checkpoint) = (state.history.best, state.write(task, epoch)?);
                 return Ok(Trained::Finished { last, best, checkpoint, early_stopped: stops });
             }
             match control {
                 Control::Continue if saved_at.elapsed() < task.checkpoint_every => {}
                 Control::Continue => {
                     let files = state.write(task, epoch)?;
-                    saved = Some(files.clone());
-                    saved_at = Instant::now();
+                    (saved, saved_at) = (Some(files.clone()), Instant::now());
                     on(Progress::Checkpoint(files));
                 }
                 Control::Abandon => return Ok(Trained::Abandoned),
@@ -113,7 +102,8 @@ impl Trainer for FormulaTrainer {
         let probabilities =
             (0..samples).flat_map(|sample| curve::distribution(&link, sample, classes)).collect();
         // A little worse than validation, as test parts are.
-        let (accuracy, loss) = (history.best.val_accuracy * 0.99, history.best.val_loss * 1.01);
+        let loss = history.best.val_loss * 1.01;
+        let accuracy = curve::share(loss);
         Ok(Evaluated { metrics: TestMetrics { accuracy, loss }, probabilities })
     }
 }
@@ -129,15 +119,14 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// Spends an epoch's time in steps, and lets its fault strike in the middle.
+/// Spends an epoch's time in steps, and lets its fault strike after them.
 fn work(
-    seconds: f64,
-    fault: &Fault<'_>,
+    task: &TrainTask,
     epoch: u32,
     on: &mut dyn FnMut(Progress) -> Control,
 ) -> Result<Control, TrainError> {
     // Study files may ask for anything; what no clock can hold lasts no time.
-    let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let length = Duration::try_from_secs_f64(task.study.train.epoch_seconds).unwrap_or_default();
     let (began, mut steps) = (Instant::now(), 0);
     loop {
         steps += 1;
@@ -150,6 +139,7 @@ fn work(
             _ => break,
         }
     }
+    let fault = Fault::of(&task.hparams);
     let fails = |kind| fault.strikes(kind, epoch);
     if fails("error") {
         return Err(TrainError::Other(format!("told to fail in epoch {epoch}")));
@@ -166,9 +156,22 @@ fn work(
     Ok(Control::Continue)
 }
 
-fn point(task: &TrainTask, metrics: Metrics, epoch: u32, began: Instant) -> CurvePoint {
-    let learning_rate = task.hparams.float("lr").unwrap_or(task.study.train.learning_rate);
-    CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }
+/// Trains an epoch; returns what was measured and whether early stopping ends the trial.
+fn advance(
+    task: &TrainTask,
+    curve: &Curve,
+    state: &mut State,
+    (epoch, began): (u32, Instant),
+) -> (CurvePoint, bool) {
+    state.link = curve.next(&state.link, epoch);
+    let mut metrics = curve.metrics(&state.link, epoch);
+    if Fault::of(&task.hparams).strikes("nan", epoch) {
+        metrics = Metrics { val_loss: f64::NAN, val_accuracy: f64::NAN, val_macro_f1: f64::NAN, ..metrics };
+    }
+    let train = &task.study.train;
+    let stops = state.history.record(&metrics, &task.study.objective, train.early_stopping.as_ref());
+    let learning_rate = task.hparams.float("lr").unwrap_or(train.learning_rate);
+    (CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }, stops)
 }
 
 /// Saves an epoch's end for whoever goes on, unless it is where the task began or is saved already.

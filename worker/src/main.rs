@@ -22,7 +22,7 @@ use worker::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
+    log_to_stderr(matches!(cli.command, Some(Command::Trainer(_))));
     let done = match (cli.command, cli.join) {
         (Some(Command::Trainer(args)), _) => trainer::process::run(&args).map(|()| true),
         (Some(Command::Doctor(args)), _) => {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            tracing::error!("{error:#}");
+            eprintln!("error: {error:#}");
             let bad_input = error.downcast_ref().is_some_and(WorkerError::is_bad_input);
             if bad_input { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
@@ -77,10 +77,17 @@ fn exit_with_stdin() {
 }
 
 /// A worker's own messages, and what goes wrong in libraries; `RUNG_LOG` says otherwise.
-fn log_to_stderr() {
+///
+/// A trainer's log goes through its supervisor, which adds the time.
+fn log_to_stderr(trainer: bool) {
     let filter = EnvFilter::try_from_env("RUNG_LOG").unwrap_or_else(|_| EnvFilter::new("warn,worker=info"));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
+    if trainer {
+        log.without_time().with_target(false).init();
+    } else {
+        log.init();
+    }
 }
 
 /// The supervisor waits far more than it computes: two threads leave the cores to the trainers.

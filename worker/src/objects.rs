@@ -24,7 +24,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tonic::{Code, Status, transport::Channel};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::{backoff::Backoff, trainer::CheckpointFiles};
 
@@ -198,7 +198,7 @@ impl Objects {
     async fn remember(&self, digest: Digest, path: PathBuf) {
         let cache = self.cache.clone();
         if let Err(error) = blocking(move || cache.keep(digest, &path)).await {
-            warn!(%error, "object not cached");
+            debug!(%error, "object not cached");
         }
     }
 }

@@ -15,12 +15,14 @@ pub(crate) use contact::BLIND_SPOT;
 
 mod outbox;
 
+mod slots;
+
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    mem,
+    collections::{BTreeMap, BTreeSet},
+    iter, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,6 +33,7 @@ use self::{
     contact::Contact,
     messages::{Grant, Identity, Incoming, News, Outgoing, Report, Unusable, Welcome},
     outbox::Outbox,
+    slots::Slots,
 };
 
 /// Longest time that a drain waits for leases to be handed back.
@@ -46,10 +49,8 @@ pub(crate) struct Session {
     studies: BTreeMap<StudyId, Result<Arc<StudySpec>, String>>,
     /// Leases whose end is not durable yet.
     held: BTreeSet<LeaseId>,
-    /// Granted, but no slot was free: credits and grants may cross on the wire.
-    queue: VecDeque<Assignment>,
-    free: BTreeSet<usize>,
-    /// Credits that the coordinator knows of on this stream.
+    slots: Slots,
+    /// Credits that the coordinator knows of; none where a grant may have used some of them up.
     told: Option<u32>,
     /// Whether a sign of life is due.
     beat: bool,
@@ -61,14 +62,14 @@ pub(crate) struct Session {
 impl Session {
     /// A session of a worker that holds nothing and whose slots are not up yet.
     pub(crate) fn new(now: Instant, identity: Identity) -> Self {
+        let slots = Slots::new(identity.slots);
         Self {
             identity,
             contact: Contact::new(now),
             outbox: Outbox::default(),
             studies: BTreeMap::new(),
             held: BTreeSet::new(),
-            queue: VecDeque::new(),
-            free: BTreeSet::new(),
+            slots,
             told: None,
             beat: false,
             drain: None,
@@ -90,12 +91,14 @@ impl Session {
         if !self.contact.is_up() {
             return None;
         }
-        let credits = self.credits();
-        let beat = mem::take(&mut self.beat);
-        // Reports go before credits, so that what they decide is known when the free slot is filled.
-        let message = if let Some((sequence, reports)) = self.outbox.next() {
+        let (credits, beat) = (self.credits(), mem::take(&mut self.beat));
+        let credits_due = self.told != Some(credits);
+        // Reports go before credits, so that what they decide is known when the free slot is filled; but a worker
+        // that drains must not get back at once what it hands back.
+        let reports = if credits_due && self.drain.is_some() { None } else { self.outbox.next() };
+        let message = if let Some((sequence, reports)) = reports {
             Outgoing::Reports { sequence, reports }
-        } else if self.told != Some(credits) {
+        } else if credits_due {
             self.told = Some(credits);
             Outgoing::Credits(credits)
         } else if beat {
@@ -148,7 +151,7 @@ impl Session {
 
     /// A slot's trainer is up and has nothing to do.
     pub(crate) fn slot_free(&mut self, slot: usize) {
-        self.free.insert(slot);
+        self.slots.free(slot);
         self.dispatch();
     }
 
@@ -187,6 +190,8 @@ impl Session {
     }
 
     fn granted(&mut self, grants: Vec<Result<Grant, Unusable>>) {
+        // Even if the slot is free again before anything is sent: the coordinator counts what it gives out.
+        self.told = None;
         for grant in grants {
             let lease = grant.as_ref().map_or_else(|unusable| &unusable.lease, |grant| &grant.lease).clone();
             if self.held.contains(&lease) {
@@ -203,7 +208,7 @@ impl Session {
                 None => Err(format!("study {} was granted before it was announced", lease.study)),
             };
             match grant.map_err(|unusable| unusable.reason).and_then(|grant| Ok((grant, study?))) {
-                Ok((grant, study)) => self.queue.push_back(Assignment { grant, study }),
+                Ok((grant, study)) => self.slots.push(Assignment { grant, study }),
                 Err(reason) => self.outbox.push(Report { lease, news: News::Failed { reason } }),
             }
         }
@@ -224,7 +229,7 @@ impl Session {
     /// Gives up a lease that is somebody else's.
     fn forget(&mut self, lease: &LeaseId) {
         if self.held.remove(lease) {
-            self.queue.retain(|assignment| assignment.grant.lease != *lease);
+            self.slots.forget(lease);
             self.outbox.forget(lease);
             self.actions.push(Action::Abandon(lease.clone()));
         }
@@ -232,31 +237,18 @@ impl Session {
 
     /// Begins to hand back all leases; what has not begun is handed back as it came.
     fn hand_back(&mut self) {
-        for assignment in self.queue.drain(..) {
-            let news = News::Released { checkpoint: None };
-            self.outbox.push(Report { lease: assignment.grant.lease, news });
+        for lease in self.slots.take_waiting() {
+            self.outbox.push(Report { lease, news: News::Released { checkpoint: None } });
         }
         self.actions.extend(self.held.iter().cloned().map(Action::HandBack));
     }
 
     fn dispatch(&mut self) {
-        while let Some(&slot) = self.free.first() {
-            let Some(assignment) = self.queue.pop_front() else { return };
-            self.free.remove(&slot);
-            self.actions.push(Action::Start { slot, assignment });
-        }
+        self.actions.extend(iter::from_fn(|| self.slots.start()));
     }
 
     /// How many more leases the worker can take now.
     fn credits(&self) -> u32 {
-        let slots = self.identity.slots as usize;
-        let busy = slots.saturating_sub(self.free.len());
-        // A trainer is free while its last checkpoint is still being stored. Where storing is slower than training,
-        // checkpoints must not pile up on the local disk.
-        let ending = self.held.len().saturating_sub(self.queue.len() + busy);
-        if self.drain.is_some() || ending > 2 * slots {
-            return 0;
-        }
-        self.free.len().saturating_sub(self.queue.len()) as u32
+        if self.drain.is_some() { 0 } else { self.slots.credits(self.held.len()) }
     }
 }

@@ -70,7 +70,7 @@ pub struct JoinArgs {
     /// Cores to divide among the trainers, for example 0-3,8; each is pinned to its own [default: all, not pinned]
     #[arg(long, env = "RUNG_CORES", value_name = "LIST")]
     cores: Option<Cores>,
-    /// A trainer that makes no step for this long is killed, and the attempt failed
+    /// A trainer that makes no step for this long, or evaluates for longer, is killed and the attempt failed
     #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     hang_timeout: Duration,
     /// Exit as soon as stdin closes, as it does when the process that started this one ends in any way

@@ -1,7 +1,9 @@
 //! The supervisor: holds the leases, the connection and the trainer processes, and touches no tensor.
 //!
-//! [`Session`](crate::session::Session) decides; what is here carries out. One loop reads one channel, the clock and the
-//! shutdown, and everything it does passes one `match`.
+//! [`Session`] decides; what is here carries out. One loop reads one channel, the clock and the shutdown, and everything
+//! it does passes one `match`.
+
+mod start;
 
 mod link;
 
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::view::{DeviceFacts, LeaseId};
+use common::view::LeaseId;
 use tokio::{
     sync::{
         mpsc::{self, error::TrySendError},
@@ -25,17 +27,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    backoff,
     error::WorkerError,
     event::Event,
     objects::{Cache, Objects},
     scratch::Scratch,
     session::{
         Action, Assignment, Session,
-        messages::{Identity, News, Outgoing, Report, Work},
+        messages::{Incoming, News, Outgoing, Report, Work},
     },
     settings::Settings,
-    slot::{Child, Launch, Leash, Order, Shared, Slot},
+    slot::{Leash, Order, Shared},
 };
 
 /// Longest time that tasks may take to end once the worker has ended.
@@ -48,12 +49,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     let scratch = Scratch::open(&settings.scratch)
         .map_err(|source| WorkerError::Scratch { folder: settings.scratch.clone(), source })?;
     let (end, tracker) = (CancellationToken::new(), TaskTracker::new());
-    let facts = probe(&settings, &tracker).await?;
-    let slots = slots(&settings, &facts);
-    info!(worker = %settings.id, device = facts.device, slots, "worker started");
-
     let (events, inbox) = mpsc::channel(EVENTS);
-    let (shared_link, link) = watch::channel(None);
+    let (connection, link) = watch::channel(None);
     let shared = Arc::new(Shared {
         events: events.clone(),
         objects: Objects::new(link, Cache::new(scratch.objects())),
@@ -63,63 +60,27 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         hang_timeout: settings.hang_timeout,
         checkpoint_every: settings.checkpoint_every,
     });
-    let identity = Identity {
-        worker: settings.id.clone(),
-        incarnation: backoff::random(),
-        device: facts,
-        slots: slots as u32,
-    };
-    let mut supervisor = Supervisor {
+    let (identity, orders) = start::slots(&settings, &shared).await?;
+    info!(worker = %identity.worker, device = identity.device.device, slots = identity.slots, "worker started");
+    let supervisor = Supervisor {
         session: Session::new(Instant::now(), identity),
         inbox,
-        orders: (0..slots).map(|number| start(&settings, number, slots, &shared)).collect(),
+        orders,
         leashes: BTreeMap::new(),
         outgoing: None,
         end: end.clone(),
     };
-    let holding = end.clone().run_until_cancelled_owned(link::hold(settings.join, events, shared_link));
-    tracker.spawn(holding);
+    let holding = link::hold(settings.join, events, connection);
+    tracker.spawn(end.clone().run_until_cancelled_owned(holding));
+    // It is dropped when it returns, and with it the session's stream: the coordinator sees the worker leave.
     let result = supervisor.serve(&shutdown).await;
 
-    // Dropping it closes the session's stream: the coordinator sees the worker leave.
-    drop(supervisor);
     end.cancel();
     tracker.close();
     if timeout(GRACE, tracker.wait()).await.is_err() {
         warn!(tasks = tracker.len(), "some tasks did not end in time");
     }
     result
-}
-
-/// What a trainer on this machine finds, before any slot is started: it decides how many there are.
-async fn probe(settings: &Settings, tracker: &TaskTracker) -> Result<DeviceFacts, WorkerError> {
-    let (child, facts) = Child::start(&launch(settings, 0, 1), tracker).await.map_err(WorkerError::Device)?;
-    tracker.spawn(child.close());
-    Ok(DeviceFacts { host: crate::host::name(), ..facts })
-}
-
-/// How many trials are trained at the same time.
-fn slots(settings: &Settings, facts: &DeviceFacts) -> usize {
-    let on_gpu = facts.device.starts_with("cuda") || facts.device == "mps";
-    let cores = settings.cores.as_ref().map_or_else(crate::host::cores, |cores| cores.numbers().len());
-    settings.slots.map_or(if on_gpu { 1 } else { cores }, |slots| slots as usize)
-}
-
-fn launch(settings: &Settings, number: usize, slots: usize) -> Launch {
-    Launch {
-        program: settings.program.clone(),
-        device: settings.device,
-        cores: settings.cores.as_ref().map(|cores| cores.share(number, slots)),
-        data: settings.data.clone(),
-    }
-}
-
-/// Starts a slot; what is sent to it is worked on.
-fn start(settings: &Settings, number: usize, slots: usize, shared: &Arc<Shared>) -> mpsc::Sender<Order> {
-    let (orders, inbox) = mpsc::channel(1);
-    let slot = Slot { number, launch: launch(settings, number, slots), shared: shared.clone() };
-    shared.tracker.spawn(slot.run(inbox));
-    orders
 }
 
 struct Supervisor {
@@ -136,7 +97,7 @@ struct Supervisor {
 
 impl Supervisor {
     /// Works until everything is handed back.
-    async fn serve(&mut self, shutdown: &CancellationToken) -> Result<(), WorkerError> {
+    async fn serve(mut self, shutdown: &CancellationToken) -> Result<(), WorkerError> {
         let (mut told, mut failure) = (false, None);
         loop {
             for action in self.session.actions() {
@@ -185,7 +146,12 @@ impl Supervisor {
                 self.outgoing = Some(outgoing);
                 self.session.opened();
             }
-            Event::Received(message) => self.session.received(Instant::now(), message),
+            Event::Received(message) => {
+                if message == Incoming::Drain {
+                    info!(leases = self.session.held(), "draining, as the coordinator asks");
+                }
+                self.session.received(Instant::now(), message);
+            }
             Event::Lost => {
                 self.outgoing = None;
                 self.session.lost(Instant::now());
@@ -287,23 +253,5 @@ impl Supervisor {
 async fn room(outgoing: Option<&mpsc::Sender<Outgoing>>) {
     if let Some(outgoing) = outgoing {
         drop(outgoing.reserve().await);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(args: &str) -> Settings {
-        crate::settings::tests::settings(&args.split(' ').collect::<Vec<_>>()).unwrap()
-    }
-
-    #[test]
-    fn slots_follow_the_device_and_the_cores() {
-        let facts = |device: &str| DeviceFacts { device: device.to_owned(), ..DeviceFacts::default() };
-        let four = settings("--join host:1 --cores 0-3");
-        assert_eq!(slots(&four, &facts("cpu")), 4);
-        assert_eq!(slots(&four, &facts("cuda:0")), 1);
-        assert_eq!(slots(&settings("--join host:1 --slots 3"), &facts("mps")), 3);
     }
 }

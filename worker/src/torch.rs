@@ -1,10 +1,10 @@
 //! Training with libtorch, on the CPU or a GPU.
 //!
-//! In the order of a task: a [`DeviceChoice`] becomes a device ([`device`]), the data set comes to lie on it
-//! (`resident`), a configuration becomes tensors (`layout`, `weights`) and layers that are trained by hand-written
-//! passes (`dense`) or by autograd (`graph`); an epoch is trained (`epoch`, `optimizer`), measured (`measure`) and
-//! remembered (`history`); at its end everything may be copied (`snapshot`) and written (`checkpoint`). [`trainer`]
-//! holds it together; [`doctor`] tells what libtorch finds here.
+//! In the order of a task: a setting becomes a `device`, the data set comes to lie on it (`resident`), a configuration
+//! becomes tensors (`layout`, `weights`) and layers that are trained by hand-written passes (`dense`) or by autograd
+//! (`graph`); an epoch is trained (`epoch`, `optimizer`), measured (`measure`) and remembered; at its end everything
+//! may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`]
+//! keeps what stays between trials, and the [`doctor`] tells what libtorch finds here.
 
 mod error;
 
@@ -30,8 +30,6 @@ mod epoch;
 
 mod measure;
 
-mod history;
-
 mod snapshot;
 
 mod checkpoint;
@@ -44,7 +42,6 @@ mod trainer;
 
 mod doctor;
 
-pub use device::{DeviceChoice, UnknownDevice};
 pub use doctor::{Facts, doctor};
 pub use trainer::TorchTrainer;
 

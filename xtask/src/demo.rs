@@ -22,7 +22,7 @@ some workers, all on this machine. On two cores it takes about five minutes afte
   --workers N   how many workers share the cores of this machine (default 2)";
 
 /// The study of the demo, made to end within about five minutes on two cores.
-const STUDY: &[&str] = &["run", "mlp", "--max-epochs", "9", "--set", "scheduler.sizes=keras"];
+const STUDY: &[&str] = &["run", "mlp", "--max-epochs", "27", "--set", "budget.max_time=5m"];
 
 /// What a run leaves in its output folder, and what each is.
 const RESULTS: &[(&str, &str)] = &[

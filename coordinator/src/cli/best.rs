@@ -18,7 +18,7 @@ use super::{
     failure::Failure,
     files,
     output::{self, Show, Table},
-    text::{count, exact, plural},
+    text::{count, exact, metric, plural},
 };
 
 /// Flags of `rung best`.
@@ -92,10 +92,12 @@ impl Show for BestReport {
         let mut facts = vec![
             ("study", self.study.to_string()),
             ("best trial", format!("{} after {}", self.trial, plural(self.epochs, "epoch"))),
-            (self.metric.as_str(), exact(self.value)),
+            (self.metric.as_str(), metric(self.value)),
         ];
         match &self.test {
-            Some(test) => facts.push(("test accuracy", format!("{} (loss {:.4})", test.accuracy, test.loss))),
+            Some(test) => {
+                facts.push(("test accuracy", format!("{:.4} (loss {:.4})", test.accuracy, test.loss)))
+            }
             None => facts.push(("test accuracy", "not evaluated yet".to_owned())),
         }
         let parameters = match self.parameters {

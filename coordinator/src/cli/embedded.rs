@@ -72,3 +72,47 @@ pub(crate) async fn with_coordinator<T>(
     embedded.stop().await?;
     Ok(done?)
 }
+
+#[cfg(test)]
+mod tests {
+    use common::{study::StudySpec, view::StudyPhase};
+
+    use super::*;
+    use crate::{cli::failure::Code, client::OnConflict};
+
+    #[tokio::test]
+    async fn a_change_without_a_coordinator_is_stored_and_leaves_none_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target { coordinator: None, state: Some(folder.path().join("state")) };
+        let text = "{name: drill, model: formula, space: {x: {float: [0, 1]}}}";
+        let spec = StudySpec::from_yaml(text).unwrap();
+        let submit = async |remote: &Remote| remote.submit(&spec, OnConflict::Match).await;
+        with_coordinator(&target, None, submit).await.unwrap();
+        let pause = async |remote: &Remote| remote.pause("drill").await;
+        with_coordinator(&target, Some("drill"), pause).await.unwrap();
+        assert!(target.coordinator().await.unwrap().is_none());
+        let stored = Stored::open(&target.folder()).unwrap();
+        assert_eq!(stored.study("drill").unwrap().0.phase, StudyPhase::Paused);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_name_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let target = Target { coordinator: None, state: Some(state.clone()) };
+        let stop = async |remote: &Remote| remote.stop("drill").await;
+        let failure = with_coordinator(&target, Some("drill"), stop).await.unwrap_err();
+        assert_eq!(failure.code, Code::BadInput);
+        assert!(!state.exists());
+    }
+
+    #[tokio::test]
+    async fn a_folder_has_one_coordinator() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, _) = Embedded::start(folder.path().to_owned()).await.unwrap();
+        let failure = Embedded::start(folder.path().to_owned()).await.unwrap_err();
+        assert_eq!(failure.code, Code::BadInput);
+        assert!(!first.has_ended());
+        first.stop().await.unwrap();
+    }
+}

@@ -8,7 +8,6 @@ use std::{
 };
 
 use common::{
-    hparams::Hparams,
     model_spec::{DataShape, Layer, ModelSpec},
     space::SearchSpace,
     study::{Budget, Constraints, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
@@ -21,7 +20,7 @@ use super::{
     failure::Failure,
     output::Show as _,
     rows::TrialRows,
-    text::{exact, plural},
+    text::{metric, plural},
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
@@ -68,7 +67,7 @@ pub(crate) async fn write(
 /// A study file that trains exactly the best trial's model again, weight for weight.
 pub(crate) fn best_yaml(best: &BestView) -> Result<String, Failure> {
     let spec = retraining(best)?;
-    let value = exact(best.study.best.map(|leader| leader.value));
+    let value = metric(best.study.best.map(|leader| leader.value));
     Ok(format!(
         "# Trains trial {} of study {} again: {} {value} after {}.\n{}",
         best.trial.trial,
@@ -110,7 +109,6 @@ struct ModelFile {
     input: Option<DataShape>,
     classes: Option<Vec<&'static str>>,
     layers: Vec<Layer>,
-    trained_with: Hparams,
     format: &'static str,
 }
 
@@ -126,7 +124,6 @@ impl ModelFile {
             input,
             classes: input.and_then(|_| super::data::classes(&data.name)),
             layers: model.map(|model| model.layers).unwrap_or_default(),
-            trained_with: best.trial.hparams.clone(),
             format: "safetensors",
         }
     }
@@ -161,7 +158,7 @@ mod tests {
         let spec = StudySpec::from_yaml(&text).unwrap();
         assert_eq!(spec, retraining(&best).unwrap(), "{text}");
         assert!(text.starts_with(
-            "# Trains trial 3 of study fashion-mlp again: val_accuracy 0.875 after 9 epochs.\n"
+            "# Trains trial 3 of study fashion-mlp again: val_accuracy 0.8750 after 9 epochs.\n"
         ));
         assert_eq!(spec.name.as_str(), "fashion-mlp-best");
         assert_eq!((spec.seed, &spec.train, &spec.data), (7, &best.spec.train, &best.spec.data));

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 
 /// The form in which a command writes what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -58,7 +58,12 @@ pub(crate) fn message(text: &str) {
 
 /// Writes a failure and what would help to standard error.
 pub(crate) fn failure(failure: &Failure) {
-    message(&format!("{} {}", emphasised("error:", "1;31"), failure.message));
+    let word = match failure.code {
+        Code::Failed | Code::BadInput => emphasised("error:", "1;31"),
+        Code::TimedOut => emphasised("timed out:", "1;33"),
+        Code::Interrupted => emphasised("interrupted:", "1;33"),
+    };
+    message(&format!("{word} {}", failure.message));
     if let Some(help) = &failure.help {
         message(&format!("{} {help}", emphasised("help:", "1;36")));
     }

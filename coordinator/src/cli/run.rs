@@ -16,7 +16,7 @@ use common::{
 
 use super::{
     args::{FormatArgs, TargetArgs, duration},
-    failure::Failure,
+    failure::{Code, Failure},
     files, input,
     interrupt::Interrupt,
     output,
@@ -95,12 +95,16 @@ pub(super) async fn tune(spec: StudySpec, options: Options) -> Result<(), Failur
     let mut interrupt = Interrupt::listen()?;
     let mut session = Session::open(&options.target.target(), options.local, &spec).await?;
     let done = follow(&spec, &options, &mut session, &mut interrupt).await;
+    let left = done.as_ref().is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::TimedOut));
+    if left && !session.workers.is_empty() {
+        output::message("stopping: local workers save what they train; Ctrl-C again quits at once");
+    }
     let closed = tokio::select! {
         closed = session.close() => closed,
         () = interrupt.recv() => {
             // Workers leave by themselves once this process is gone.
             output::message("quitting at once; what is stored is not lost");
-            std::process::exit(super::failure::Code::Interrupted as i32);
+            std::process::exit(Code::Interrupted as i32);
         }
     };
     done.and(closed)
@@ -115,12 +119,12 @@ async fn follow(
     let (study, resumed) = session.remote.submit(spec, options.conflict.on_conflict()).await?;
     announce(session, &study, resumed).await?;
     // A resumed study is what it was when it began, not what was submitted now.
-    let (_, spec) = session.remote.study(study.id.as_str()).await?;
+    let (_, stored) = session.remote.study(study.id.as_str()).await?;
     let summary = Summary::begin(resumed);
     let watch = Watch {
         remote: &session.remote,
         study: &study,
-        spec: &spec,
+        spec: &stored,
         workers: Some(&mut session.workers),
         own: session.own.as_ref(),
         timeout: options.timeout,
@@ -128,9 +132,9 @@ async fn follow(
     };
     match watch.until_over(interrupt).await {
         Ok(Ended::Finished(view)) => finish(&view, options, session, &summary).await,
-        Ok(Ended::Interrupted) => Err(Failure::interrupted(left(&study, session))),
-        Ok(Ended::TimedOut) => Err(Failure::timed_out(left(&study, session))),
-        Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, session))),
+        Ok(Ended::Interrupted) => Err(Failure::interrupted(left(&study, spec, session))),
+        Ok(Ended::TimedOut) => Err(Failure::timed_out(left(&study, spec, session))),
+        Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, spec, session))),
         Err(failure) => Err(failure),
     }
 }
@@ -183,21 +187,23 @@ async fn finish(
 }
 
 /// Says what becomes of a study that was left before its end, and how to go on with it.
-fn left(study: &StudyView, session: &Session) -> String {
+fn left(study: &StudyView, submitted: &StudySpec, session: &Session) -> String {
     let name = &study.name;
-    if session.is_own() {
-        let command: Vec<_> =
-            resuming(std::env::args(), name.as_str()).map(|argument| quoted(&argument)).collect();
-        format!("study {name} is not finished; go on with: {}", command.join(" "))
-    } else {
-        format!("study {name} goes on at {}; `rung study watch {name}` shows how", session.remote.address())
+    if session.own.is_none() {
+        return format!(
+            "study {name} goes on at {}; `rung study watch {name}` shows how",
+            session.remote.address()
+        );
     }
+    let renamed = (*name != submitted.name).then_some(name.as_str());
+    let command: Vec<_> = resuming(std::env::args(), renamed).map(|argument| quoted(&argument)).collect();
+    format!("study {name} is not finished; go on with: {}", command.join(" "))
 }
 
-/// The command line that goes on with a study which was started by another.
-fn resuming(arguments: impl Iterator<Item = String>, name: &str) -> impl Iterator<Item = String> {
-    let kept = arguments.filter(|argument| argument != "--fresh" && argument != "--resume");
-    kept.chain(["--resume".to_owned(), "--set".to_owned(), format!("name={name}")])
+/// The command line that goes on with a study which another command line has started.
+fn resuming(arguments: impl Iterator<Item = String>, renamed: Option<&str>) -> impl Iterator<Item = String> {
+    let name = renamed.map(|name| ["--set".to_owned(), format!("name={name}")]);
+    arguments.filter(|argument| argument != "--fresh").chain(name.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -206,10 +212,11 @@ mod tests {
 
     #[test]
     fn the_command_that_resumes_names_the_study_it_became() {
-        let started = ["rung", "run", "mlp", "--fresh", "--max-epochs", "9"].map(str::to_owned);
-        let command: Vec<_> = resuming(started.into_iter(), "mlp-2").collect();
-        assert_eq!(command.join(" "), "rung run mlp --max-epochs 9 --resume --set name=mlp-2");
-        let again: Vec<_> = resuming(command.into_iter(), "mlp-2").collect();
-        assert_eq!(again.iter().filter(|argument| *argument == "--resume").count(), 1);
+        let command = |renamed| {
+            let started = ["rung", "run", "mlp", "--fresh", "--max-epochs", "9"].map(str::to_owned);
+            resuming(started.into_iter(), renamed).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(command(Some("mlp-2")), "rung run mlp --max-epochs 9 --set name=mlp-2");
+        assert_eq!(command(None), "rung run mlp --max-epochs 9");
     }
 }

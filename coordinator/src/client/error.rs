@@ -63,7 +63,7 @@ impl ClientError {
         let (address, reason) = (address.to_owned(), status.message().to_owned());
         // A status that was not sent but made here, because the connection broke, has a source.
         if status.source().is_some() {
-            return Self::Unreachable { address, reason };
+            return Self::Unreachable { address, reason: "the connection broke".to_owned() };
         }
         match status.code() {
             Code::NotFound

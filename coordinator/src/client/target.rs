@@ -4,6 +4,8 @@ use std::{
     time::Duration,
 };
 
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+
 use super::{ClientError, Cluster, Remote, Stored};
 use crate::{
     server::{ADDRESS_FILE, Published},
@@ -60,10 +62,15 @@ impl Target {
     }
 }
 
-/// What a coordinator has written into its state folder; it stays behind when the coordinator is killed.
+/// What a coordinator has written into its state folder.
+///
+/// A killed coordinator leaves it behind, and by now another one, of another folder, may have its port. So it counts
+/// only as long as its process lives.
 fn noted_address(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join(ADDRESS_FILE)).ok()?;
-    serde_json::from_str::<Published>(&text).ok().map(|published| published.address)
+    let published: Published = serde_json::from_str(&text).ok()?;
+    let process = Pid::from_raw(i32::try_from(published.pid).ok()?);
+    (kill(process, None) != Err(Errno::ESRCH)).then_some(published.address)
 }
 
 #[cfg(test)]
@@ -71,13 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_gives_the_address_and_a_torn_one_does_not() {
+    fn a_note_counts_while_its_process_lives() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(noted_address(folder.path()), None);
-        let note = folder.path().join(ADDRESS_FILE);
-        fs::write(&note, r#"{"address":"127.0.0.1:7070","pid":123}"#).unwrap();
+        let put = |text: &str| fs::write(folder.path().join(ADDRESS_FILE), text).unwrap();
+        let note = |pid: u32| format!(r#"{{"address":"127.0.0.1:7070","pid":{pid}}}"#);
+        put(&note(std::process::id()));
         assert_eq!(noted_address(folder.path()).as_deref(), Some("127.0.0.1:7070"));
-        fs::write(&note, r#"{"addr"#).unwrap();
+        let mut short_lived = std::process::Command::new("true").spawn().unwrap();
+        short_lived.wait().unwrap();
+        put(&note(short_lived.id()));
+        assert_eq!(noted_address(folder.path()), None);
+        put(r#"{"addr"#);
         assert_eq!(noted_address(folder.path()), None);
     }
 

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "clones.h"
+
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
@@ -48,11 +50,3 @@ T* data(const at::Tensor& tensor, const char* name) {
 }
 
 }  // namespace rung
-
-// Compiles a function once per instruction set and picks at load time. Fused multiply-add is switched off for this
-// folder, so every variant gives the same bits.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
-#define RUNG_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define RUNG_CLONES
-#endif

@@ -85,8 +85,7 @@ rung::Status rung_adam(
       TORCH_CHECK(tensor->sizes() == param->sizes(), "sizes of Adam's tensors differ");
       TORCH_CHECK(tensor->is_contiguous() && param->is_contiguous(), "Adam's tensors must be contiguous");
     }
-    // libtorch's kernel reads the step as float32, which is exact up to here.
-    TORCH_CHECK(step > 0 && step <= (UINT64_C(1) << 24), "step ", step, " is out of Adam's range");
+    TORCH_CHECK(step > 0, "steps count from 1");
     if (param->device().is_cpu()) {
       auto* p = rung::data<float>(*param, "param");
       const auto* g = rung::data<float>(*grad, "grad");
@@ -97,6 +96,8 @@ rung::Status rung_adam(
         rung::adam_span(p + begin, g + begin, m + begin, v + begin, factors, end - begin);
       });
     } else {
+      // libtorch's kernel reads the step as float32, which is exact up to here.
+      TORCH_CHECK(step <= (UINT64_C(1) << 24), "step ", step, " is out of Adam's range");
       const at::Tensor count =
           at::scalar_tensor(static_cast<double>(step), param->options().dtype(at::kFloat).requires_grad(false));
       at::_fused_adam_(

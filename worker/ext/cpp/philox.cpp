@@ -1,5 +1,7 @@
 #include "philox.h"
 
+#include "clones.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #define RUNG_AVX512 1
@@ -12,7 +14,7 @@ constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
 constexpr int kRounds = 10;
 
-void draw_portable(const Mask& mask, uint32_t block, int64_t groups, uint32_t* words) {
+RUNG_CLONES void draw_portable(const Mask& mask, uint32_t block, int64_t groups, uint32_t* words) {
   constexpr int kLanes = kGroup / 4;
   for (int64_t group = 0; group < groups; ++group) {
     uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];

@@ -32,7 +32,9 @@ pub struct Adam<'a> {
 }
 
 impl Adam<'_> {
-    /// Takes step number `step`, counted from 1, as PyTorch's `torch.optim.Adam(fused=True)` does.
+    /// Takes step number `step`, counted from 1, by the rule of PyTorch's `torch.optim.Adam`.
+    ///
+    /// On the CPU, tensors are float and the bits depend neither on threads nor on the instruction set.
     pub fn step(self, step: u64, rates: &Rates) -> Result<(), Error> {
         let Self { param, grad, exp_avg, exp_avg_sq } = self;
         // SAFETY: tensors and rates live through the call; C++ checks sizes and contiguity, libtorch the rest.
@@ -104,11 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn steps_out_of_range_are_refused() {
-        let zeros = || Tensor::zeros([4], (Kind::Float, Device::Cpu));
-        let (param, grad, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros(), zeros());
+    fn tensors_that_do_not_fit_are_refused() {
+        let zeros = |size: i64| Tensor::zeros([size], (Kind::Float, Device::Cpu));
+        let (param, grad, exp_avg, exp_avg_sq) = (zeros(4), zeros(4), zeros(4), zeros(4));
         let adam = Adam { param: &param, grad: &grad, exp_avg: &exp_avg, exp_avg_sq: &exp_avg_sq };
         assert!(adam.step(0, &RATES).is_err());
-        assert!(adam.step(1 << 25, &RATES).is_err());
+        assert!(Adam { grad: &zeros(3), ..adam }.step(1, &RATES).is_err());
+        let double = grad.to_kind(Kind::Double);
+        assert!(Adam { grad: &double, ..adam }.step(1, &RATES).is_err());
     }
 }

@@ -51,7 +51,6 @@ impl Curve {
         let left = (0..epoch).fold(1.0, |left, _| left * self.decay);
         let smooth = self.floor + (START - self.floor) * left;
         let val_loss = smooth * (1.0 + self.noise * (unit(&link.0, 0) - 0.5));
-        let share = |loss: f64| (VALIDATION / (1.0 + loss)).floor() / VALIDATION;
         Metrics {
             train_loss: 0.9 * smooth,
             train_accuracy: share(0.9 * smooth),
@@ -60,6 +59,11 @@ impl Curve {
             val_macro_f1: 0.99 * share(val_loss),
         }
     }
+}
+
+/// The share of samples that a model of that loss gets right.
+pub(super) fn share(loss: f64) -> f64 {
+    (VALIDATION / (1.0 + loss)).floor() / VALIDATION
 }
 
 /// Class probabilities of a test sample.

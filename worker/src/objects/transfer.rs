@@ -9,8 +9,8 @@ use tonic::{Status, transport::Channel};
 
 /// Longest silence within a download.
 const SILENCE: Duration = Duration::from_secs(20);
-/// Largest object that is fetched into memory: far above any model here, far below any machine's memory.
-const LARGEST: usize = 4 << 30;
+/// Largest object that is fetched: as much as a coordinator stores.
+const LARGEST: usize = 1 << 30;
 
 /// Sends an object; it is durable when this returns.
 pub(super) async fn put(channel: Channel, header: pb::ObjectHeader, bytes: Bytes) -> Result<(), Status> {

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// How long the transport may take to notice that the other side is gone: its keep-alive interval and timeout.
 pub(crate) const BLIND_SPOT: Duration = Duration::from_secs(6);
 
+/// Shortest time between heartbeats, whatever the coordinator asks for.
+const SHORTEST: Duration = Duration::from_millis(50);
+
 /// The state of the connection, and the two clocks that hang on it.
 ///
 /// While the stream stands, the transport's keep-alive vouches for the coordinator, so a coordinator with nothing to
@@ -55,7 +58,7 @@ impl Contact {
 
     /// Welcome came, with these terms.
     pub(crate) fn welcomed(&mut self, now: Instant, lease: Duration, heartbeat: Duration) {
-        (self.state, self.lease, self.heartbeat) = (State::Up, lease, heartbeat);
+        (self.state, self.lease, self.heartbeat) = (State::Up, lease, heartbeat.max(SHORTEST));
         (self.heard, self.sent, self.fenced) = (now, now, false);
     }
 

@@ -77,7 +77,7 @@ impl Bench {
     }
 
     fn sent(&mut self) -> Vec<Outgoing> {
-        std::iter::from_fn(|| self.session.message(self.now)).collect()
+        iter::from_fn(|| self.session.message(self.now)).collect()
     }
 }
 
@@ -97,12 +97,21 @@ fn grants_fill_slots_and_credits_say_what_is_left() {
     assert_eq!(bench.sent(), [Outgoing::Credits(1)]);
     assert_eq!(bench.grant(&[(5, 1), (6, 1)]), [(1, lease(5, 1))]);
     assert_eq!(bench.sent(), [Outgoing::Credits(0)]);
+    assert_eq!(bench.sent(), []);
     bench.session.slot_free(0);
     let queued = bench.session.actions();
     assert!(
         matches!(&queued[..], [Action::Start { slot: 0, assignment }] if assignment.grant == grant(6, 1))
     );
     assert_eq!(bench.sent(), []);
+}
+
+#[test]
+fn a_slot_that_is_free_again_at_once_is_told_again() {
+    let mut bench = Bench::welcomed(1);
+    bench.grant(&[(4, 1)]);
+    bench.session.slot_free(0);
+    assert_eq!(bench.sent(), [Outgoing::Credits(1)]);
 }
 
 #[test]
@@ -201,7 +210,7 @@ fn a_drain_takes_nothing_new_and_ends_when_all_is_durable() {
     bench.grant(&[(6, 1)]);
     bench.session.reported(released(4, 1));
     let reports = vec![released(5, 1), released(6, 1), released(4, 1)];
-    assert_eq!(bench.sent(), [Outgoing::Reports { sequence: 1, reports }]);
+    assert_eq!(bench.sent(), [Outgoing::Credits(0), Outgoing::Reports { sequence: 1, reports }]);
     assert!(!bench.session.is_over(bench.now));
     bench.receive(Incoming::Ack(1));
     assert!(bench.session.is_over(bench.now));
@@ -225,7 +234,7 @@ fn work_that_makes_no_sense_fails_the_attempt_and_not_the_worker() {
     let unusable = Unusable { lease: lease(5, 1), reason: "no work".to_owned() };
     bench.receive(Incoming::Grants(vec![Ok(unknown), Err(unusable)]));
     let sent = bench.sent();
-    let [Outgoing::Reports { reports, .. }] = &sent[..] else { panic!("{sent:?}") };
+    let [Outgoing::Reports { reports, .. }, Outgoing::Credits(1)] = &sent[..] else { panic!("{sent:?}") };
     assert!(reports.iter().all(|report| matches!(report.news, News::Failed { .. })));
     assert_eq!(reports.len(), 2);
 }

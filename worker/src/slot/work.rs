@@ -124,8 +124,18 @@ impl Slot {
         loop {
             let deadline = kill_at.unwrap_or_else(|| watchdog.deadline());
             tokio::select! {
-                // What the trainer said comes before what the clock says: both may be late.
+                // In this order: a stop must get through to a trainer that talks all the time, and what the trainer said
+                // comes before what the clock says, for both may be late.
                 biased;
+                () = lease.leash.abandon.cancelled(), if kill_at.is_none() => {
+                    let patience = if self.shared.end.is_cancelled() { Duration::ZERO } else { ABANDON };
+                    (asked, kill_at) = (true, Some(Instant::now() + patience));
+                    child.send(Command::Stop { save: false }).await;
+                }
+                () = lease.leash.hand_back.cancelled(), if !asked => {
+                    asked = true;
+                    child.send(Command::Stop { save: true }).await;
+                }
                 report = child.next() => {
                     let Some(report) = report else {
                         return (Outcome::Failed(child.post_mortem().await), None);
@@ -134,16 +144,6 @@ impl Slot {
                     if let Some((outcome, usable)) = self.heed(lease, report).await {
                         return (outcome, usable.then_some(child));
                     }
-                }
-                () = lease.leash.abandon.cancelled(), if kill_at.is_none() => {
-                    (asked, kill_at) = (true, Some(Instant::now() + ABANDON));
-                    if self.shared.end.is_cancelled() || !child.send(Command::Stop { save: false }).await {
-                        kill_at = Some(Instant::now());
-                    }
-                }
-                () = lease.leash.hand_back.cancelled(), if !asked => {
-                    asked = true;
-                    child.send(Command::Stop { save: true }).await;
                 }
                 () = sleep_until(deadline.into()) => {
                     if kill_at.is_some() || watchdog.starved(Instant::now()) {

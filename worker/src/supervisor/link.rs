@@ -1,6 +1,6 @@
 //! The one outbound connection: opened, watched and opened again for ever.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use proto::v1::worker_service_client::WorkerServiceClient;
 use tokio::{
@@ -29,7 +29,7 @@ const GREETING: Duration = Duration::from_secs(20);
 /// First wait before the coordinator is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Longest wait: a healed network is noticed within it.
-const LAST_RETRY: Duration = Duration::from_secs(3);
+const LAST_RETRY: Duration = Duration::from_secs(2);
 /// Messages on their way out; more wait in the session, where they are batched.
 const OUTGOING: usize = 8;
 
@@ -95,13 +95,13 @@ async fn converse(
         Err(error) => return Ended::Broken(root_cause(&error)),
     };
     let (outgoing, messages) = mpsc::channel(OUTGOING);
-    if events.send(Event::Opened(outgoing)).await.is_err() {
-        return Ended::Broken("the supervisor has ended".to_owned());
-    }
-    let messages = ReceiverStream::new(messages).map(wire::outgoing);
     let mut client =
         WorkerServiceClient::new(channel.clone()).max_decoding_message_size(proto::MESSAGE_BYTES);
-    let mut incoming = match timeout(GREETING, client.session(messages)).await {
+    let session = client.session(ReceiverStream::new(messages).map(wire::outgoing));
+    if events.send(Event::Opened(outgoing)).await.is_err() {
+        return supervisor_ended();
+    }
+    let mut incoming = match timeout(GREETING, session).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => return ended(&status),
         Err(_) => return Ended::Broken("it accepts connections but does not answer".to_owned()),
@@ -109,12 +109,12 @@ async fn converse(
     let mut patience = GREETING;
     loop {
         let message = match timeout(patience, incoming.message()).await {
-            Ok(Ok(Some(message))) => message,
+            Ok(Ok(Some(message))) => wire::incoming(message),
             Ok(Ok(None)) => return Ended::Broken("it closed the session".to_owned()),
             Ok(Err(status)) => return ended(&status),
             Err(_) => return Ended::Broken("it does not answer Hello".to_owned()),
         };
-        let message = match wire::incoming(message) {
+        let message = match message {
             Ok(message) => message,
             Err(malformed) => return Ended::Refused(malformed.to_string()),
         };
@@ -125,15 +125,22 @@ async fn converse(
             patience = Duration::MAX;
         }
         if events.send(Event::Received(message)).await.is_err() {
-            return Ended::Broken("the supervisor has ended".to_owned());
+            return supervisor_ended();
         }
     }
 }
 
+/// The task that asks is about to be cancelled.
+fn supervisor_ended() -> Ended {
+    Ended::Broken("the supervisor has ended".to_owned())
+}
+
 fn ended(status: &Status) -> Ended {
-    let reason = match status.message() {
-        "" => status.code().to_string(),
-        message => message.to_owned(),
+    // A status of the transport's own, rather than of the coordinator, has its cause beneath it.
+    let reason = match (status.source(), status.message()) {
+        (Some(source), _) => root_cause(source),
+        (None, "") => status.code().to_string(),
+        (None, message) => message.to_owned(),
     };
     match status.code() {
         Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied | Code::Unauthenticated => {
@@ -144,7 +151,7 @@ fn ended(status: &Status) -> Ended {
 }
 
 /// The innermost error says `connection refused`; the outer ones only `transport error`.
-fn root_cause(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -18,15 +18,15 @@ pub(super) struct Arithmetic {
 impl Arithmetic {
     pub(super) fn set(threads: u32) -> Result<Self, Error> {
         runtime::set_exact()?;
+        // Before the first use of threads, as they inherit the mode. A processor that cannot is slower, not wrong.
+        let _ = runtime::set_flush_denormal(true);
         runtime::set_threads(threads)?;
-        runtime::set_flush_denormal(true)?;
         Ok(Self { not_send: PhantomData })
     }
 }
 
 impl Drop for Arithmetic {
     fn drop(&mut self) {
-        // It was set before, so the processor can; there is nothing to do where it cannot.
         let _ = runtime::set_flush_denormal(false);
     }
 }

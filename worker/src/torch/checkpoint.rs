@@ -12,13 +12,15 @@ use worker_ext::Error;
 
 use super::{
     file::{self, Entry},
-    history::History,
     layout::Layout,
     optimizer::Optimizer,
     snapshot::Snapshot,
     weights::{Weights, bytes_of},
 };
-use crate::trainer::{CheckpointFiles, TrainError};
+use crate::{
+    history::History,
+    trainer::{CheckpointFiles, TrainError},
+};
 
 /// Names of the numbers in the state file, all without shape but `BEST`.
 const EPOCH: &str = "epoch";

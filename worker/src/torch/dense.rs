@@ -190,3 +190,46 @@ fn dropouts(spec: &ModelSpec, plan: Plan) -> Option<Vec<Option<Mask>>> {
         masks.push(mask);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::{
+        graph::GraphNet,
+        tests::{SHAPE, cnn, mlp},
+    };
+
+    /// A batch of 40 samples, which is no multiple of anything here.
+    fn batch() -> Batch {
+        let pixels = Tensor::rand([40, 36], (Kind::Float, Device::Cpu));
+        Batch { pixels, labels: Tensor::from_slice(&[0i64, 1, 2, 1].repeat(10)) }
+    }
+
+    #[test]
+    fn gradients_by_hand_equal_those_of_autograd() {
+        let plan = Plan { rows: 64, trial_seed: 9 };
+        for (units, dropout) in [(&[20, 33, 7][..], 0.3), (&[16], 0.0), (&[], 0.0)] {
+            let (spec, batch) = (mlp(units, dropout), batch());
+            let weights = Weights::new(&spec, 1, Device::Cpu).unwrap();
+            let mut net = DenseNet::new(&spec, &weights, plan).unwrap().unwrap();
+            let mut graph = GraphNet::new(&spec, &SHAPE, &weights, plan).unwrap();
+            for step in 0..3 {
+                let place = Place { epoch: 2, step };
+                net.train(&batch, place).unwrap();
+                let by_hand = weights.grads.copy();
+                graph.train(&batch, place).unwrap();
+                assert!(by_hand.allclose(&weights.grads, 1e-4, 1e-6, false), "{units:?}, step {step}");
+            }
+            let (one, two) = (net.sums(), graph.sums().unwrap());
+            assert!((one.loss - two.loss).abs() < 1e-4 && one.correct == two.correct, "{one:?} {two:?}");
+            let logits = net.logits(&batch.pixels).unwrap();
+            assert!(logits.allclose(&graph.logits(&batch.pixels).unwrap().detach(), 1e-4, 1e-6, false));
+        }
+    }
+
+    #[test]
+    fn other_layers_are_left_to_autograd() {
+        let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
+        assert!(DenseNet::new(&cnn(), &weights, Plan { rows: 8, trial_seed: 9 }).unwrap().is_none());
+    }
+}

@@ -1,88 +1,38 @@
 //! Which device a trainer works on.
 
-use std::{env, fmt, path::Path, str::FromStr, sync::OnceLock};
+use std::{env, path::Path, sync::OnceLock};
 
-use tch::{Cuda, Device};
+use tch::Cuda;
 use worker_ext::runtime;
 
-use crate::trainer::TrainError;
+use crate::{settings::Device, trainer::TrainError};
 
-/// What a user asks for: `auto`, `cpu`, `cuda:N` (`cuda` is `cuda:0`) or `mps`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceChoice {
-    /// The first CUDA device, else MPS, else the CPU.
-    #[default]
-    Auto,
-    /// The host's processor.
-    Cpu,
-    /// An NVIDIA GPU by its number.
-    Cuda(usize),
-    /// An Apple GPU.
-    Mps,
-}
-
-/// A text that names no device.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no device: use auto, cpu, cuda:N or mps")]
-pub struct UnknownDevice(String);
-
-impl FromStr for DeviceChoice {
-    type Err = UnknownDevice;
-
-    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            "mps" => Ok(Self::Mps),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| UnknownDevice(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(number) => write!(f, "cuda:{number}"),
-            Self::Mps => f.write_str("mps"),
-        }
-    }
-}
-
-impl DeviceChoice {
-    /// The device that this choice means on this host; fails where it is asked for by name and is not there.
-    pub(super) fn open(self) -> Result<Device, TrainError> {
-        let cuda_problem = open_cuda();
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Auto if Cuda::is_available() => Ok(Device::Cuda(0)),
-            Self::Auto if runtime::has_mps()? => Ok(Device::Mps),
-            Self::Auto => {
-                if let Some(problem) = cuda_problem {
-                    tracing::warn!(%problem, "training on the CPU, though there is an NVIDIA GPU");
-                }
-                Ok(Device::Cpu)
+/// The device that a setting means on this host; fails where it is asked for by name and is not there.
+pub(super) fn open(device: Device) -> Result<tch::Device, TrainError> {
+    let cuda_problem = open_cuda();
+    match device {
+        Device::Cpu => Ok(tch::Device::Cpu),
+        Device::Auto if cuda_devices() > 0 => Ok(tch::Device::Cuda(0)),
+        Device::Auto if runtime::has_mps()? => Ok(tch::Device::Mps),
+        Device::Auto => {
+            if let Some(problem) = cuda_problem {
+                tracing::warn!(%problem, "training on the CPU, though there is an NVIDIA GPU");
             }
-            Self::Cuda(number) if number < cuda_devices() => Ok(Device::Cuda(number)),
-            Self::Mps if runtime::has_mps()? => Ok(Device::Mps),
-            Self::Cuda(_) | Self::Mps => {
-                let reason = cuda_problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-                Err(TrainError::Other(format!("device {self} is not there{reason}")))
-            }
+            Ok(tch::Device::Cpu)
+        }
+        Device::Cuda(number) if number < cuda_devices() => Ok(tch::Device::Cuda(number as usize)),
+        Device::Mps if runtime::has_mps()? => Ok(tch::Device::Mps),
+        Device::Cuda(_) | Device::Mps => {
+            let reason = cuda_problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+            Err(TrainError::Other(format!("device {device} is not there{reason}")))
         }
     }
 }
 
 /// How many CUDA devices libtorch sees.
-pub(super) fn cuda_devices() -> usize {
+pub(super) fn cuda_devices() -> u32 {
     open_cuda();
-    usize::try_from(Cuda::device_count()).unwrap_or(0)
+    u32::try_from(Cuda::device_count()).unwrap_or(0)
 }
 
 /// Opens libtorch's CUDA part once where there is an NVIDIA GPU; the reason where there is one that cannot be used.
@@ -114,20 +64,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_named_as_users_write_them() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:7", "mps"] {
-            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
-        for bad in ["", "gpu", "cuda:", "cuda:x", "CPU"] {
-            assert!(bad.parse::<DeviceChoice>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
     fn a_device_that_is_not_there_is_an_error() {
-        assert_eq!(DeviceChoice::Cpu.open().unwrap(), Device::Cpu);
-        let error = DeviceChoice::Cuda(1000).open().unwrap_err().to_string();
+        assert_eq!(open(Device::Cpu).unwrap(), tch::Device::Cpu);
+        let error = open(Device::Cuda(1000)).unwrap_err().to_string();
         assert!(error.contains("device cuda:1000 is not there"), "{error}");
     }
 }

@@ -3,7 +3,8 @@
 use tch::Tensor;
 use worker_ext::Error;
 
-use super::{history::History, optimizer::Optimizer, weights::Weights};
+use super::{optimizer::Optimizer, weights::Weights};
+use crate::history::History;
 
 /// Everything that an exact resume needs, on the device where it was.
 #[derive(Debug)]

@@ -11,9 +11,10 @@ use common::{
 };
 use data::{Dataset, Images};
 
-use super::{DeviceChoice, TorchTrainer};
-use crate::trainer::{
-    CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer,
+use super::TorchTrainer;
+use crate::{
+    settings::Device,
+    trainer::{CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer},
 };
 
 mod exactness;
@@ -104,7 +105,7 @@ fn task(study: StudySpec, hparams: Hparams, to_epoch: u32, scratch: &Path) -> Tr
 }
 
 fn trainer() -> TorchTrainer {
-    TorchTrainer::with_dataset(DeviceChoice::Cpu, &dataset(200, 30)).unwrap()
+    TorchTrainer::with_dataset(Device::Cpu, &dataset(200, 30)).unwrap()
 }
 
 /// Trains to the end; the curve, and how it ended.
@@ -129,7 +130,7 @@ fn checkpoint(trained: &Trained) -> CheckpointFiles {
 #[test]
 fn a_tiny_net_learns_32_samples_by_heart() {
     let folder = tempfile::tempdir().unwrap();
-    let mut trainer = TorchTrainer::with_dataset(DeviceChoice::Cpu, &dataset(36, 30)).unwrap();
+    let mut trainer = TorchTrainer::with_dataset(Device::Cpu, &dataset(36, 30)).unwrap();
     let task = task(study(ModelKind::Mlp, 8), mlp_hparams(&[32], 0.0, 0.01), 60, folder.path());
     let trained = trainer.train(&task, &mut |_| Control::Continue).unwrap();
     let Trained::Finished { last, early_stopped: false, .. } = trained else { panic!("{trained:?}") };

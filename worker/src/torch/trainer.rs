@@ -4,13 +4,12 @@ use std::ops::ControlFlow;
 
 use common::metrics::TestMetrics;
 use data::{Dataset, Sources};
-use tch::{Device, Tensor};
+use tch::Tensor;
 use worker_ext::runtime;
 
 use super::{
     arithmetic::Arithmetic,
-    checkpoint,
-    device::DeviceChoice,
+    checkpoint, device,
     epoch::ask,
     measure::measure,
     net::{EVALUATION_ROWS, Net, Plan},
@@ -18,12 +17,15 @@ use super::{
     trial::{Trial, View, model},
     weights::Weights,
 };
-use crate::trainer::{Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer};
+use crate::{
+    settings::Device,
+    trainer::{Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer},
+};
 
 /// Trains and evaluates with libtorch on one device, where the data set stays between tasks.
 #[derive(Debug)]
 pub struct TorchTrainer {
-    device: Device,
+    device: tch::Device,
     sources: Sources,
     resident: Option<Resident>,
 }
@@ -32,13 +34,13 @@ impl TorchTrainer {
     /// A trainer on a device, which opens data sets where `sources` say when a task first needs one.
     ///
     /// Fails where the device is asked for by name and is not there.
-    pub fn new(device: DeviceChoice, sources: Sources) -> Result<Self, TrainError> {
+    pub fn new(device: Device, sources: Sources) -> Result<Self, TrainError> {
         runtime::keep_memory();
-        Ok(Self { device: device.open()?, sources, resident: None })
+        Ok(Self { device: device::open(device)?, sources, resident: None })
     }
 
     /// A trainer on a device with a data set at hand; it knows no other.
-    pub fn with_dataset(device: DeviceChoice, dataset: &Dataset) -> Result<Self, TrainError> {
+    pub fn with_dataset(device: Device, dataset: &Dataset) -> Result<Self, TrainError> {
         let trainer = Self::new(device, Sources::nowhere())?;
         let resident = Some(Resident::new(dataset, trainer.device)?);
         Ok(Self { resident, ..trainer })
@@ -46,11 +48,12 @@ impl TorchTrainer {
 
     /// What the device is called: `cpu`, `cuda:0`, `mps`.
     pub fn device(&self) -> String {
-        match self.device {
-            Device::Cuda(number) => DeviceChoice::Cuda(number).to_string(),
-            Device::Mps => DeviceChoice::Mps.to_string(),
-            Device::Cpu | Device::Vulkan => DeviceChoice::Cpu.to_string(),
-        }
+        let device = match self.device {
+            tch::Device::Cuda(number) => Device::Cuda(number as u32),
+            tch::Device::Mps => Device::Mps,
+            tch::Device::Cpu | tch::Device::Vulkan => Device::Cpu,
+        };
+        device.to_string()
     }
 
     /// The data set of that name, on the device.

@@ -16,7 +16,6 @@ use worker_ext::batch::BatchSums;
 use super::{
     checkpoint,
     epoch::{Learner, Signs, ask},
-    history::{History, UNKNOWN},
     measure::measure,
     net::{Net, Plan},
     optimizer::Optimizer,
@@ -24,7 +23,10 @@ use super::{
     snapshot::Snapshot,
     weights::Weights,
 };
-use crate::trainer::{CheckpointFiles, Control, Progress, TrainError, TrainTask, Trained};
+use crate::{
+    history::{History, UNKNOWN},
+    trainer::{CheckpointFiles, Control, Progress, TrainError, TrainTask, Trained},
+};
 
 /// What a trial sees of the data set.
 pub(super) struct View<'a> {
@@ -116,12 +118,12 @@ impl<'a> Trial<'a> {
                 ControlFlow::Continue(point) => point,
                 ControlFlow::Break(control) => return self.end(control, kept),
             };
+            if !study.objective.metric.of(&last.metrics).is_finite() {
+                return Ok(Trained::NotFinite { last });
+            }
             let mut told = signs.tell(Progress::Epoch(last));
             if told == Some(Control::Abandon) {
                 return Ok(Trained::Abandoned);
-            }
-            if !study.objective.metric.of(&last.metrics).is_finite() {
-                return Ok(Trained::NotFinite { last });
             }
             let rule = study.train.early_stopping.as_ref();
             let early_stopped = self.history.record(&last.metrics, &study.objective, rule);

@@ -91,8 +91,8 @@ pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{cnn, mlp};
     use super::*;
+    use crate::torch::tests::{cnn, mlp};
 
     #[test]
     fn first_weights_are_even_within_their_limit_and_fixed() {

@@ -6,7 +6,7 @@ use super::{TrainError, Trainer};
 use crate::{formula::FormulaTrainer, settings::Device};
 
 #[cfg(feature = "torch")]
-use crate::torch::{self, DeviceChoice, TorchTrainer};
+use crate::torch::{self, TorchTrainer};
 
 /// The trainers of a process, all on one device.
 #[derive(Debug)]
@@ -20,12 +20,6 @@ pub(super) struct Trainers {
 impl Trainers {
     /// Opens the device.
     pub(super) fn open(device: Device) -> Result<Self, TrainError> {
-        let device = match device {
-            Device::Auto => DeviceChoice::Auto,
-            Device::Cpu => DeviceChoice::Cpu,
-            Device::Cuda(number) => DeviceChoice::Cuda(number as usize),
-            Device::Mps => DeviceChoice::Mps,
-        };
         let torch = TorchTrainer::new(device, data::Sources::from_env())?;
         Ok(Self { formula: FormulaTrainer, torch })
     }
@@ -33,6 +27,12 @@ impl Trainers {
     /// What the device is. The name and the memory of a GPU are not known to libtorch's part that is linked here.
     pub(super) fn facts(&self) -> Result<DeviceFacts, TrainError> {
         let (libtorch, device) = (torch::doctor()?, self.torch.device());
+        if libtorch.libtorch != libtorch.built_for {
+            return Err(TrainError::Other(format!(
+                "libtorch {} is loaded, but this rung-worker was built for {}: `cargo xtask setup` brings it",
+                libtorch.libtorch, libtorch.built_for
+            )));
+        }
         let cpu = device == "cpu";
         Ok(DeviceFacts {
             name: if cpu { crate::host::processor() } else { device.clone() },

@@ -1,39 +1,36 @@
 //! A coordinator for tests: it decides nothing, a test tells it what to say.
 
+mod service;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use common::hparams::Hparams;
 use proto::v1::{
-    self as pb,
-    coordinator_message::Kind as Down,
-    report::Kind as News,
-    worker_message::Kind as Up,
-    worker_service_server::{WorkerService, WorkerServiceServer},
+    self as pb, coordinator_message::Kind as Down, report::Kind as News, worker_message::Kind as Up,
+    worker_service_server::WorkerServiceServer,
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
-use tokio_stream::{
-    Stream, StreamExt as _,
-    wrappers::{ReceiverStream, TcpListenerStream},
-};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Status, Streaming, transport::Server};
+
+use self::service::Service;
 
 /// Longest time that a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The study of all tests; its only parameter keeps trials apart.
-pub const STUDY: &str = "00c0ffee";
+pub(crate) const STUDY: &str = "00c0ffee";
 
 /// Objects by digest.
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 /// A coordinator on a port of its own.
-pub struct Coordinator {
+pub(crate) struct Coordinator {
     address: SocketAddr,
     objects: Objects,
     sessions: mpsc::Receiver<Session>,
@@ -41,16 +38,18 @@ pub struct Coordinator {
 }
 
 /// One stream of one worker, after Hello.
-pub struct Session {
-    pub hello: pb::Hello,
+pub(crate) struct Session {
+    pub(crate) hello: pb::Hello,
     up: Streaming<pb::WorkerMessage>,
     down: mpsc::Sender<Result<pb::CoordinatorMessage, Status>>,
     /// Whether reports are acknowledged as they come.
-    pub acks: bool,
+    pub(crate) acks: bool,
+    /// Free slots, as the worker last said.
+    free: Option<u32>,
 }
 
 impl Coordinator {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::on("127.0.0.1:0".parse().unwrap(), Objects::default()).await
     }
 
@@ -64,71 +63,71 @@ impl Coordinator {
         Self { address, objects, sessions, server: tokio::spawn(async { server.await.unwrap() }) }
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// The next worker that comes, before it is welcomed.
-    pub async fn session(&mut self) -> Session {
+    pub(crate) async fn session(&mut self) -> Session {
         timeout(PATIENCE, self.sessions.recv()).await.expect("a worker comes").unwrap()
     }
 
     /// The next worker, welcomed with a long lease and told of the study.
-    pub async fn join(&mut self) -> Session {
+    pub(crate) async fn join(&mut self) -> Session {
         let session = self.session().await;
         session.welcome(30_000, session.hello.held.clone()).await;
         session
     }
 
     /// Ends with all its connections; what was stored stays.
-    pub async fn stop(self) -> Stopped {
+    pub(crate) async fn stop(self) -> Stopped {
         self.server.abort();
         drop(self.server.await);
         Stopped { address: self.address, objects: self.objects }
     }
 
-    pub fn object(&self, digest: &str) -> Option<Vec<u8>> {
+    pub(crate) fn object(&self, digest: &str) -> Option<Vec<u8>> {
         self.objects.lock().unwrap().get(digest).cloned()
     }
 }
 
 /// A coordinator that is away.
-pub struct Stopped {
+pub(crate) struct Stopped {
     address: SocketAddr,
     objects: Objects,
 }
 
 impl Stopped {
-    pub async fn start(self) -> Coordinator {
+    pub(crate) async fn start(self) -> Coordinator {
         Coordinator::on(self.address, self.objects).await
     }
 }
 
 impl Session {
     /// Says Welcome, and what the study of all tests is.
-    pub async fn welcome(&self, lease_ms: u64, still_yours: Vec<pb::Lease>) {
+    pub(crate) async fn welcome(&self, lease_ms: u64, still_yours: Vec<pb::Lease>) {
         let welcome =
             pb::Welcome { protocol: proto::PROTOCOL, lease_ms, heartbeat_ms: lease_ms / 6, still_yours };
         self.say(Down::Welcome(welcome)).await;
     }
 
-    pub async fn study(&self, train: &str) {
+    pub(crate) async fn study(&self, train: &str) {
         let yaml =
             format!("name: drill\nmodel: formula\nspace:\n  x: {{float: [0.0, 1.0]}}\ntrain: {{{train}}}\n");
         let spec = common::study::StudySpec::from_yaml(&yaml).unwrap();
         self.say(Down::Study(pb::StudyNotice { study: STUDY.to_owned(), spec_json: spec.to_json() })).await;
     }
 
-    pub async fn say(&self, kind: Down) {
+    pub(crate) async fn say(&self, kind: Down) {
         self.down.send(Ok(pb::CoordinatorMessage { kind: Some(kind) })).await.unwrap();
     }
 
     /// Grants a stretch of training; the hyperparameters and the seed are the trial's, whatever its number.
-    pub async fn train(&self, lease: &pb::Lease, hparams: &Hparams, work: pb::TrainWork) {
+    pub(crate) async fn train(&self, lease: &pb::Lease, hparams: &Hparams, work: pb::TrainWork) {
         self.grant(lease, hparams, pb::grant::Work::Train(work)).await;
     }
 
-    pub async fn grant(&self, lease: &pb::Lease, hparams: &Hparams, work: pb::grant::Work) {
+    pub(crate) async fn grant(&self, lease: &pb::Lease, hparams: &Hparams, work: pb::grant::Work) {
         let grant = pb::Grant {
             lease: Some(lease.clone()),
             hparams: proto::scalars(hparams),
@@ -139,9 +138,12 @@ impl Session {
     }
 
     /// The worker's next message; reports are acknowledged.
-    pub async fn next(&mut self) -> Up {
+    pub(crate) async fn next(&mut self) -> Up {
         let message = timeout(PATIENCE, self.up.message()).await.expect("the worker says something");
         let kind = message.unwrap().expect("the stream stands").kind.unwrap();
+        if let Up::Credits(credits) = &kind {
+            self.free = Some(credits.free);
+        }
         if let Up::Reports(batch) = &kind
             && self.acks
         {
@@ -150,13 +152,22 @@ impl Session {
         kind
     }
 
-    /// Waits until the worker says that it has so many free slots.
-    pub async fn credits(&mut self, free: u32) {
-        while !matches!(self.next().await, Up::Credits(credits) if credits.free == free) {}
+    /// Waits until the worker has so many free slots.
+    pub(crate) async fn credits(&mut self, free: u32) {
+        let credits = async {
+            while self.free != Some(free) {
+                self.next().await;
+            }
+        };
+        timeout(PATIENCE, credits).await.expect("the worker says so");
     }
 
     /// What is reported of a lease up to its end.
-    pub async fn reports(&mut self, lease: &pb::Lease) -> Vec<News> {
+    pub(crate) async fn reports(&mut self, lease: &pb::Lease) -> Vec<News> {
+        timeout(PATIENCE, self.reports_at_last(lease)).await.expect("the lease ends")
+    }
+
+    async fn reports_at_last(&mut self, lease: &pb::Lease) -> Vec<News> {
         let mut news = Vec::new();
         loop {
             let Up::Reports(batch) = self.next().await else { continue };
@@ -171,70 +182,15 @@ impl Session {
     }
 
     /// Waits until the stream is closed by the worker.
-    pub async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         while let Ok(Some(_)) = timeout(PATIENCE, self.up.message()).await.expect("the worker leaves") {}
     }
 }
 
-pub fn lease(trial: u32, attempt: u32) -> pb::Lease {
+pub(crate) fn lease(trial: u32, attempt: u32) -> pb::Lease {
     pb::Lease { study: STUDY.to_owned(), trial, attempt }
 }
 
-pub fn epochs(from_epoch: u32, to_epoch: u32) -> pb::TrainWork {
+pub(crate) fn epochs(from_epoch: u32, to_epoch: u32) -> pb::TrainWork {
     pb::TrainWork { from_epoch, to_epoch, resume: None }
-}
-
-struct Service {
-    sessions: mpsc::Sender<Session>,
-    objects: Objects,
-}
-
-type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl WorkerService for Service {
-    type SessionStream = Reply<pb::CoordinatorMessage>;
-    type GetObjectStream = Reply<pb::ObjectChunk>;
-
-    async fn session(
-        &self,
-        request: Request<Streaming<pb::WorkerMessage>>,
-    ) -> Result<Response<Self::SessionStream>, Status> {
-        let mut up = request.into_inner();
-        let Some(pb::WorkerMessage { kind: Some(Up::Hello(hello)) }) = up.message().await? else {
-            return Err(Status::invalid_argument("Hello is first"));
-        };
-        let (down, stream) = mpsc::channel(64);
-        self.sessions.send(Session { hello, up, down, acks: true }).await.unwrap();
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
-    }
-
-    async fn put_object(
-        &self,
-        request: Request<Streaming<pb::ObjectChunk>>,
-    ) -> Result<Response<pb::PutObjectReply>, Status> {
-        let mut chunks = request.into_inner();
-        let header = chunks.message().await?.unwrap().header.unwrap();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = chunks.next().await.transpose()? {
-            bytes.extend_from_slice(&chunk.data);
-        }
-        assert_eq!(bytes.len() as u64, header.size);
-        self.objects.lock().unwrap().insert(header.name.unwrap().digest, bytes);
-        Ok(Response::new(pb::PutObjectReply {}))
-    }
-
-    async fn get_object(
-        &self,
-        request: Request<pb::ObjectName>,
-    ) -> Result<Response<Self::GetObjectStream>, Status> {
-        let digest = request.into_inner().digest;
-        let bytes = self.objects.lock().unwrap().get(&digest).cloned();
-        let bytes = bytes.ok_or_else(|| Status::not_found("no such object"))?;
-        let chunks: Vec<_> = bytes
-            .chunks(40)
-            .map(|data| Ok(pb::ObjectChunk { header: None, data: data.to_vec().into() }))
-            .collect();
-        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
-    }
 }

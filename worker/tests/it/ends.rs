@@ -1,14 +1,16 @@
-use std::fs;
+use std::{fs, process::Stdio};
 
 use nix::sys::signal::Signal;
 use proto::v1::{
     self as pb, coordinator_message::Kind as Down, report::Kind as News, worker_message::Kind as Up,
 };
 
+use tokio::time::timeout;
+
 use crate::{
-    coordinator::{Coordinator, Session, epochs, lease},
+    coordinator::{Coordinator, PATIENCE, Session, epochs, lease},
     leases::x,
-    program::{Worker, gone},
+    program::{Worker, gone, program},
 };
 
 /// A worker in the middle of a long trial, with at least one epoch behind it.
@@ -84,4 +86,17 @@ async fn no_trainer_outlives_a_killed_worker() {
     for trainer in trainers {
         gone(trainer).await;
     }
+}
+
+#[tokio::test]
+async fn a_worker_leaves_with_its_parent_if_it_is_told_to() {
+    let mut coordinator = Coordinator::start().await;
+    let mut command = program();
+    command.args(["--join", &coordinator.address(), "--device", "cpu", "--slots", "1", "--exit-with-parent"]);
+    let mut worker = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut session = coordinator.join().await;
+    session.credits(1).await;
+    drop(worker.stdin.take());
+    session.closed().await;
+    assert_eq!(timeout(PATIENCE, worker.wait()).await.unwrap().unwrap().code(), Some(1));
 }

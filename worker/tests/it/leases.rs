@@ -6,7 +6,7 @@ use crate::{
     program::Worker,
 };
 
-pub fn x() -> Hparams {
+pub(crate) fn x() -> Hparams {
     Hparams::from([("x", Scalar::Float(0.5))])
 }
 

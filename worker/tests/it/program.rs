@@ -19,14 +19,14 @@ use tokio::{
 use crate::coordinator::{Coordinator, PATIENCE};
 
 /// A worker with a scratch folder of its own.
-pub struct Worker {
+pub(crate) struct Worker {
     child: Child,
-    pub scratch: TempDir,
+    pub(crate) scratch: TempDir,
 }
 
 impl Worker {
     /// Starts a worker with one slot; later flags win over earlier ones.
-    pub fn start(coordinator: &Coordinator, flags: &[&str]) -> Self {
+    pub(crate) fn start(coordinator: &Coordinator, flags: &[&str]) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = program();
         command.args(["--join", &coordinator.address(), "--device", "cpu", "--id", "w"]);
@@ -37,16 +37,16 @@ impl Worker {
         Self { child: command.kill_on_drop(true).spawn().unwrap(), scratch }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
-    pub async fn exit(&mut self) -> ExitStatus {
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait()).await.expect("the worker ends").unwrap()
     }
 
     /// The processes of the worker's trainers.
-    pub fn trainers(&self) -> Vec<Pid> {
+    pub(crate) fn trainers(&self) -> Vec<Pid> {
         children(self.pid())
     }
 
@@ -56,7 +56,7 @@ impl Worker {
 }
 
 /// The program, free of this process's own settings.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rung-worker"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("RUNG_") {
@@ -68,7 +68,7 @@ pub fn program() -> Command {
 }
 
 /// Waits until a process is gone.
-pub async fn gone(pid: Pid) {
+pub(crate) async fn gone(pid: Pid) {
     let waiting = async {
         while alive(pid) {
             sleep(Duration::from_millis(10)).await;

@@ -100,7 +100,8 @@ fn fact(trial: &Trial, lease: &Lease, input: &Input) -> Option<Event> {
 fn last_straw(trial: &Trial, lease: &Lease, end: &Event) -> Option<String> {
     match end {
         _ if !trains(lease) => None,
-        Event::LeaseLost { .. } if !lease.progressed && trial.losses + 1 >= MOST_LOSSES => {
+        // A lease that brought an epoch has reset the count.
+        Event::LeaseLost { .. } if trial.losses + 1 >= MOST_LOSSES => {
             Some(format!("{MOST_LOSSES} leases in a row were lost before a new epoch was stored"))
         }
         Event::AttemptFailed { reason, .. } if trial.failures + 1 >= MOST_FAILURES => {

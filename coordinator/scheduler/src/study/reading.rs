@@ -83,7 +83,7 @@ impl Study {
         }
     }
 
-    /// When the next [`Input::Tick`] is due; none while no lease is out.
+    /// When the next [`crate::Input::Tick`] is due; none while no lease is out.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.clock.next_deadline(self.is_training())
     }

@@ -66,7 +66,12 @@ fn stored(name: &str, write: impl Fn() -> Vec<Event>) -> Vec<Event> {
     }
     let text = std::fs::read_to_string(&file).unwrap();
     let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(events.iter().map(line).collect::<String>(), text);
+    for (event, written) in events.iter().zip(text.lines()) {
+        // A study may gain fields, whose defaults are then written too.
+        if !matches!(event, Event::Created { .. }) {
+            assert_eq!(line(event).trim_end(), written);
+        }
+    }
     events
 }
 

@@ -33,6 +33,7 @@ struct LocalWorker {
     child: Child,
     /// Open as long as the worker shall live: it leaves when this end closes, also when this process is killed.
     _lifeline: Option<ChildStdin>,
+    scratch: PathBuf,
     log: PathBuf,
     log_begins: u64,
     ended: Option<ExitStatus>,
@@ -112,6 +113,10 @@ impl LocalWorkers {
                 let _ = worker.child.kill().await;
             }
         }
+        for worker in &self.0 {
+            // Goes only where the worker has left nothing in it.
+            let _ = fs::remove_dir(&worker.scratch);
+        }
     }
 }
 
@@ -133,7 +138,7 @@ impl LocalWorker {
             .kill_on_drop(true)
             .spawn()?;
         let lifeline = child.stdin.take();
-        Ok(Self { name: name.to_owned(), child, _lifeline: lifeline, log, log_begins, ended: None })
+        Ok(Self { name: name.to_owned(), child, _lifeline: lifeline, scratch, log, log_begins, ended: None })
     }
 
     fn newly_ended(&mut self) -> Option<String> {

@@ -65,11 +65,6 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether the study stops when this session is closed.
-    pub(super) fn is_own(&self) -> bool {
-        self.own.is_some()
-    }
-
     /// Lets local workers save and hand back what they train, then stops the coordinator, if it is this session's.
     pub(super) async fn close(mut self) -> Result<(), Failure> {
         if !self.workers.is_empty() {

@@ -82,7 +82,9 @@ fn head(study: &StudyView, pace: Pace) -> String {
         let left = study.planned_epochs.saturating_sub(study.epochs) as f64 * seconds / gained;
         parts.push(format!("about {} left", span(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));
     }
-    parts.push(plural(study.leases, "trial") + " in training");
+    if study.phase != StudyPhase::Finished {
+        parts.push(plural(study.leases, "trial") + " in training");
+    }
     parts.join("  ")
 }
 
@@ -113,7 +115,7 @@ mod tests {
         let pace = Pace { epochs_before: 0, watched: Duration::from_secs(23) };
         let text = board.render(&fixture::study(), pace);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "fashion-mlp finished  69 of 69 epochs  3.0 epochs/s  0 trials in training");
+        assert_eq!(lines[0], "fashion-mlp finished  69 of 69 epochs  3.0 epochs/s");
         assert_eq!(lines[1], "  s=2        3/9 @1         1/3 @3         1/1 @9");
         assert_eq!(lines[4], "  best  val_accuracy 0.8750  trial 3 after 9 epochs");
     }

@@ -79,10 +79,12 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// The board stays as it was last.
+    /// The board stays as it was last, as text like any other.
     fn drop(&mut self) {
         if let Some(bar) = &self.live {
-            bar.abandon();
+            let board = bar.message();
+            bar.finish_and_clear();
+            output::message(&board);
         }
     }
 }

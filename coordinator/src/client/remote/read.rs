@@ -47,7 +47,13 @@ impl Remote {
     }
 
     pub(in crate::client) async fn best(&self, study: &str) -> Result<BestView, ClientError> {
-        let reply = self.answer(self.client.clone().get_best(call(named(study))).await)?;
+        let reply = match self.answer(self.client.clone().get_best(call(named(study))).await) {
+            // The study is there: what is missing is a result.
+            Err(ClientError::Refused(_)) if self.study(study).await.is_ok() => {
+                return Err(ClientError::NoResult(study.to_owned()));
+            }
+            answer => answer?,
+        };
         self.meant(reply.try_into())
     }
 

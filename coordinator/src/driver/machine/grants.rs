@@ -73,7 +73,7 @@ impl Machine {
                 lease: lease.clone(),
                 hparams: trial.hparams.clone(),
                 seed: trial.seed,
-                work: held.work.clone(),
+                work: held.work,
             });
         }
         group.effects.push(Effect::Send(session, ToWorker::Grants(grants)));

@@ -47,6 +47,21 @@ fn one_three_nine_epochs_equal_nine() {
 }
 
 #[test]
+fn two_threads_repeat_themselves() {
+    for model in [ModelKind::Mlp, ModelKind::Cnn] {
+        let (mut study, hparams) = study_of(model);
+        study.train.threads = 2;
+        let folder = tempfile::tempdir().unwrap();
+        let task = task(study, hparams, 2, folder.path());
+        let once = || {
+            let (curve, trained) = run(&task);
+            (curve, fs::read(checkpoint(&trained).weights).unwrap())
+        };
+        assert_eq!(once(), once(), "{model:?}");
+    }
+}
+
+#[test]
 fn a_drained_trial_goes_on_from_its_last_epoch() {
     let (study, hparams) = study_of(ModelKind::Mlp);
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,136 @@
+use std::path::Path;
+
+use common::{
+    metrics::{CurvePoint, Metrics},
+    study::StudySpec,
+    time::Timestamp,
+    view::StudyPhase,
+};
+use scheduler::{Event, Study};
+
+use super::*;
+
+fn spec() -> StudySpec {
+    StudySpec::from_yaml("name: s\nmodel: formula\nspace: {width: {int: [1, 99]}}").unwrap()
+}
+
+fn id() -> StudyId {
+    "0a1b2c3d".parse().unwrap()
+}
+
+fn view(phase: StudyPhase) -> StudyView {
+    StudyView {
+        id: id(),
+        name: spec().name,
+        phase,
+        complete: false,
+        metric: spec().objective.metric,
+        goal: spec().objective.goal(),
+        trials: 143,
+        states: [0; 6],
+        epochs: 0,
+        planned_epochs: 1581,
+        best: None,
+        created: Timestamp(5),
+        finished: None,
+        leases: 0,
+        active_ms: 0,
+        test: None,
+    }
+}
+
+fn created() -> Commit {
+    let events = Study::create(spec(), Timestamp(5));
+    let numbered = events.into_iter().enumerate().map(|(i, event)| (id(), i as u64, event));
+    Commit {
+        events: numbered.collect(),
+        created: vec![(id(), spec())],
+        studies: vec![view(StudyPhase::Running)],
+        ..Commit::default()
+    }
+}
+
+fn point(epoch: u32, val_loss: f64) -> CurvePoint {
+    let metrics = Metrics {
+        train_loss: 0.5,
+        train_accuracy: 0.8,
+        val_loss,
+        val_accuracy: 0.1 + 0.2,
+        val_macro_f1: 1e-310,
+    };
+    CurvePoint { epoch, metrics, learning_rate: 1e-3, seconds: 0.25 }
+}
+
+fn open(state: &Path) -> (SqliteStore, Reader) {
+    let store = SqliteStore::open(state).unwrap();
+    (store, Reader::open(state).unwrap())
+}
+
+#[test]
+fn what_is_committed_is_loaded_and_read() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    drop(store);
+    let (mut store, _) = open(state.path());
+    let stored = store.load().unwrap();
+    assert_eq!(
+        stored,
+        [StoredStudy { id: id(), name: spec().name, log: Study::create(spec(), Timestamp(5)) }]
+    );
+    assert_eq!(reader.studies().unwrap(), [view(StudyPhase::Running)]);
+    assert_eq!(reader.spec(&id()).unwrap(), spec());
+    assert_eq!(reader.best(&id()).unwrap(), None);
+}
+
+#[test]
+fn curve_points_keep_their_bits_and_are_replaced() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    let curve = |points: &[CurvePoint]| Commit {
+        curves: points.iter().map(|point| (id(), TrialNumber(7), *point)).collect(),
+        ..Commit::default()
+    };
+    store.commit(&curve(&[point(2, 0.75), point(1, 0.1)])).unwrap();
+    store.commit(&curve(&[point(1, 0.9)])).unwrap();
+    assert_eq!(reader.curve(&id(), TrialNumber(7)).unwrap(), [point(1, 0.9), point(2, 0.75)]);
+    store.commit(&curve(&[point(1, f64::NAN)])).unwrap();
+    assert!(reader.curve(&id(), TrialNumber(7)).unwrap()[0].metrics.val_loss.is_nan());
+}
+
+#[test]
+fn a_commit_that_fails_leaves_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    let pause = Event::Paused { at: Timestamp(9) };
+    let broken = Commit {
+        events: vec![(id(), 1, pause.clone()), (id(), 0, pause)],
+        studies: vec![view(StudyPhase::Paused)],
+        ..Commit::default()
+    };
+    assert!(store.commit(&broken).is_err(), "event 0 is there already");
+    assert_eq!(store.log(&id()).unwrap().len(), 1);
+    assert_eq!(reader.studies().unwrap()[0].phase, StudyPhase::Running);
+}
+
+#[test]
+fn a_deleted_study_is_gone_and_its_name_free() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    store.commit(&Commit { deleted: vec![id()], ..Commit::default() }).unwrap();
+    assert!(reader.studies().unwrap().is_empty());
+    assert!(store.load().unwrap().is_empty());
+    store.commit(&created()).unwrap();
+}
+
+#[test]
+fn the_store_of_a_newer_release_is_refused() {
+    let state = tempfile::tempdir().unwrap();
+    drop(open(state.path()));
+    let connection = rusqlite::Connection::open(state.path().join("rung.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(SqliteStore::open(state.path()), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(Reader::open(state.path()), Err(StoreError::Newer { .. })));
+}

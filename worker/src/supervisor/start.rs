@@ -1,0 +1,78 @@
+//! From settings to running slots.
+
+use std::sync::Arc;
+
+use common::view::DeviceFacts;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use crate::{
+    backoff,
+    error::WorkerError,
+    host,
+    session::messages::Identity,
+    settings::Settings,
+    slot::{Child, Launch, Order, Shared, Slot},
+};
+
+/// Starts all slots; returns who this worker is, and where each slot takes its orders.
+///
+/// A first trainer only looks at the device, which decides how many slots there are.
+pub(super) async fn slots(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+) -> Result<(Identity, Vec<mpsc::Sender<Order>>), WorkerError> {
+    let (child, facts) =
+        Child::start(&launch(settings, 0, 1), &shared.tracker).await.map_err(WorkerError::Device)?;
+    shared.tracker.spawn(child.close());
+    let count = count(settings, &facts);
+    let start = |number| {
+        let (orders, inbox) = mpsc::channel(1);
+        let launch = launch(settings, number, count);
+        debug!(slot = number, ?launch, "slot started");
+        shared.tracker.spawn(Slot { number, launch, shared: shared.clone() }.run(inbox));
+        orders
+    };
+    let orders = (0..count).map(start).collect();
+    let identity = Identity {
+        worker: settings.id.clone(),
+        incarnation: backoff::random(),
+        device: DeviceFacts { host: host::name(), ..facts },
+        slots: count as u32,
+    };
+    Ok((identity, orders))
+}
+
+/// How many trials are trained at the same time.
+fn count(settings: &Settings, facts: &DeviceFacts) -> usize {
+    let on_gpu = facts.device.starts_with("cuda") || facts.device == "mps";
+    let cores = settings.cores.as_ref().map_or_else(host::cores, |cores| cores.numbers().len());
+    settings.slots.map_or(if on_gpu { 1 } else { cores }, |slots| slots as usize)
+}
+
+fn launch(settings: &Settings, number: usize, count: usize) -> Launch {
+    Launch {
+        program: settings.program.clone(),
+        device: settings.device,
+        cores: settings.cores.as_ref().map(|cores| cores.share(number, count)),
+        data: settings.data.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &str) -> Settings {
+        crate::settings::tests::settings(&args.split(' ').collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn slots_follow_the_device_and_the_cores() {
+        let facts = |device: &str| DeviceFacts { device: device.to_owned(), ..DeviceFacts::default() };
+        let four = settings("--join host:1 --cores 0-3");
+        assert_eq!(count(&four, &facts("cpu")), 4);
+        assert_eq!(count(&four, &facts("cuda:0")), 1);
+        assert_eq!(count(&settings("--join host:1 --slots 3"), &facts("mps")), 3);
+    }
+}
