@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`Machine`] is synchronous: inputs and the time go in; one [`Commit`] and the [`Effect`]s that may follow it come
-//! out. It knows no clock, task, socket or file, so a simulation can run it as it is. The [`shell`] is the thin part
+//! out. It knows no clock, task, socket or file, so a simulation can run it as it is. The shell ([`run`]) is the thin part
 //! that does: it takes what is waiting as one group, commits once, and only then acts and answers.
 
 mod live_study;

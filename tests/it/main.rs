@@ -1,5 +1,7 @@
 //! Rung as its users run it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 /// One study gives one result table, whatever happens to workers and coordinator; on the formula trainer.
 mod faults;
 

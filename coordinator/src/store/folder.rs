@@ -69,7 +69,7 @@ pub enum FolderError {
 }
 
 fn existing_ancestor(path: &Path) -> &Path {
-    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."))
+    path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or_else(|| Path::new("."))
 }
 
 #[cfg(target_os = "linux")]
