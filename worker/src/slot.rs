@@ -76,14 +76,14 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Works on orders, one at a time, until the worker ends.
+    /// Works on orders, one at a time, until the worker ends; with a trainer that is up already, where there is one.
     ///
     /// [`Event::SlotFree`] is told once the trainer is up, and again after each order; so there is never more than one
     /// order on its way here.
-    pub(crate) async fn run(self, mut orders: Receiver<Order>) {
+    pub(crate) async fn run(self, mut orders: Receiver<Order>, mut warm: Option<Child>) {
         let end = self.shared.end.clone();
         let mut respawn = Backoff::new(FIRST_RESPAWN, LAST_RESPAWN);
-        let (mut warm, mut announced) = (None, false);
+        let mut announced = false;
         loop {
             let Some(mut child) = self.trainer(warm.take(), &mut respawn).await else { return };
             if !announced && self.shared.events.send(Event::SlotFree(self.number)).await.is_err() {

@@ -36,7 +36,7 @@ const HANDOVER: Duration = Duration::from_secs(5);
 const LINE: u64 = 4096;
 
 /// How a trainer is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Launch {
     /// The program that has the subcommand `trainer`.
     pub(crate) program: PathBuf,

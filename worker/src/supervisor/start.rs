@@ -17,20 +17,26 @@ use crate::{
 
 /// Starts all slots; returns who this worker is, and where each slot takes its orders.
 ///
-/// A first trainer only looks at the device, which decides how many slots there are.
+/// A first trainer looks at the device, which decides how many slots there are; it stays where it has the first slot's
+/// cores.
 pub(super) async fn slots(
     settings: &Settings,
     shared: &Arc<Shared>,
 ) -> Result<(Identity, Vec<mpsc::Sender<Order>>), WorkerError> {
-    let (child, facts) =
-        Child::start(&launch(settings, 0, 1), &shared.tracker).await.map_err(WorkerError::Device)?;
-    shared.tracker.spawn(child.close());
+    let alone = launch(settings, 0, 1);
+    let (child, facts) = Child::start(&alone, &shared.tracker).await.map_err(WorkerError::Device)?;
     let count = count(settings, &facts);
+    let mut warm = if alone == launch(settings, 0, count) {
+        Some(child)
+    } else {
+        shared.tracker.spawn(child.close());
+        None
+    };
     let start = |number| {
         let (orders, inbox) = mpsc::channel(1);
         let launch = launch(settings, number, count);
         debug!(slot = number, ?launch, "slot started");
-        shared.tracker.spawn(Slot { number, launch, shared: shared.clone() }.run(inbox));
+        shared.tracker.spawn(Slot { number, launch, shared: shared.clone() }.run(inbox, warm.take()));
         orders
     };
     let orders = (0..count).map(start).collect();
