@@ -5,9 +5,11 @@
 
 mod folder;
 
-mod reader;
+mod schema;
 
 mod sqlite;
+
+mod reader;
 
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ pub async fn run(args: &DoctorArgs, to: &mut impl Write) -> anyhow::Result<bool>
             child.close().await;
             (Some(DeviceFacts { host: host::name(), ..facts }), None)
         }
-        Err(problem) => (None, Some(problem)),
+        Err(error) => (None, Some(error.to_string())),
     };
     tracker.close();
     tracker.wait().await;

@@ -1,7 +1,7 @@
 //! A slot: one trainer process, kept warm, and the leases that it works on one after the other.
 
 mod child;
-pub(crate) use child::{Child, Launch};
+pub(crate) use child::{Child, Launch, StartError};
 
 mod watchdog;
 
@@ -11,6 +11,7 @@ mod work;
 
 use std::{sync::Arc, time::Duration};
 
+use common::view::DeviceFacts;
 use tokio::{
     sync::mpsc::{Receiver, Sender},
     time::sleep,
@@ -82,7 +83,7 @@ impl Slot {
     /// order on its way here.
     pub(crate) async fn run(self, mut orders: Receiver<Order>, mut warm: Option<Child>) {
         let end = self.shared.end.clone();
-        let mut respawn = Backoff::new(FIRST_RESPAWN, LAST_RESPAWN);
+        let mut respawn = respawn();
         let mut announced = false;
         loop {
             let Some(mut child) = self.trainer(warm.take(), &mut respawn).await else { return };
@@ -118,21 +119,35 @@ impl Slot {
         if warm.is_some() {
             return warm;
         }
-        let mut failures = 0;
-        while !self.shared.end.is_cancelled() {
-            let start = Child::start(&self.launch, &self.shared.tracker);
-            match self.shared.end.run_until_cancelled(start).await? {
-                Ok((child, _)) => return Some(child),
-                Err(reason) => {
-                    failures += 1;
-                    error!(slot = self.number, reason, "trainer cannot be started");
-                    if failures == STARTS {
-                        drop(self.shared.events.send(Event::Broken(reason)).await);
-                    }
-                }
+        let starting = start(&self.launch, &self.shared.tracker, respawn);
+        match self.shared.end.run_until_cancelled(starting).await? {
+            Ok((child, _)) => Some(child),
+            Err(error) => {
+                error!(slot = self.number, %error, "trainer cannot be started");
+                drop(self.shared.events.send(Event::Broken(error.to_string())).await);
+                None
             }
-            self.shared.end.run_until_cancelled(sleep(respawn.wait())).await?;
         }
-        None
     }
+}
+
+/// Starts a trainer; tries again where one is lost before it is up.
+pub(crate) async fn start(
+    launch: &Launch,
+    tracker: &TaskTracker,
+    respawn: &mut Backoff,
+) -> Result<(Child, DeviceFacts), StartError> {
+    for _ in 1..STARTS {
+        match Child::start(launch, tracker).await {
+            Err(StartError::Lost(reason)) => warn!(reason, "trainer lost at its start"),
+            ended => return ended,
+        }
+        sleep(respawn.wait()).await;
+    }
+    Child::start(launch, tracker).await
+}
+
+/// The waits between starts of a trainer.
+pub(crate) fn respawn() -> Backoff {
+    Backoff::new(FIRST_RESPAWN, LAST_RESPAWN)
 }

@@ -60,7 +60,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         hang_timeout: settings.hang_timeout,
         checkpoint_every: settings.checkpoint_every,
     });
-    let (identity, orders) = start::slots(&settings, &shared).await?;
+    let Some(started) = shutdown.run_until_cancelled(start::slots(&settings, &shared)).await else {
+        return Ok(());
+    };
+    let (identity, orders) = started?;
     info!(worker = %identity.worker, device = identity.device.device, slots = identity.slots, "worker started");
     let supervisor = Supervisor {
         session: Session::new(Instant::now(), identity),

@@ -11,7 +11,7 @@ use common::{
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::{StoreError, sqlite};
+use super::{StoreError, schema};
 
 /// A read-only connection to a state folder's store.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Reader {
 impl Reader {
     /// Opens the store of a state folder for reading.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
-        let file = state.join(sqlite::FILE);
+        let file = state.join(schema::FILE);
         if !file.exists() {
             return Err(StoreError::Missing(state.to_owned()));
         }
@@ -31,7 +31,7 @@ impl Reader {
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "query_only", true)?;
-        sqlite::schema_version(&connection)?;
+        schema::version(&connection)?;
         Ok(Self { connection })
     }
 
@@ -39,14 +39,14 @@ impl Reader {
     pub fn studies(&self) -> Result<Vec<StudyView>, StoreError> {
         let mut query = self.connection.prepare_cached("SELECT view FROM studies ORDER BY created, rowid")?;
         let rows = query.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| study_view(&row?)).collect()
+        rows.map(|row| schema::decode("a study's row", &row?)).collect()
     }
 
     /// One study; none where it is not there.
     pub fn study(&self, study: &StudyId) -> Result<Option<StudyView>, StoreError> {
         let mut query = self.connection.prepare_cached("SELECT view FROM studies WHERE study = ?")?;
         let view = query.query_row([study.as_str()], |row| row.get::<_, String>(0)).optional()?;
-        view.map(|view| study_view(&view)).transpose()
+        view.map(|view| schema::decode("a study's row", &view)).transpose()
     }
 
     /// What a study was asked to do.
@@ -64,7 +64,7 @@ impl Reader {
         let mut query =
             self.connection.prepare_cached("SELECT view FROM trials WHERE study = ? ORDER BY trial")?;
         let rows = query.query_map([study.as_str()], |row| row.get::<_, String>(0))?;
-        rows.map(|row| trial_view(&row?)).collect()
+        rows.map(|row| schema::decode("a trial's row", &row?)).collect()
     }
 
     /// One trial; none where it is not there.
@@ -73,7 +73,7 @@ impl Reader {
             self.connection.prepare_cached("SELECT view FROM trials WHERE study = ? AND trial = ?")?;
         let row =
             query.query_row(params![study.as_str(), trial.0], |row| row.get::<_, String>(0)).optional()?;
-        row.map(|view| trial_view(&view)).transpose()
+        row.map(|view| schema::decode("a trial's row", &view)).transpose()
     }
 
     /// A trial's learning curve, by epoch.
@@ -101,20 +101,6 @@ fn parameters(spec: &StudySpec, trial: &TrialView) -> u64 {
     let shape = spec.data.shape();
     let model = shape.and_then(|shape| ModelSpec::build(spec.model, &trial.hparams, &shape).ok());
     model.map_or(0, |model| model.parameters())
-}
-
-pub(super) fn study_view(json: &str) -> Result<StudyView, StoreError> {
-    serde_json::from_str(json).map_err(|error| StoreError::Unreadable {
-        what: "a study's row".to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn trial_view(json: &str) -> Result<TrialView, StoreError> {
-    serde_json::from_str(json).map_err(|error| StoreError::Unreadable {
-        what: "a trial's row".to_owned(),
-        reason: error.to_string(),
-    })
 }
 
 fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {

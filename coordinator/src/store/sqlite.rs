@@ -4,18 +4,12 @@ use std::path::Path;
 
 use common::{
     ids::{StudyId, StudyName},
-    view::StudyPhase,
+    view::{StudyPhase, StudyView},
 };
 use rusqlite::{Connection, Transaction, params};
 use scheduler::Event;
 
-use super::{Commit, Store, StoreError, StoredStudy, reader};
-
-/// Migrations in order; the schema's version is how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001-start.sql")];
-
-/// The name of the database file in a state folder.
-pub(super) const FILE: &str = "rung.db";
+use super::{Commit, Store, StoreError, StoredStudy, schema};
 
 /// The writer's connection. Only one may exist for a file: the state folder's lock sees to it.
 #[derive(Debug)]
@@ -26,29 +20,12 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store of a state folder, creating or migrating it.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(state.join(FILE))?;
+        let mut connection = Connection::open(state.join(schema::FILE))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        migrate(&mut connection)?;
+        schema::migrate(&mut connection)?;
         Ok(Self { connection })
     }
-}
-
-/// Refuses a schema that is newer than this release.
-pub(super) fn schema_version(connection: &Connection) -> Result<usize, StoreError> {
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let known = MIGRATIONS.len() as u32;
-    if found > known { Err(StoreError::Newer { found, known }) } else { Ok(found as usize) }
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    for (i, migration) in MIGRATIONS.iter().enumerate().skip(schema_version(connection)?) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "user_version", i as u32 + 1)?;
-        transaction.commit()?;
-    }
-    Ok(())
 }
 
 impl Store for SqliteStore {
@@ -64,7 +41,7 @@ impl Store for SqliteStore {
         let views = query.query_map([], |row| row.get::<_, String>(0))?;
         let mut studies = Vec::new();
         for view in views {
-            let view = reader::study_view(&view?)?;
+            let view = schema::decode::<StudyView>("a study's row", &view?)?;
             let finished = view.phase == StudyPhase::Finished;
             let log = if finished { Vec::new() } else { read_log(&self.connection, &view.id)? };
             studies.push(StoredStudy { id: view.id, name: view.name, log });
@@ -81,15 +58,8 @@ fn read_log(connection: &Connection, study: &StudyId) -> Result<Vec<Event>, Stor
     let mut query =
         connection.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
     let rows = query.query_map([study.as_str()], |row| row.get::<_, String>(0))?;
-    rows.enumerate()
-        .map(|(i, row)| {
-            let unreadable = |error: serde_json::Error| StoreError::Unreadable {
-                what: format!("event {i} of study {study}"),
-                reason: error.to_string(),
-            };
-            serde_json::from_str(&row?).map_err(unreadable)
-        })
-        .collect()
+    let events = rows.enumerate();
+    events.map(|(i, row)| schema::decode(&format!("event {i} of study {study}"), &row?)).collect()
 }
 
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
@@ -102,7 +72,7 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
     for (study, sequence, event) in &commit.events {
         transaction
             .prepare_cached("INSERT INTO events (study, sequence, event) VALUES (?, ?, ?)")?
-            .execute(params![study.as_str(), *sequence as i64, json(event)?])?;
+            .execute(params![study.as_str(), *sequence as i64, schema::encode(event)?])?;
     }
     for view in &commit.studies {
         transaction
@@ -110,14 +80,14 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
             .execute(params![
                 view.created.0 as i64,
                 view.finished.map(|at| at.0 as i64),
-                json(view)?,
+                schema::encode(view)?,
                 view.id.as_str()
             ])?;
     }
     for (study, view) in &commit.trials {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO trials (study, trial, view) VALUES (?, ?, ?)")?
-            .execute(params![study.as_str(), view.trial.0, json(view)?])?;
+            .execute(params![study.as_str(), view.trial.0, schema::encode(view)?])?;
     }
     write_curves(transaction, commit)?;
     for study in &commit.deleted {
@@ -147,13 +117,4 @@ fn write_curves(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), St
         ])?;
     }
     Ok(())
-}
-
-/// JSON of a stored value. Its maps have text keys and its floats are finite or stored as bits, so a failure means a
-/// fault of ours, not of the disk.
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unreadable {
-        what: "a value to store".to_owned(),
-        reason: error.to_string(),
-    })
 }

@@ -48,6 +48,17 @@ pub(crate) struct Launch {
     pub(crate) data: Option<PathBuf>,
 }
 
+/// Why a trainer is not up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// It says itself why it cannot train; it would say the same again.
+    #[error("{0}")]
+    Unusable(String),
+    /// It never came to say anything.
+    #[error("{0}")]
+    Lost(String),
+}
+
 /// A trainer process that is up. It is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -59,22 +70,26 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a trainer and waits until it says what it trains on; or says why it cannot be started.
-    pub(crate) async fn start(launch: &Launch, tracker: &TaskTracker) -> Result<(Self, DeviceFacts), String> {
-        let mut process = spawn(launch).map_err(|error| format!("{}: {error}", launch.program.display()))?;
+    /// Starts a trainer and waits until it says what it trains on.
+    pub(crate) async fn start(
+        launch: &Launch,
+        tracker: &TaskTracker,
+    ) -> Result<(Self, DeviceFacts), StartError> {
+        let mut process = spawn(launch)
+            .map_err(|error| StartError::Unusable(format!("{}: {error}", launch.program.display())))?;
         let (Some(commands), Some(reports), Some(log)) =
             (process.stdin.take(), process.stdout.take(), process.stderr.take())
         else {
-            return Err("its pipes are missing".to_owned());
+            return Err(StartError::Lost("its pipes are missing".to_owned()));
         };
         let reports = FramedRead::new(reports, protocol::codec());
         let mut child = Self { process, commands, reports, log: tracker.spawn(follow(log)) };
         match timeout(START, child.next()).await {
             Ok(Some(Report::Ready(facts))) => Ok((child, facts)),
-            Ok(Some(Report::Failed(reason))) => Err(reason),
-            Ok(Some(other)) => Err(format!("its first word was {other:?}")),
-            Ok(None) => Err(child.post_mortem().await),
-            Err(_) => Err(format!("it said nothing for {} s", START.as_secs())),
+            Ok(Some(Report::Failed(reason))) => Err(StartError::Unusable(reason)),
+            Ok(Some(other)) => Err(StartError::Unusable(format!("its first word was {other:?}"))),
+            Ok(None) => Err(StartError::Lost(child.post_mortem().await)),
+            Err(_) => Err(StartError::Lost(format!("trainer said nothing for {} s", START.as_secs()))),
         }
     }
 

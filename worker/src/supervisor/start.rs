@@ -12,7 +12,7 @@ use crate::{
     host,
     session::messages::Identity,
     settings::Settings,
-    slot::{Child, Launch, Order, Shared, Slot},
+    slot::{self, Launch, Order, Shared, Slot, StartError},
 };
 
 /// Starts all slots; returns who this worker is, and where each slot takes its orders.
@@ -24,7 +24,11 @@ pub(super) async fn slots(
     shared: &Arc<Shared>,
 ) -> Result<(Identity, Vec<mpsc::Sender<Order>>), WorkerError> {
     let alone = launch(settings, 0, 1);
-    let (child, facts) = Child::start(&alone, &shared.tracker).await.map_err(WorkerError::Device)?;
+    let (child, facts) =
+        slot::start(&alone, &shared.tracker, &mut slot::respawn()).await.map_err(|error| match error {
+            StartError::Unusable(reason) => WorkerError::Device(reason),
+            StartError::Lost(reason) => WorkerError::Trainer(reason),
+        })?;
     let count = count(settings, &facts);
     let mut warm = if alone == launch(settings, 0, count) {
         Some(child)

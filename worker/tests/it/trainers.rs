@@ -1,6 +1,15 @@
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use clap::Parser as _;
 use common::hparams::{Hparams, Scalar};
 use nix::sys::signal::{Signal, kill};
 use proto::v1::report::Kind as News;
+use tokio_util::sync::CancellationToken;
+use worker::settings::{Cli, Settings};
 
 use crate::{
     coordinator::{Coordinator, Session, epochs, lease},
@@ -96,4 +105,43 @@ async fn an_objective_that_is_not_finite_is_a_result() {
     let Some(News::NotFinite(result)) = session.reports(&lease(4, 1)).await.pop() else { panic!() };
     let last = result.last.unwrap();
     assert!(last.epoch == 2 && last.metrics.unwrap().val_loss.is_nan());
+}
+
+/// A worker within this process, whose trainers are started by a script.
+fn scripted(coordinator: &Coordinator, folder: &Path, script: &str) -> Settings {
+    let program = folder.join("trainer.sh");
+    fs::write(&program, format!("#!/bin/sh\ncd {}\n{script}\n", folder.display())).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let (join, scratch) = (coordinator.address(), folder.display().to_string());
+    let args = ["rung-worker", "--join", &join, "--device", "cpu", "--slots", "1", "--scratch", &scratch];
+    let settings = Settings::try_from(Cli::parse_from(args).join.unwrap()).unwrap();
+    Settings { program, ..settings }
+}
+
+#[tokio::test]
+async fn a_trainer_that_is_lost_at_its_start_is_started_again() {
+    let mut coordinator = Coordinator::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let real = env!("CARGO_BIN_EXE_rung-worker");
+    let script = format!("if mkdir once; then kill -9 $$; fi\nexec {real} \"$@\"");
+    let settings = scripted(&coordinator, folder.path(), &script);
+    let shutdown = CancellationToken::new();
+    let scene = async {
+        let mut session = coordinator.join().await;
+        session.credits(1).await;
+        shutdown.cancel();
+        session.closed().await;
+    };
+    let (ended, ()) = tokio::join!(worker::run(settings, shutdown.clone()), scene);
+    ended.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_whose_trainers_never_start_says_why() {
+    let coordinator = Coordinator::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = scripted(&coordinator, folder.path(), "echo no libtorch here >&2; exit 3");
+    let error = worker::run(settings, CancellationToken::new()).await.unwrap_err();
+    let why = "trainers cannot be started: trainer exited with status 3: no libtorch here";
+    assert_eq!(error.to_string(), why);
 }

@@ -1,0 +1,128 @@
+//! What goes out: one commit, and what may be done once it is durable.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use common::{
+    hparams::Hparams,
+    ids::{StudyId, StudyName, WorkerId},
+    study::StudySpec,
+    view::{LeaseId, StudyView, WorkerView},
+};
+use scheduler::Work;
+
+use super::{RequestId, SessionId};
+use crate::store::Commit;
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The study was submitted.
+    Submitted {
+        /// The study.
+        study: StudyView,
+        /// Whether an unfinished one goes on.
+        resumed: bool,
+    },
+    /// The study as it is now.
+    Study(StudyView),
+    /// The study is deleted.
+    Deleted,
+    /// Who is connected.
+    Workers(Vec<WorkerView>),
+    /// The worker was told to leave.
+    Draining(WorkerId),
+    /// Whether the lease is current.
+    Holds(bool),
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// An unfinished study has that name and another spec.
+    #[error(
+        "an unfinished study is called {0} and has another spec: --resume goes on with it as it is, \
+         --fresh starts a new one beside it"
+    )]
+    Conflict(StudyName),
+    /// There is no such unfinished study.
+    #[error("study {0} is not running: it is finished or unknown")]
+    NotRunning(StudyId),
+    /// Only finished studies can be deleted.
+    #[error("study {0} is not finished: stop it first (`rung study stop {0}`)")]
+    NotFinished(StudyId),
+    /// No such worker, or several.
+    #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
+    NoWorker(String),
+    /// The scheduler refused.
+    #[error("{0}")]
+    Scheduler(String),
+    /// The store failed; nothing has changed.
+    #[error("the store failed and nothing was changed: {0}")]
+    Store(String),
+    /// The coordinator is going away.
+    #[error("the coordinator is stopping")]
+    Stopping,
+}
+
+/// What may be done once the group's commit is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell a worker.
+    Send(SessionId, ToWorker),
+    /// End a worker's stream.
+    Close(SessionId),
+    /// Answer a request.
+    Answer(RequestId, Result<Answer, Refused>),
+    /// Tell watchers how a study stands.
+    Publish(StudyView),
+    /// Delete a study's objects.
+    DeleteObjects(StudyId),
+}
+
+/// What a worker can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToWorker {
+    /// Its Hello is answered.
+    Welcome {
+        /// How long a lease lives without a sign of life.
+        lease: Duration,
+        /// How often to give one.
+        heartbeat: Duration,
+        /// Of the leases it held: those that are still its.
+        still_yours: Vec<LeaseId>,
+    },
+    /// A study that grants will name.
+    Study(StudyId, Box<StudySpec>),
+    /// New leases.
+    Grants(Vec<Grant>),
+    /// Reports are durable up to this batch.
+    Ack(u64),
+    /// Leases that are no longer its.
+    Revoke(Vec<LeaseId>),
+    /// Hand everything back and leave.
+    Drain,
+}
+
+/// A lease and its work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// The lease.
+    pub lease: LeaseId,
+    /// What the trial trains with.
+    pub hparams: Hparams,
+    /// The trial's own seed.
+    pub seed: u64,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What came of a group of inputs.
+#[derive(Debug, Default, PartialEq)]
+pub struct Group {
+    /// To be made durable first.
+    pub commit: Commit,
+    /// To be done then, in order.
+    pub effects: Vec<Effect>,
+    /// Sessions whose inputs are in the group: to be closed if the commit fails, so that their workers send again.
+    pub sessions: BTreeSet<SessionId>,
+}

@@ -1,0 +1,47 @@
+//! The database file: its name, its tables, and how values are written in them.
+
+use rusqlite::Connection;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::StoreError;
+
+/// The name of the database file in a state folder.
+pub(super) const FILE: &str = "rung.db";
+
+/// Migrations in order; the schema's version is how many have run.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001-start.sql")];
+
+/// The schema's version; one that is newer than this release is refused.
+pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len() as u32;
+    if found > known { Err(StoreError::Newer { found, known }) } else { Ok(found as usize) }
+}
+
+/// Brings the schema up to this release, one transaction a step.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    for (i, migration) in MIGRATIONS.iter().enumerate().skip(version(connection)?) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", i as u32 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// A value as a column holds it.
+///
+/// What is stored has maps with text keys, and floats that are finite or written as bits, so a failure means a fault
+/// of ours, not of the disk.
+pub(super) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| unreadable("a value to store", &error))
+}
+
+/// A value from a column; `what` names the row for people.
+pub(super) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| unreadable(what, &error))
+}
+
+fn unreadable(what: &str, error: &serde_json::Error) -> StoreError {
+    StoreError::Unreadable { what: what.to_owned(), reason: error.to_string() }
+}
