@@ -52,6 +52,8 @@ pub(crate) struct Session {
     slots: Slots,
     /// Credits that the coordinator knows of; none where a grant may have used some of them up.
     told: Option<u32>,
+    /// Leases that have come by this stream.
+    granted: u64,
     /// Whether a sign of life is due.
     beat: bool,
     /// When a drain gives up; set once draining.
@@ -71,6 +73,7 @@ impl Session {
             held: BTreeSet::new(),
             slots,
             told: None,
+            granted: 0,
             beat: false,
             drain: None,
             actions: Vec::new(),
@@ -100,7 +103,7 @@ impl Session {
             Outgoing::Reports { sequence, reports }
         } else if credits_due {
             self.told = Some(credits);
-            Outgoing::Credits(credits)
+            Outgoing::Credits { free: credits, granted: self.granted }
         } else if beat {
             Outgoing::Heartbeat
         } else {
@@ -182,6 +185,7 @@ impl Session {
         self.contact.welcomed(now, welcome.lease, welcome.heartbeat);
         self.studies.clear();
         self.told = None;
+        self.granted = 0;
         self.outbox.rewind();
         let still_yours = BTreeSet::from_iter(welcome.still_yours);
         for lease in self.held.difference(&still_yours).cloned().collect::<Vec<_>>() {
@@ -192,6 +196,7 @@ impl Session {
     fn granted(&mut self, grants: Vec<Result<Grant, Unusable>>) {
         // Even if the slot is free again before anything is sent: the coordinator counts what it gives out.
         self.told = None;
+        self.granted += grants.len() as u64;
         for grant in grants {
             let lease = grant.as_ref().map_or_else(|unusable| &unusable.lease, |grant| &grant.lease).clone();
             if self.held.contains(&lease) {

@@ -4,7 +4,7 @@
 //! becomes tensors (`layout`, `weights`) and layers that are trained by hand-written passes (`dense`) or by autograd
 //! (`graph`); an epoch is trained (`epoch`, `optimizer`), measured (`measure`) and remembered; at its end everything
 //! may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`]
-//! keeps what stays between trials, and the [`doctor`] tells what libtorch finds here.
+//! keeps what stays between trials, and [`doctor()`] tells what libtorch finds here.
 
 mod error;
 

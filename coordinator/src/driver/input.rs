@@ -39,6 +39,8 @@ pub enum Input {
         session: SessionId,
         /// Free slots.
         free: u32,
+        /// Leases that had come by this stream when it said so.
+        granted: u64,
     },
     /// A worker told what happened to its leases.
     Reports {
@@ -78,6 +80,8 @@ pub struct Hello {
     pub slots: u32,
     /// Its release.
     pub version: String,
+    /// Data sets that it can open.
+    pub data: BTreeSet<String>,
 }
 
 /// One thing that happened to a lease.

@@ -106,9 +106,9 @@ impl Machine {
         match input {
             Input::Connected { session, hello } => self.connect(now, session, hello, group),
             Input::Disconnected { session } => self.roster.disconnected(session, now),
-            Input::Credits { session, free } => {
+            Input::Credits { session, free, granted } => {
                 if let Some(worker) = self.seen(now, session, group) {
-                    self.roster.set_free(&worker, free);
+                    self.roster.set_free(&worker, free, granted);
                 }
             }
             Input::Reports { session, sequence, reports } => {

@@ -10,6 +10,7 @@ use std::{
 
 use common::{
     ids::WorkerId,
+    study::{ModelKind, StudySpec},
     time::Timestamp,
     view::{LeaseId, WorkerView},
 };
@@ -43,24 +44,23 @@ pub(super) struct Member {
     pub draining: bool,
     hello: Option<Hello>,
     free: u32,
+    /// Leases granted by its stream.
+    granted: u64,
     last_seen: Timestamp,
     away_since: Option<Timestamp>,
 }
 
 impl Member {
     /// Leases that it can take now.
-    ///
-    /// What the worker said is bounded by its slots less the leases that it holds here: a message of free slots may
-    /// have crossed a grant.
     pub(super) fn capacity(&self) -> u32 {
-        let slots = self.hello.as_ref().map_or(0, |hello| hello.slots);
-        let unheld = slots.saturating_sub(self.leases.len() as u32);
-        if self.session.is_none() || self.draining { 0 } else { self.free.min(unheld) }
+        if self.session.is_none() || self.draining { 0 } else { self.free }
     }
 
-    /// Whether it can train models of libtorch, or only the formula.
-    pub(super) fn has_libtorch(&self) -> bool {
-        self.hello.as_ref().is_some_and(|hello| !hello.device.libtorch.is_empty())
+    /// Whether it has what a study's trials need: for all but the formula, libtorch and the data.
+    pub(super) fn can_train(&self, spec: &StudySpec) -> bool {
+        let equipped =
+            |hello: &Hello| !hello.device.libtorch.is_empty() && hello.data.contains(&spec.data.name);
+        spec.model == ModelKind::Formula || self.hello.as_ref().is_some_and(equipped)
     }
 
     fn deadline(&self, term: Duration) -> Timestamp {
@@ -89,6 +89,7 @@ impl Roster {
     pub(super) fn granted(&mut self, worker: &WorkerId, lease: LeaseId) {
         if let Some(member) = self.members.get_mut(worker) {
             member.free = member.free.saturating_sub(1);
+            member.granted += 1;
             member.leases.insert(lease);
         }
     }
@@ -108,7 +109,7 @@ impl Roster {
         member.away_since = None;
         member.last_seen = now;
         member.told.clear();
-        member.free = 0;
+        (member.free, member.granted) = (0, 0);
         member.hello = Some(hello);
         if let Some(older) = older {
             self.sessions.remove(&older);
@@ -137,10 +138,12 @@ impl Roster {
         Some(worker.clone())
     }
 
-    /// Sets how many leases a worker says it can take.
-    pub(super) fn set_free(&mut self, worker: &WorkerId, free: u32) {
+    /// Sets how many leases a worker says it can take, after so many had come by its stream: a message of free slots
+    /// may have crossed a grant.
+    pub(super) fn set_free(&mut self, worker: &WorkerId, free: u32, granted: u64) {
         if let Some(member) = self.members.get_mut(worker) {
-            member.free = free;
+            let on_their_way = member.granted.saturating_sub(granted) as u32;
+            member.free = free.saturating_sub(on_their_way);
         }
     }
 
@@ -228,6 +231,7 @@ impl Roster {
             draining: false,
             hello: None,
             free: 0,
+            granted: 0,
             last_seen: now,
             away_since: None,
         })

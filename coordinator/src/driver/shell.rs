@@ -73,8 +73,8 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// Passes on how many leases the worker can take.
-    pub async fn credits(&self, free: u32) {
-        self.send(Input::Credits { session: self.session, free }).await;
+    pub async fn credits(&self, free: u32, granted: u64) {
+        self.send(Input::Credits { session: self.session, free, granted }).await;
     }
 
     /// Passes on what happened to leases.

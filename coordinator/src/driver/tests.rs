@@ -37,9 +37,19 @@ struct Worker {
     session: Option<SessionId>,
     incarnation: u64,
     grants: Vec<Grant>,
+    /// Leases that have come by this stream.
+    granted: u64,
     /// Reports that were sent and not acknowledged.
     unacknowledged: Vec<(u64, Vec<Report>)>,
     sequence: u64,
+}
+
+impl Worker {
+    /// Says how many leases it can take: one slot, less what it holds.
+    fn free(&self, session: SessionId) -> Input {
+        let free = u32::from(self.grants.is_empty());
+        Input::Credits { session, free, granted: self.granted }
+    }
 }
 
 impl World {
@@ -85,7 +95,10 @@ impl World {
             ToWorker::Welcome { still_yours, .. } => {
                 worker.grants.retain(|grant| still_yours.contains(&grant.lease));
             }
-            ToWorker::Grants(grants) => worker.grants.extend(grants),
+            ToWorker::Grants(grants) => {
+                worker.granted += grants.len() as u64;
+                worker.grants.extend(grants);
+            }
             ToWorker::Ack(sequence) => worker.unacknowledged.retain(|(sent, _)| *sent > sequence),
             ToWorker::Revoke(leases) => worker.grants.retain(|grant| !leases.contains(&grant.lease)),
             ToWorker::Study(..) | ToWorker::Drain => {}
@@ -103,6 +116,7 @@ impl World {
         let session = SessionId(self.sessions);
         let worker = &mut self.workers[index];
         worker.session = Some(session);
+        worker.granted = 0;
         let reported =
             worker.unacknowledged.iter().flat_map(|(_, reports)| reports.iter().map(|r| r.lease.clone()));
         let held: BTreeSet<LeaseId> =
@@ -114,12 +128,13 @@ impl World {
             device: DeviceFacts::default(),
             slots: 1,
             version: String::new(),
+            data: BTreeSet::new(),
         };
         let again = worker.unacknowledged.clone();
         self.handle(vec![Input::Connected { session, hello }]);
         let resent =
             again.into_iter().map(|(sequence, reports)| Input::Reports { session, sequence, reports });
-        self.handle(resent.chain([Input::Credits { session, free: 1 }]).collect());
+        self.handle(resent.chain([self.workers[index].free(session)]).collect());
     }
 
     /// A worker does what is next: connects, or finishes its oldest grant.
@@ -127,7 +142,7 @@ impl World {
         let Some(session) = self.workers[index].session else { return self.connect(index) };
         let worker = &mut self.workers[index];
         if worker.grants.is_empty() {
-            return self.handle(vec![Input::Credits { session, free: 1 }]);
+            return self.handle(vec![self.workers[index].free(session)]);
         }
         let grant = worker.grants.remove(0);
         worker.sequence += 1;
@@ -138,7 +153,7 @@ impl World {
             worker.session = None;
         }
         self.handle(vec![Input::Reports { session, sequence, reports }]);
-        self.handle(vec![Input::Credits { session, free: 1 }]);
+        self.handle(vec![self.workers[index].free(session)]);
         if lose_answer {
             self.handle(vec![Input::Disconnected { session }]);
         }

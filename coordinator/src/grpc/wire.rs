@@ -25,6 +25,7 @@ pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Malformed> {
         device: present("hello.device", hello.device)?.into(),
         slots: hello.slots.min(1024),
         version: hello.version,
+        data: hello.data.into_iter().take(1024).collect(),
     })
 }
 

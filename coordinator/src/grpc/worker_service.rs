@@ -39,19 +39,20 @@ impl WorkerServer {
         Self { driver, blobs, tasks, shutdown }
     }
 
-    /// Refuses reports of checkpoints that are not stored: decisions rest on stored checkpoints alone.
-    async fn check_stored(&self, report: &Report) -> Result<(), Status> {
-        let lease = &report.lease;
-        if let Some(checkpoint) = wire::named_checkpoint(&report.what) {
+    /// Turns a report of a checkpoint that is not stored into a failed attempt: decisions rest on stored checkpoints
+    /// alone. Of a lease that is stale, neither counts.
+    async fn believe(&self, report: Report) -> Result<Report, Status> {
+        let Report { lease, what } = report;
+        if let Some(checkpoint) = wire::named_checkpoint(&what) {
             for key in ObjectKey::of_checkpoint(&lease.study, lease.trial, checkpoint) {
                 if !self.blobs.holds(&key).await.map_err(|error| status::blob(&error))? {
-                    return Err(Status::failed_precondition(format!(
-                        "lease {lease} names an object that is not stored"
-                    )));
+                    tracing::warn!(%lease, "a report names a checkpoint that is not stored");
+                    let reason = "its worker reported a checkpoint that it had not stored".to_owned();
+                    return Ok(Report { lease, what: Happened::Failed(reason) });
                 }
             }
         }
-        Ok(())
+        Ok(Report { lease, what })
     }
 }
 
@@ -150,15 +151,13 @@ impl WorkerServer {
         while let Some(message) = up.message().await? {
             match present("message.kind", message.kind).map_err(|error| status::malformed(&error))? {
                 Kind::Hello(_) => return Err(Status::invalid_argument("a second Hello")),
-                Kind::Credits(credits) => session.credits(credits.free).await,
+                Kind::Credits(credits) => session.credits(credits.free, credits.granted).await,
                 Kind::Heartbeat(_) => session.heartbeat().await,
                 Kind::Reports(batch) => {
-                    let parsed = batch.reports.into_iter().map(wire::report).collect::<Result<Vec<_>, _>>();
-                    let reports = parsed.map_err(|error| status::malformed(&error))?;
-                    for report in &reports {
-                        if !matches!(report.what, Happened::Epoch(_)) {
-                            self.check_stored(report).await?;
-                        }
+                    let mut reports = Vec::new();
+                    for report in batch.reports {
+                        let report = wire::report(report).map_err(|error| status::malformed(&error))?;
+                        reports.push(self.believe(report).await?);
                     }
                     session.reports(batch.sequence, reports).await;
                 }

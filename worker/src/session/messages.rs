@@ -22,6 +22,8 @@ pub(crate) struct Identity {
     pub(crate) device: DeviceFacts,
     /// Trials that it trains at the same time.
     pub(crate) slots: u32,
+    /// Data sets that it can open.
+    pub(crate) data: Vec<String>,
 }
 
 /// From the coordinator.
@@ -89,7 +91,12 @@ pub(crate) enum Outgoing {
     /// First on every stream.
     Hello { identity: Identity, held: Vec<LeaseId> },
     /// Free slots; replaces what was said before.
-    Credits(u32),
+    Credits {
+        /// Free slots.
+        free: u32,
+        /// Leases that have come by this stream.
+        granted: u64,
+    },
     /// What happened to leases, in order.
     Reports { sequence: u64, reports: Vec<Report> },
     /// A sign of life.

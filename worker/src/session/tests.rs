@@ -31,6 +31,11 @@ struct Bench {
     now: Instant,
 }
 
+/// Free slots, of a worker to which so many leases have come.
+fn credits(free: u32, granted: u64) -> Outgoing {
+    Outgoing::Credits { free, granted }
+}
+
 impl Bench {
     /// A session with free slots, before its first connection.
     fn new(slots: u32) -> Self {
@@ -39,6 +44,7 @@ impl Bench {
             incarnation: 1,
             device: DeviceFacts::default(),
             slots,
+            data: Vec::new(),
         };
         let now = Instant::now();
         let mut session = Session::new(now, identity);
@@ -50,7 +56,7 @@ impl Bench {
     fn welcomed(slots: u32) -> Self {
         let mut bench = Self::new(slots);
         bench.connect(&[]);
-        assert_eq!(bench.sent(), [Outgoing::Credits(slots)]);
+        assert_eq!(bench.sent(), [credits(slots, 0)]);
         bench.receive(Incoming::Study { id: lease(0, 1).study, spec: Ok(study()) });
         bench
     }
@@ -94,9 +100,9 @@ fn hello_is_first_and_nothing_follows_before_welcome() {
 fn grants_fill_slots_and_credits_say_what_is_left() {
     let mut bench = Bench::welcomed(2);
     assert_eq!(bench.grant(&[(4, 1)]), [(0, lease(4, 1))]);
-    assert_eq!(bench.sent(), [Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [credits(1, 1)]);
     assert_eq!(bench.grant(&[(5, 1), (6, 1)]), [(1, lease(5, 1))]);
-    assert_eq!(bench.sent(), [Outgoing::Credits(0)]);
+    assert_eq!(bench.sent(), [credits(0, 3)]);
     assert_eq!(bench.sent(), []);
     bench.session.slot_free(0);
     let queued = bench.session.actions();
@@ -111,7 +117,7 @@ fn a_slot_that_is_free_again_at_once_is_told_again() {
     let mut bench = Bench::welcomed(1);
     bench.grant(&[(4, 1)]);
     bench.session.slot_free(0);
-    assert_eq!(bench.sent(), [Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [credits(1, 1)]);
 }
 
 #[test]
@@ -122,12 +128,12 @@ fn a_report_is_kept_until_acked_and_only_then_the_lease_is_given_up() {
     bench.session.reported(released(4, 1));
     bench.session.slot_free(0);
     let batch = Outgoing::Reports { sequence: 1, reports: vec![released(4, 1)] };
-    assert_eq!(bench.sent(), [batch.clone(), Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [batch.clone(), credits(1, 1)]);
     assert_eq!(bench.session.held(), 1);
 
     bench.session.lost(bench.now);
     bench.connect(&[lease(4, 1)]);
-    assert_eq!(bench.sent(), [batch, Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [batch, credits(1, 0)]);
     bench.receive(Incoming::Ack(1));
     assert_eq!(bench.session.held(), 0);
 }
@@ -140,7 +146,7 @@ fn what_is_not_still_ours_is_abandoned() {
     bench.session.lost(bench.now);
     bench.connect(&[lease(5, 1)]);
     assert_eq!(bench.session.actions(), [Action::Abandon(lease(4, 1))]);
-    assert_eq!(bench.sent(), [Outgoing::Credits(0)]);
+    assert_eq!(bench.sent(), [credits(0, 0)]);
 }
 
 #[test]
@@ -183,7 +189,7 @@ fn silence_beyond_two_thirds_of_the_lease_hands_everything_back() {
     bench.session.slot_free(0);
     bench.connect(&[lease(4, 1), lease(5, 1)]);
     let reports = vec![released(5, 1), released(4, 1)];
-    assert_eq!(bench.sent(), [Outgoing::Reports { sequence: 1, reports }, Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [Outgoing::Reports { sequence: 1, reports }, credits(1, 0)]);
 }
 
 #[test]
@@ -210,7 +216,7 @@ fn a_drain_takes_nothing_new_and_ends_when_all_is_durable() {
     bench.grant(&[(6, 1)]);
     bench.session.reported(released(4, 1));
     let reports = vec![released(5, 1), released(6, 1), released(4, 1)];
-    assert_eq!(bench.sent(), [Outgoing::Credits(0), Outgoing::Reports { sequence: 1, reports }]);
+    assert_eq!(bench.sent(), [credits(0, 3), Outgoing::Reports { sequence: 1, reports }]);
     assert!(!bench.session.is_over(bench.now));
     bench.receive(Incoming::Ack(1));
     assert!(bench.session.is_over(bench.now));
@@ -234,7 +240,9 @@ fn work_that_makes_no_sense_fails_the_attempt_and_not_the_worker() {
     let unusable = Unusable { lease: lease(5, 1), reason: "no work".to_owned() };
     bench.receive(Incoming::Grants(vec![Ok(unknown), Err(unusable)]));
     let sent = bench.sent();
-    let [Outgoing::Reports { reports, .. }, Outgoing::Credits(1)] = &sent[..] else { panic!("{sent:?}") };
+    let [Outgoing::Reports { reports, .. }, Outgoing::Credits { free: 1, .. }] = &sent[..] else {
+        panic!("{sent:?}")
+    };
     assert!(reports.iter().all(|report| matches!(report.news, News::Failed { .. })));
     assert_eq!(reports.len(), 2);
 }
@@ -251,5 +259,5 @@ fn unstored_results_hold_credits_back() {
     bench.session.reported(released(0, 1));
     bench.sent();
     bench.receive(Incoming::Ack(1));
-    assert_eq!(bench.sent(), [Outgoing::Credits(1)]);
+    assert_eq!(bench.sent(), [credits(1, 3)]);
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use common::view::DeviceFacts;
+use common::{study::DataSpec, view::DeviceFacts};
+use data::Sources;
 use tokio::sync::mpsc;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     backoff,
@@ -49,8 +50,23 @@ pub(super) async fn slots(
         incarnation: backoff::random(),
         device: DeviceFacts { host: host::name(), ..facts },
         slots: count as u32,
+        data: data_sets(settings),
     };
     Ok((identity, orders))
+}
+
+/// Data sets that are on this machine; each is verified when a trainer opens it.
+fn data_sets(settings: &Settings) -> Vec<String> {
+    let mut sources = Sources::from_env();
+    if let Some(folder) = &settings.data {
+        sources = sources.with_folder(folder);
+    }
+    let (here, missing): (Vec<_>, Vec<_>) =
+        DataSpec::NAMES.iter().copied().partition(|name| sources.locate(name).is_ok());
+    for name in missing {
+        warn!(data = name, "data set is not on this machine: its studies are left to other workers");
+    }
+    here.into_iter().map(str::to_owned).collect()
 }
 
 /// How many trials are trained at the same time.

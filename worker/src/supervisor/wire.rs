@@ -74,8 +74,9 @@ pub(super) fn outgoing(message: Outgoing) -> pb::WorkerMessage {
             device: Some(identity.device.into()),
             slots: identity.slots,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            data: identity.data,
         }),
-        Outgoing::Credits(free) => Kind::Credits(pb::Credits { free }),
+        Outgoing::Credits { free, granted } => Kind::Credits(pb::Credits { free, granted }),
         Outgoing::Reports { sequence, reports } => {
             Kind::Reports(pb::Reports { sequence, reports: reports.into_iter().map(report).collect() })
         }

@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use nix::{
     sys::signal::{SigSet, Signal, kill},
     unistd::{Pid, dup2_stdout},
@@ -45,12 +44,15 @@ struct Shared {
 
 /// Works on a supervisor's commands until it closes the pipe.
 pub fn run(args: &TrainerArgs) -> anyhow::Result<()> {
+    let mut reports = claim_stdout()?;
     // Before any other thread starts, because threads inherit both.
     leave_signals_to_the_supervisor()?;
-    if let Some(cores) = &args.cores {
-        host::pin(cores).with_context(|| format!("pinning to cores {cores}"))?;
+    if let Some(cores) = &args.cores
+        && let Err(error) = host::pin(cores)
+    {
+        let reason = format!("trainer cannot be pinned to cores {cores}: {error}");
+        return Ok(protocol::write(&mut reports, Report::Failed(reason))?);
     }
-    let mut reports = claim_stdout()?;
     let shared = Arc::new(Shared::default());
     let (sender, commands) = channel();
     let reader = shared.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::{ids::WorkerId, study::ModelKind, time::Timestamp, view::LeaseId};
+use common::{ids::WorkerId, time::Timestamp, view::LeaseId};
 use scheduler::{Event, Input as StudyInput};
 
 use super::{
@@ -32,8 +32,8 @@ impl Machine {
     }
 
     fn grant_one(&mut self, now: Timestamp, worker: &WorkerId, group: &mut Group) -> Option<LeaseId> {
-        let libtorch = self.roster.get(worker)?.has_libtorch();
-        let trainable = |live: &&mut LiveStudy| libtorch || live.study().spec().model == ModelKind::Formula;
+        let member = self.roster.get(worker)?;
+        let trainable = |live: &&mut LiveStudy| member.can_train(live.study().spec());
         let fitting = self.studies.values_mut().filter(trainable).filter(|live| live.study().leasable() > 0);
         let live = fitting.min_by_key(|live| (live.study().leases().count(), live.study().created()))?;
         let input = StudyInput::Lease { worker: worker.clone(), most: 1 };
