@@ -16,7 +16,9 @@ import venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "rung"
-PACKAGES = {"tensorflow": ["keras-tuner==1.4.8", "tensorflow"], "torch": ["keras-tuner==1.4.8", "torch"]}
+# Keras Tuner imports tensorboard without depending on it.
+PEER = ["keras-tuner==1.4.8", "tensorboard"]
+PACKAGES = {"tensorflow": [*PEER, "tensorflow==2.21.0"], "torch": [*PEER, "torch==2.13.0"]}
 
 
 def python_with(backend):
@@ -35,7 +37,9 @@ def python_with(backend):
 def peer(python, args):
     script = ROOT / "bench" / "peer_keras_mlp.py"
     command = [python, script, args.data, str(args.max_epochs), args.backend]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"the peer failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -49,7 +53,11 @@ def rung(args, seed):
             [program, "run", "mlp", "--local", str(args.workers), *study], check=True, capture_output=True, env=env
         )
         seconds = time.perf_counter() - start
-        read = lambda *verb: json.loads(subprocess.run([program, *verb, "-o", "json"], check=True, capture_output=True, env=env).stdout)
+
+        def read(*verb):
+            done = subprocess.run([program, *verb, "-o", "json"], check=True, capture_output=True, env=env)
+            return json.loads(done.stdout)
+
         best, shown = read("best", "@last"), read("study", "show", "@last")
     return {
         "seconds": seconds,

@@ -109,6 +109,19 @@ async fn a_port_or_folder_in_use_is_refused() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_workers_variables_do_not_reach_into_its_other_commands() {
+    let mut doctor = std::process::Command::new(tests::program("rung-worker"));
+    doctor.args(["doctor", "--device", "cpu"]).env("RUNG_DATA", "/nowhere").env("RUNG_SLOTS", "1");
+    let output = doctor.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let mut worker = std::process::Command::new(tests::program("rung-worker"));
+    let output = worker.env_remove("RUNG_JOIN").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--join"));
+}
+
 /// One study through the command line alone: `run` starts the coordinator and a worker, and reading verbs work
 /// afterwards with no coordinator.
 #[test]

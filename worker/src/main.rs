@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::Parser as _;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -16,20 +16,19 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use worker::{
     WorkerError, doctor,
-    settings::{Cli, Command, JoinArgs},
+    settings::{Cli, Command, JoinArgs, Settings},
     trainer,
 };
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(matches!(cli.command, Some(Command::Trainer(_))));
-    let done = match (cli.command, cli.join) {
-        (Some(Command::Trainer(args)), _) => trainer::process::run(&args).map(|()| true),
-        (Some(Command::Doctor(args)), _) => {
+    let done = match cli.command {
+        Some(Command::Trainer(args)) => trainer::process::run(&args).map(|()| true),
+        Some(Command::Doctor(args)) => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(&args, &mut io::stdout())))
         }
-        (None, Some(args)) => runtime().and_then(|runtime| runtime.block_on(join(args))).map(|()| true),
-        (None, None) => Cli::command().error(ErrorKind::MissingRequiredArgument, "--join is missing").exit(),
+        None => runtime().and_then(|runtime| runtime.block_on(join(cli.join))).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -47,7 +46,7 @@ async fn join(args: JoinArgs) -> anyhow::Result<()> {
     if args.exit_with_parent {
         thread::spawn(exit_with_stdin);
     }
-    let settings = args.try_into().context("finding this program")?;
+    let settings = Settings::try_from(args).unwrap_or_else(|error| error.exit());
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut user = signal(SignalKind::user_defined1())?;

@@ -9,9 +9,9 @@ pub use coordinator::Coordinator;
 mod device;
 pub use device::Device;
 
-use std::{env, io, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use common::ids::WorkerId;
 
 /// The command line.
@@ -24,15 +24,15 @@ use common::ids::WorkerId;
                   A second SIGINT quits at once.\nExit codes: 0 drained, 1 failed, 2 bad input. RUNG_LOG sets the log \
                   filter, for example `worker=debug`.",
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
+    override_usage = "rung-worker --join <HOST:PORT> [OPTIONS]\n       rung-worker doctor [OPTIONS]"
 )]
 pub struct Cli {
     /// Something else than to join a coordinator.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to join a coordinator; always there where there is no command.
+    /// How to join a coordinator, where there is no command.
     #[command(flatten)]
-    pub join: Option<JoinArgs>,
+    pub join: JoinArgs,
 }
 
 /// What the program can do besides joining a coordinator.
@@ -47,11 +47,11 @@ pub enum Command {
 
 /// Flags of a worker that joins a coordinator.
 #[derive(Debug, Args)]
-#[group(id = "joining")]
 pub struct JoinArgs {
     /// The coordinator's address
-    #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT", required = true)]
-    join: Coordinator,
+    // Asked for when settings are made: clap would ask a subcommand for it too, as soon as any of these variables is set.
+    #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT")]
+    join: Option<Coordinator>,
     /// What to train on: auto, cpu, cuda:N or mps
     #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
     device: Device,
@@ -138,12 +138,16 @@ pub struct Settings {
 }
 
 impl TryFrom<JoinArgs> for Settings {
-    type Error = io::Error;
+    type Error = clap::Error;
 
-    /// Fills in what was not given; fails only where the system does not tell this program's own path.
-    fn try_from(args: JoinArgs) -> io::Result<Self> {
+    /// Fills in what was not given; fails without an address, or where the system does not tell this program's own path.
+    fn try_from(args: JoinArgs) -> Result<Self, clap::Error> {
+        let missing = || {
+            let message = "--join HOST:PORT is missing: `rung serve` prints a coordinator's address";
+            Cli::command().error(ErrorKind::MissingRequiredArgument, message)
+        };
         Ok(Self {
-            join: args.join,
+            join: args.join.ok_or_else(missing)?,
             device: args.device,
             slots: args.slots,
             id: args.id.unwrap_or_else(crate::host::worker_id),
@@ -152,7 +156,7 @@ impl TryFrom<JoinArgs> for Settings {
             cores: args.cores,
             hang_timeout: args.hang_timeout,
             checkpoint_every: args.checkpoint_every,
-            program: env::current_exe()?,
+            program: env::current_exe().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
         })
     }
 }
@@ -171,7 +175,7 @@ pub(crate) mod tests {
 
     pub(crate) fn settings(args: &[&str]) -> Result<Settings, clap::Error> {
         let cli = Cli::try_parse_from([&["rung-worker"], args].concat())?;
-        Ok(Settings::try_from(cli.join.unwrap()).unwrap())
+        Settings::try_from(cli.join)
     }
 
     #[test]

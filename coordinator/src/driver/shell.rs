@@ -1,5 +1,8 @@
 //! The shell around the machine: takes what is waiting, commits, then acts.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

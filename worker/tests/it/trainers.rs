@@ -114,7 +114,7 @@ fn scripted(coordinator: &Coordinator, folder: &Path, script: &str) -> Settings 
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
     let (join, scratch) = (coordinator.address(), folder.display().to_string());
     let args = ["rung-worker", "--join", &join, "--device", "cpu", "--slots", "1", "--scratch", &scratch];
-    let settings = Settings::try_from(Cli::parse_from(args).join.unwrap()).unwrap();
+    let settings = Settings::try_from(Cli::parse_from(args).join).unwrap();
     Settings { program, ..settings }
 }
 

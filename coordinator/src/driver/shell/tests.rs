@@ -1,0 +1,156 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{
+    checkpoint::{Checkpoint, Digest},
+    metrics::{CurvePoint, Metrics},
+    study::StudySpec,
+    view::{DeviceFacts, StudyPhase},
+};
+use scheduler::Event;
+
+use super::{
+    super::{Grant, Happened, OnConflict},
+    *,
+};
+use crate::store::{SqliteStore, StoredStudy};
+
+/// A store whose disk is full while a switch is on.
+struct Full {
+    store: SqliteStore,
+    full: Arc<AtomicBool>,
+}
+
+impl Store for Full {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Unreadable {
+                what: "the disk".to_owned(),
+                reason: "it is full".to_owned(),
+            });
+        }
+        self.store.commit(commit)
+    }
+
+    fn load(&mut self) -> Result<Vec<StoredStudy>, StoreError> {
+        self.store.load()
+    }
+
+    fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {
+        self.store.log(study)
+    }
+}
+
+/// A driver on a store that can be full; ends with its folder.
+struct Bench {
+    _state: tempfile::TempDir,
+    full: Arc<AtomicBool>,
+    driver: Driver,
+    stop: CancellationToken,
+    ended: tokio::task::JoinHandle<Result<(), StoreError>>,
+}
+
+impl Bench {
+    #[allow(clippy::disallowed_methods, reason = "a test's task ends with the test")]
+    fn start() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let store = Full { store: SqliteStore::open(state.path()).unwrap(), full: Arc::clone(&full) };
+        let blobs = Arc::new(Blobs::open(state.path()).unwrap());
+        let clock = Clock::system();
+        let machine = Machine::recover(Vec::new(), std::time::Duration::from_secs(30), clock.now()).unwrap();
+        let stop = CancellationToken::new();
+        let (driver, running) = run(machine, Box::new(store), blobs, clock, stop.clone());
+        Self { _state: state, full, driver, stop, ended: tokio::spawn(running) }
+    }
+
+    async fn submit(&self) -> Result<Answer, Refused> {
+        let spec =
+            "name: s\nmodel: formula\nscheduler: {kind: fixed, epochs: 2, trials: [{hparams: {width: 1}}]}";
+        let submit = Request::Submit {
+            id: "0a1b2c3d".parse().unwrap(),
+            spec: Box::new(StudySpec::from_yaml(spec).unwrap()),
+            on_conflict: OnConflict::Refuse,
+        };
+        self.driver.ask(submit).await
+    }
+
+    /// A worker that has been granted the study's only trial.
+    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<ToWorker>, Grant) {
+        let hello = Hello {
+            worker: "w".parse().unwrap(),
+            incarnation: 1,
+            held: BTreeSet::new(),
+            device: DeviceFacts::default(),
+            slots: 1,
+            version: String::new(),
+            data: BTreeSet::new(),
+        };
+        let (session, mut down) = self.driver.open(hello).await.unwrap();
+        session.credits(1, 0).await;
+        loop {
+            if let Some(ToWorker::Grants(mut grants)) = down.recv().await {
+                return (session, down, grants.remove(0));
+            }
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+fn finished(grant: &Grant) -> Vec<Report> {
+    let digest = Digest::of(b"");
+    let metrics =
+        Metrics { train_loss: 1.0, train_accuracy: 0.5, val_loss: 1.0, val_accuracy: 0.5, val_macro_f1: 0.5 };
+    let what = Happened::Finished {
+        last: CurvePoint { epoch: 2, metrics, learning_rate: 1e-3, seconds: 0.1 },
+        best: metrics,
+        checkpoint: Checkpoint { epoch: 2, weights: digest, state: digest },
+        early_stopped: false,
+    };
+    vec![Report { lease: grant.lease.clone(), what }]
+}
+
+#[tokio::test]
+async fn a_request_whose_commit_fails_is_refused_and_changes_nothing() {
+    let bench = Bench::start();
+    bench.full.store(true, Ordering::SeqCst);
+    assert!(matches!(bench.submit().await, Err(Refused::Store(reason)) if reason.contains("full")));
+    bench.full.store(false, Ordering::SeqCst);
+    let Ok(Answer::Submitted { study, resumed: false }) = bench.submit().await else {
+        panic!("the name is still free")
+    };
+    assert_eq!(study.name.as_str(), "s");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_report_was_not_stored_is_cut_off_and_says_it_again() {
+    let bench = Bench::start();
+    bench.submit().await.unwrap();
+    let (session, mut down, grant) = bench.leased().await;
+    bench.full.store(true, Ordering::SeqCst);
+    session.reports(1, finished(&grant)).await;
+    assert_eq!(down.recv().await, None, "no acknowledgement, and the stream ends");
+
+    bench.full.store(false, Ordering::SeqCst);
+    let mut updates = bench.driver.updates();
+    let hello = Hello {
+        worker: "w".parse().unwrap(),
+        incarnation: 1,
+        held: BTreeSet::from([grant.lease.clone()]),
+        device: DeviceFacts::default(),
+        slots: 1,
+        version: String::new(),
+        data: BTreeSet::new(),
+    };
+    let (session, mut down) = bench.driver.open(hello).await.unwrap();
+    let Some(ToWorker::Welcome { still_yours, .. }) = down.recv().await else { panic!("Hello is answered") };
+    assert_eq!(still_yours, [grant.lease.clone()]);
+    session.reports(1, finished(&grant)).await;
+    assert_eq!(down.recv().await, Some(ToWorker::Ack(1)));
+    assert_eq!(updates.recv().await.unwrap().phase, StudyPhase::Evaluating);
+    bench.stop().await;
+}
