@@ -148,7 +148,7 @@ async fn a_worker_whose_report_was_not_stored_is_cut_off_and_says_it_again() {
     };
     let (session, mut down) = bench.driver.open(hello).await.unwrap();
     let Some(ToWorker::Welcome { still_yours, .. }) = down.recv().await else { panic!("Hello is answered") };
-    assert_eq!(still_yours, [grant.lease.clone()]);
+    assert_eq!(still_yours, std::slice::from_ref(&grant.lease));
     session.reports(1, finished(&grant)).await;
     assert_eq!(down.recv().await, Some(ToWorker::Ack(1)));
     assert_eq!(updates.recv().await.unwrap().phase, StudyPhase::Evaluating);
