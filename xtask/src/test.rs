@@ -16,7 +16,7 @@ usage: cargo xtask test
 
 Sets up, then checks everything that a change must pass: format, clippy with warnings as errors, all binaries, all
 tests (by cargo-nextest where it is installed), the examples in the documentation, and licences and sources where
-cargo-deny is installed. A step that fails does not keep the others from running, but without binaries no test runs.
+cargo-deny is installed or CI=true (which installs it). A step that fails does not keep the others from running, but without binaries no test runs.
 Ends with a summary and the exit code of the first step that failed.
 
 With CI=true in the environment a test that had to be skipped counts as failed.";
@@ -52,13 +52,20 @@ fn check(steps: &mut Steps) -> Result<()> {
     } else {
         steps.skip("tests", "nothing to test without binaries");
     }
-    if has("deny") {
-        steps.run("deny", || command(cargo(&["deny", "check", "bans", "licenses", "sources"])));
-    } else {
-        // Building it takes longer than all else here, so that CI does without it too.
-        steps.skip("deny", "it needs cargo-deny (`cargo install --locked cargo-deny`)");
-    }
+    deny(steps);
     Ok(())
+}
+
+/// Checks licences and sources. On CI, where nothing may be skipped, the tool is installed where it is missing.
+fn deny(steps: &mut Steps) {
+    if !has("deny") {
+        if env::var("CI").is_ok_and(|ci| ci == "true") {
+            steps.run("install deny", || command(cargo(&["install", "--locked", "cargo-deny@0.20.2"])));
+        } else {
+            return steps.skip("deny", "it needs cargo-deny (`cargo install --locked cargo-deny`)");
+        }
+    }
+    steps.run("deny", || command(cargo(&["deny", "check", "bans", "licenses", "sources"])));
 }
 
 /// Whether cargo has a subcommand of that name.
