@@ -1,4 +1,5 @@
 use anyhow::Result;
+use nix::sys::signal::{Signal, kill};
 use tests::{Cluster, Row, rung, scratch};
 
 /// Real networks on real data, small enough for a test: 5 + 3 trials of at most 3 epochs.
@@ -37,6 +38,24 @@ async fn one_worker_three_workers_and_a_killed_one_train_the_same_weights() -> R
     killed.until("training", 120, |study| study.epochs >= 2 && study.leases == 2).await?;
     killed.kill_worker(0)?;
     assert_eq!(killed.table("training").await?, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_coordinator_and_a_killed_trainer_change_no_weight() -> Result<()> {
+    let expected = undisturbed().await?;
+    let mut cluster = Cluster::start(2).await?;
+    cluster.submit(STUDY).await?;
+    cluster.until("training", 120, |study| study.epochs >= 2 && study.leases > 0).await?;
+    cluster.kill_coordinator()?;
+    cluster.start_coordinator().await?;
+    cluster.until("training", 120, |study| study.leases > 0).await?;
+    let trainers = cluster.trainers(1)?;
+    assert!(!trainers.is_empty(), "the second worker has a trainer");
+    for trainer in trainers {
+        kill(trainer, Signal::SIGKILL)?;
+    }
+    assert_eq!(cluster.table("training").await?, expected);
     Ok(())
 }
 
