@@ -2,6 +2,8 @@
 
 mod status;
 
+mod adoption;
+
 mod study_service;
 
 mod wire;

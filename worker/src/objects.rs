@@ -91,14 +91,18 @@ impl Objects {
         Ok(Checkpoint { epoch: files.epoch, weights, state })
     }
 
-    /// Stores an evaluation's probabilities.
+    /// Stores an evaluation's probabilities, of the test and of the validation part.
     pub(crate) async fn store_probabilities(
         &self,
         lease: &LeaseId,
         epoch: u32,
-        path: &Path,
-    ) -> Result<Digest, ObjectError> {
-        self.put(Object { lease, epoch, kind: pb::ObjectKind::Probabilities }, path).await
+        (test, validation): (&Path, &Path),
+    ) -> Result<(Digest, Digest), ObjectError> {
+        let object = |kind| Object { lease, epoch, kind };
+        tokio::try_join!(
+            self.put(object(pb::ObjectKind::Probabilities), test),
+            self.put(object(pb::ObjectKind::ValidationProbabilities), validation)
+        )
     }
 
     /// Brings both files of a checkpoint into a folder, verified. Waits for as long as the coordinator is away.

@@ -10,7 +10,7 @@ use std::{
 use common::{
     model_spec::{DataShape, Layer, ModelSpec},
     space::SearchSpace,
-    study::{Budget, Constraints, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
+    study::{Budget, Constraints, Evaluate, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
     view::BestView,
 };
 use serde::Serialize;
@@ -55,13 +55,18 @@ pub(crate) async fn write(
         files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
         files.push(("model.json", line(&ModelFile::new(best))?));
     }
-    for (name, bytes) in &files {
+    write_all(folder, &files)?;
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Writes files to a folder that is there, each whole or not at all.
+pub(super) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
+    for (name, bytes) in files {
         let path = folder.join(name);
         whole(folder, &path, bytes)
             .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
     }
-    File::open(folder)?.sync_all()?;
-    Ok(files.into_iter().map(|(name, _)| name).collect())
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// A study file that trains exactly the best trial's model again, weight for weight.
@@ -85,6 +90,8 @@ pub(crate) fn best_yaml(best: &BestView) -> Result<String, Failure> {
 fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
     let BestView { study, spec, trial, .. } = best;
     let stem = &study.name.as_str()[..study.name.as_str().len().min(59)];
+    let data_seed = Some(spec.data_seed(trial.trial)).filter(|seed| *seed != spec.seed);
+    let listed = FixedTrial { seed: Some(trial.seed), data_seed, ..FixedTrial::new(trial.hparams.clone()) };
     Ok(StudySpec {
         name: format!("{stem}-best").parse()?,
         space: SearchSpace::default(),
@@ -92,17 +99,19 @@ fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
         scheduler: SchedulerSpec::Fixed {
             epochs: study.best.map_or(trial.epochs, |leader| leader.epochs),
             horizon: Some(spec.scheduler.horizon()),
-            trials: vec![FixedTrial { hparams: trial.hparams.clone(), seed: Some(trial.seed) }],
+            trials: vec![listed],
         },
         sampler: Sampler::default(),
         budget: Budget::default(),
+        evaluate: Evaluate::default(),
+        parent: None,
         ..spec.clone()
     })
 }
 
-/// What `model.safetensors` holds, for programs that load it.
+/// What a file of weights holds, for programs that load it.
 #[derive(Debug, Serialize)]
-struct ModelFile {
+pub(super) struct ModelFile {
     #[serde(flatten)]
     best: BestReport,
     data: String,
@@ -113,7 +122,8 @@ struct ModelFile {
 }
 
 impl ModelFile {
-    fn new(best: &BestView) -> Self {
+    /// Of a study's best trial.
+    pub(super) fn new(best: &BestView) -> Self {
         let data = &best.spec.data;
         let input = data.shape().filter(|_| best.spec.model != ModelKind::Formula);
         let model =
@@ -129,7 +139,8 @@ impl ModelFile {
     }
 }
 
-fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+/// A value as one line of JSON.
+pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -11,6 +11,7 @@ fn task(hparams: Hparams, epochs: (u32, u32), scratch: &Path) -> TrainTask {
         study: Arc::new(StudySpec::from_yaml(STUDY).unwrap()),
         hparams,
         trial_seed: 7,
+        data_seed: 0,
         from_epoch: epochs.0,
         to_epoch: epochs.1,
         resume: None,
@@ -146,7 +147,10 @@ fn an_evaluation_gives_distributions() {
     let (_, checkpoint) = finished(&trained);
     let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint };
     let evaluated = FormulaTrainer.evaluate(&evaluate).unwrap();
-    assert_eq!(evaluated.probabilities.len(), 160);
-    assert!(evaluated.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    for part in [&evaluated.test, &evaluated.validation] {
+        assert_eq!(part.probabilities.len(), 160);
+        assert!(part.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    }
+    assert_ne!(evaluated.test.probabilities, evaluated.validation.probabilities);
     assert_eq!(evaluated, FormulaTrainer.evaluate(&evaluate).unwrap());
 }

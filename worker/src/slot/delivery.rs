@@ -4,7 +4,8 @@ use std::{collections::VecDeque, path::PathBuf};
 
 use common::{
     checkpoint::Checkpoint,
-    metrics::{CurvePoint, Metrics, TestMetrics},
+    evaluation::Scored,
+    metrics::{CurvePoint, Metrics},
     view::LeaseId,
 };
 use tokio::{
@@ -18,7 +19,7 @@ use crate::{
     event::Event,
     objects::{ObjectError, Objects},
     session::messages::{News, Report},
-    trainer::CheckpointFiles,
+    trainer::{CheckpointFiles, PredictedFile},
 };
 
 /// Something about a lease that may have to be stored before it is told.
@@ -35,7 +36,7 @@ pub(super) enum Outcome {
     /// The attempt failed.
     Failed(String),
     /// The evaluation is done.
-    Evaluated { test: TestMetrics, epoch: u32, probabilities: PathBuf },
+    Evaluated { epoch: u32, test: PredictedFile, validation: PredictedFile },
 }
 
 impl Outcome {
@@ -97,14 +98,27 @@ impl Delivery {
                 .await
                 .map(|checkpoint| News::Released { checkpoint: Some(checkpoint) }),
             Outcome::Failed(reason) => Ok(News::Failed { reason }),
-            Outcome::Evaluated { test, epoch, probabilities } => self
-                .objects
-                .store_probabilities(&self.lease, epoch, &probabilities)
-                .await
-                .map(|probabilities| News::Evaluated { test, probabilities }),
+            Outcome::Evaluated { epoch, test, validation } => {
+                self.evaluation(epoch, (&test, &validation)).await
+            }
         };
         stored
             .unwrap_or_else(|error| News::Failed { reason: format!("its result cannot be stored: {error}") })
+    }
+
+    /// Stores what an evaluation has predicted.
+    async fn evaluation(
+        &self,
+        epoch: u32,
+        (test, validation): (&PredictedFile, &PredictedFile),
+    ) -> Result<News, ObjectError> {
+        let files = (test.probabilities.as_path(), validation.probabilities.as_path());
+        let (tested, validated) = self.objects.store_probabilities(&self.lease, epoch, files).await?;
+        Ok(News::Evaluated {
+            epoch,
+            test: Scored { metrics: test.metrics, probabilities: Some(tested) },
+            validation: Scored { metrics: validation.metrics, probabilities: Some(validated) },
+        })
     }
 
     /// Stores a checkpoint, once: a trainer may end with the files that it has told of before.

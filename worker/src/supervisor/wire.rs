@@ -59,7 +59,8 @@ fn parts(grant: pb::Grant, lease: LeaseId) -> Result<Grant, Malformed> {
             Work::Evaluate { checkpoint: checkpoint.try_into()? }
         }
     };
-    Ok(Grant { lease, hparams: proto::hparams(grant.hparams)?, trial_seed: grant.trial_seed, work })
+    let (trial_seed, data_seed) = (grant.trial_seed, grant.data_seed);
+    Ok(Grant { lease, hparams: proto::hparams(grant.hparams)?, trial_seed, data_seed, work })
 }
 
 /// Writes a message of the worker.
@@ -101,10 +102,16 @@ fn report(report: Report) -> pb::Report {
             Kind::Released(pb::Released { checkpoint: checkpoint.map(Into::into) })
         }
         News::Failed { reason } => Kind::Failed(pb::AttemptFailed { reason }),
-        News::Evaluated { test, probabilities } => Kind::Evaluated(pb::Evaluated {
-            test: Some(test.into()),
-            probabilities: probabilities.to_string(),
-        }),
+        News::Evaluated { epoch, test, validation } => {
+            let (test, validation) = (pb::Scored::from(test), pb::Scored::from(validation));
+            Kind::Evaluated(pb::Evaluated {
+                epoch,
+                test: test.metrics,
+                probabilities: test.probabilities,
+                validation: validation.metrics,
+                validation_probabilities: validation.probabilities,
+            })
+        }
     };
     pb::Report { lease: Some(report.lease.into()), kind: Some(kind) }
 }
@@ -130,7 +137,7 @@ mod tests {
     fn another_protocol_is_refused_by_name() {
         let welcome = pb::Welcome { protocol: 9, ..pb::Welcome::default() };
         let error = message(pb::coordinator_message::Kind::Welcome(welcome)).unwrap_err();
-        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 1");
+        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 2");
     }
 
     #[test]

@@ -13,13 +13,15 @@ use super::{
     epoch::ask,
     measure::measure,
     net::{EVALUATION_ROWS, Net, Plan},
-    resident::Resident,
+    resident::{Part, Resident},
     trial::{Trial, View, model},
     weights::Weights,
 };
 use crate::{
     settings::Device,
-    trainer::{Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer},
+    trainer::{
+        Control, EvaluateTask, Evaluated, Predicted, Progress, TrainError, TrainTask, Trained, Trainer,
+    },
 };
 
 /// Trains and evaluates with libtorch on one device, where the data set stays between tasks.
@@ -85,19 +87,32 @@ impl Trainer for TorchTrainer {
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
         let _arithmetic = Arithmetic::set(task.study.train.threads)?;
         let device = self.device;
-        let Resident { shape, test, .. } = self.data(&task.study.data.name)?;
+        let resident = self.data(&task.study.data.name)?;
+        let parts = resident.parts(&task.study.data)?;
+        let Resident { shape, train, test, .. } = resident;
         let spec = model(&task.study, &task.hparams, shape)?;
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
         let mut net = Net::new(&spec, shape, &weights, Plan { rows: EVALUATION_ROWS, trial_seed: 0 })?;
-        let index = test.index(0..test.truth.len() as u32)?;
-        let ControlFlow::Continue(answers) = ask(&mut net, test, &index, None)? else {
-            return Err(TrainError::Other("an evaluation cannot be told to end".to_owned()));
-        };
-        let measured = measure(&answers, &test.truth, shape.classes as usize);
-        // libtorch's exponential: the C library's may differ between machines.
-        let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(&answers)?.f_exp()?)?;
-        let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss };
-        Ok(Evaluated { metrics, probabilities })
+        let all: Vec<u32> = (0..test.truth.len() as u32).collect();
+        let classes = shape.classes as usize;
+        Ok(Evaluated {
+            test: predict(&mut net, (test, &all), classes)?,
+            validation: predict(&mut net, (train, &parts.validation), classes)?,
+        })
     }
+}
+
+/// What a net says of some rows of a part.
+fn predict(net: &mut Net, (part, rows): (&Part, &[u32]), classes: usize) -> Result<Predicted, TrainError> {
+    let index = part.index(rows.iter().copied())?;
+    let ControlFlow::Continue(answers) = ask(net, part, &index, None)? else {
+        return Err(TrainError::Other("an evaluation cannot be told to end".to_owned()));
+    };
+    let truth: Vec<u8> = rows.iter().map(|row| part.truth[*row as usize]).collect();
+    let measured = measure(&answers, &truth, classes);
+    // libtorch's exponential: the C library's may differ between machines.
+    let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(&answers)?.f_exp()?)?;
+    let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss };
+    Ok(Predicted { metrics, probabilities })
 }

@@ -160,7 +160,7 @@ impl<'a> Trial<'a> {
             let [low, high, ..] = Stream::new(self.task.trial_seed, Purpose::Dropout).epoch(epoch).block(0);
             tch::manual_seed(i64::from(high >> 1) << 32 | i64::from(low));
         }
-        let order = order(self.task.study.seed, epoch, train.len() as u32);
+        let order = order(self.task.data_seed, epoch, train.len() as u32);
         let index = self.view.part.index(order.into_iter().map(|at| train[at as usize]))?;
         let sums = match self.learner.train(self.view.part, &index, (epoch, self.rows), signs)? {
             ControlFlow::Continue(sums) => sums,
