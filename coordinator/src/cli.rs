@@ -41,6 +41,8 @@ mod worker;
 
 mod best;
 
+mod ensemble;
+
 mod model;
 
 mod data;
@@ -107,6 +109,12 @@ enum Command {
     Trial(trial::TrialArgs),
     /// List connected workers or send one away; alone, it lists them
     Worker(worker::WorkerArgs),
+    /// Make one model of several: train the best configuration with different seeds, and let them vote
+    ///
+    /// Members are the trials of a study of its own, so they use every worker and survive kills. An unfinished ensemble
+    /// of the same name and content is resumed; a finished one is shown again by its own name. What is chosen is chosen
+    /// on the validation part; the test part is only measured.
+    Ensemble(ensemble::EnsembleArgs),
     /// Print a study's best configuration
     Best(best::BestArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
@@ -144,6 +152,7 @@ impl Command {
             Self::Study(args) => study::run(args).await,
             Self::Trial(args) => trial::run(args).await,
             Self::Worker(args) => worker::run(args).await,
+            Self::Ensemble(args) => ensemble::run(args).await,
             Self::Best(args) => best::run(args).await,
             Self::Model(args) => model::run(args),
             Self::Data(args) => data::run(args),

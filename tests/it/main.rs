@@ -14,6 +14,9 @@ mod studies;
 /// The command line: output shapes, exit codes, errors.
 mod cli;
 
+/// Members of an ensemble, their votes, and what happens when some of them are lost.
+mod ensemble;
+
 /// Real models on real data: the same table and the same weights.
 mod training;
 
