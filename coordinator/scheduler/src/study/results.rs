@@ -26,7 +26,8 @@ impl Study {
     pub(super) fn take_result(&mut self, number: TrialNumber, (rung, checkpoint): (u32, Checkpoint)) {
         let Some(trial) = self.trial(number) else { return };
         let (Some(standing), Some(value)) = (trial.standing(self.goal), trial.value) else { return };
-        let (epochs, val_loss) = (trial.epochs, trial.val_loss.unwrap_or(f64::NAN));
+        // Infinite and not NaN, which would not even equal itself: a study equals what its log replays to.
+        let (epochs, val_loss) = (trial.epochs, trial.val_loss.unwrap_or(f64::INFINITY));
         let bracket = self.bracket_of(number);
         let level = self.rung_epochs(bracket, rung);
         self.in_bracket(bracket, |bracket| bracket.finish(rung, standing));
