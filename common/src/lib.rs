@@ -23,6 +23,8 @@ pub mod split;
 
 pub mod hparams;
 
+pub mod recipe;
+
 pub mod model_spec;
 
 pub mod trial;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hparams::Hparams,
+    recipe::Recipe,
     study::{DataSpec, ModelKind},
 };
 
@@ -82,7 +83,8 @@ impl ModelKind {
             Self::Formula => true,
             Self::Mlp | Self::Cnn => {
                 let families = self.hparam_names().iter().filter_map(|name| name.strip_suffix('N'));
-                (self.hparam_names().contains(&hparam) && !hparam.ends_with('N'))
+                Recipe::HPARAMS.contains(&hparam)
+                    || (self.hparam_names().contains(&hparam) && !hparam.ends_with('N'))
                     || families.into_iter().any(numbered)
             }
         }

@@ -75,7 +75,8 @@ fn single(
 ) -> Option<Preset> {
     let trials = vec![FixedTrial { hparams, seed: None }];
     let scheduler = SchedulerSpec::Fixed { epochs: 100, horizon: None, trials };
-    let stopping = EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0 };
+    let stopping =
+        EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0, restore_best: true };
     let train = TrainSpec { early_stopping: Some(stopping), ..TrainSpec::default() };
     let study = StudySpec { scheduler, train, ..bare(name, model)? };
     Some(Preset { name, summary, study })

@@ -24,7 +24,9 @@ pub use scheduler_spec::{
     FixedTrial, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes,
 };
 pub use spec_error::{Place, SpecError};
-pub use train_spec::{EarlyStopping, Monitor, Optimizer, Precision, TrainSpec};
+pub use train_spec::{
+    Augment, AugmentName, Average, EarlyStopping, Monitor, Optimizer, Precision, Schedule, TrainSpec,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -80,7 +80,13 @@ impl Trainer for FormulaTrainer {
             let control = on(Progress::Epoch(last));
             if stops || epoch == task.to_epoch {
                 let (best, checkpoint) = (state.history.best, state.write(task, epoch)?);
-                return Ok(Trained::Finished { last, best, checkpoint, early_stopped: stops });
+                return Ok(Trained::Finished {
+                    last,
+                    best,
+                    checkpoint,
+                    early_stopped: stops,
+                    restored: None,
+                });
             }
             match control {
                 Control::Continue if saved_at.elapsed() < task.checkpoint_every => {}
@@ -169,9 +175,9 @@ fn advance(
         metrics = Metrics { val_loss: f64::NAN, val_accuracy: f64::NAN, val_macro_f1: f64::NAN, ..metrics };
     }
     let train = &task.study.train;
-    let stops = state.history.record(&metrics, &task.study.objective, train.early_stopping.as_ref());
+    let verdict = state.history.record(&metrics, &task.study.objective, train.early_stopping.as_ref());
     let learning_rate = task.hparams.float("lr").unwrap_or(train.learning_rate);
-    (CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }, stops)
+    (CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }, verdict.stops)
 }
 
 /// Saves an epoch's end for whoever goes on, unless it is where the task began or is saved already.

@@ -2,8 +2,8 @@
 //!
 //! In the order of a task: a setting becomes a `device`, the data set comes to lie on it (`resident`), a configuration
 //! becomes tensors (`layout`, `weights`) and layers that are trained by hand-written passes (`dense`) or by autograd
-//! (`graph`); an epoch is trained (`epoch`, `optimizer`), measured (`measure`) and remembered; at its end everything
-//! may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`]
+//! (`graph`); images change at random (`augment`); an epoch is trained (`epoch`, `optimizer`, `average`), measured
+//! (`measure`) and remembered; at its end everything (`numbers`) may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`]
 //! keeps what stays between trials, and [`doctor()`] tells what libtorch finds here.
 
 mod error;
@@ -24,7 +24,13 @@ mod dense;
 
 mod graph;
 
+mod numbers;
+
 mod optimizer;
+
+mod average;
+
+mod augment;
 
 mod epoch;
 

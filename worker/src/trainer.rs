@@ -84,6 +84,8 @@ pub enum Trained {
         checkpoint: CheckpointFiles,
         /// Early stopping has ended the trial's training for good.
         early_stopped: bool,
+        /// The metrics of the checkpoint's weights, where they are those of an earlier epoch.
+        restored: Option<Metrics>,
     },
     /// The objective is not finite at this epoch; training on would not mend it.
     NotFinite {

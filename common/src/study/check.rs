@@ -1,10 +1,11 @@
 //! What a schema cannot say: how the parts of a study must fit together.
 
-use super::{DataSpec, Hyperband, ModelKind, Sampler, SchedulerSpec, SpecError, StudySpec};
+use super::{DataSpec, Hyperband, ModelKind, Sampler, SchedulerSpec, SpecError, StudySpec, TrainSpec};
 use crate::{
-    hparams::Hparams,
+    hparams::{Hparams, Scalar},
     model_spec::{DataShape, ModelSpec, Unbuildable},
     random::{Purpose, Stream},
+    recipe::Recipe,
     space::{Domain, Parameter},
 };
 
@@ -29,6 +30,11 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
             SpecError::unknown("data set", &study.data.name, DataSpec::NAMES),
         ));
     };
+    let stopping = study.train.early_stopping.as_ref();
+    if study.model == ModelKind::Formula && stopping.is_some_and(|rule| rule.restore_best) {
+        let error = SpecError::new("the formula has no weights to restore: leave out `restore_best`");
+        return Some(Flaw::new(&["train", "early_stopping", "restore_best"], error));
+    }
     match &study.scheduler {
         SchedulerSpec::Hyperband(hyperband) => search(study, hyperband, &shape).err(),
         SchedulerSpec::Fixed { .. } => fixed(study, &shape).err(),
@@ -59,21 +65,30 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result
     admits_something(study, shape)
 }
 
-/// Checks that the model knows a parameter, and that a learning rate is one.
+/// Checks that the model knows a parameter, and that training can use all of its values.
 fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
     }
-    let positive = match &parameter.domain {
-        Domain::Choice(values) => values.iter().all(|value| value.as_f64().is_some_and(|value| value > 0.0)),
-        Domain::Int { min, .. } => *min > 0,
-        Domain::Float { min, .. } => *min > 0.0,
+    let values = match &parameter.domain {
+        Domain::Choice(values) => values.clone(),
+        Domain::Int { min, max, .. } => vec![Scalar::Int(*min), Scalar::Int(*max)],
+        Domain::Float { min, max, .. } => vec![Scalar::Float(*min), Scalar::Float(*max)],
     };
-    if model != ModelKind::Formula && parameter.name == "lr" && !positive {
-        return Err(Flaw::new(&path, SpecError::new("`lr` must be above 0")));
+    for value in values {
+        let hparams = Hparams::from([(parameter.name.as_str(), value)]);
+        usable(model, &hparams).map_err(|error| Flaw::new(&path, error))?;
     }
     Ok(())
+}
+
+/// Checks the hyperparameters of training; the formula takes anything.
+fn usable(model: ModelKind, hparams: &Hparams) -> Result<(), SpecError> {
+    match Recipe::of(&TrainSpec::default(), hparams) {
+        Err(unusable) if model != ModelKind::Formula => Err(SpecError::new(unusable.to_string())),
+        _ => Ok(()),
+    }
 }
 
 /// How many draws are tried before a space counts as empty under its constraints.
@@ -131,11 +146,7 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: &DataShape) -> Result<
     }
     let model =
         ModelSpec::build(study.model, hparams, shape).map_err(|error| SpecError::new(error.to_string()))?;
-    if study.model != ModelKind::Formula
-        && hparams.get("lr").is_some_and(|lr| !lr.as_f64().is_some_and(|lr| lr > 0.0))
-    {
-        return Err(SpecError::new("`lr` must be above 0"));
-    }
+    usable(study.model, hparams)?;
     if !study.constraints.admit(&model) {
         let message =
             format!("the model has {} parameters, which the constraints exclude", model.parameters());

@@ -110,6 +110,8 @@ pub enum Happened {
         checkpoint: Checkpoint,
         /// Whether early stopping has ended the trial's training.
         early_stopped: bool,
+        /// The metrics of the checkpoint's weights, where they are those of an earlier epoch.
+        restored: Option<Metrics>,
     },
     /// The objective is not finite at this epoch.
     NotFinite(CurvePoint),

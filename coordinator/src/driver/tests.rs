@@ -243,6 +243,7 @@ fn outcome(grant: &Grant) -> Happened {
                 best: metrics,
                 checkpoint: checkpoint(*to_epoch),
                 early_stopped: false,
+                restored: None,
             }
         }
         Work::Evaluate { .. } => Happened::Evaluated {

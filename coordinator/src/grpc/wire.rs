@@ -41,6 +41,7 @@ pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
             best: present("finished.best", finished.best)?.into(),
             checkpoint: present("finished.checkpoint", finished.checkpoint)?.try_into()?,
             early_stopped: finished.early_stopped,
+            restored: finished.restored.map(Into::into),
         },
         Kind::NotFinite(result) => Happened::NotFinite(present("not_finite.last", result.last)?.try_into()?),
         Kind::Released(released) => {

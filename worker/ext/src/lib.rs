@@ -1,6 +1,6 @@
 //! What tch does not bind, and kernels that libtorch lacks; the only unsafe code of the workspace.
 //!
-//! In the order of a training step: a batch is gathered ([`batch`]), activated and dropped ([`dense`], [`mask`]), its
+//! In the order of a training step: a batch is gathered ([`batch`]), changed at random ([`augment`]), activated and dropped ([`dense`], [`mask`]), its
 //! loss is taken ([`batch`]) and parameters move ([`optim`]). Before all of that [`runtime`] sets what libtorch keeps
 //! per process. Every function checks devices, types and shapes in C++ before it touches memory, and turns C++
 //! exceptions into an [`Error`].
@@ -8,6 +8,8 @@
 pub mod runtime;
 
 pub mod batch;
+
+pub mod augment;
 
 pub mod mask;
 

@@ -120,7 +120,13 @@ pub(crate) enum News {
     /// A checkpoint is stored.
     Checkpointed(Checkpoint),
     /// The last epoch is trained and its checkpoint stored.
-    Finished { last: CurvePoint, best: Metrics, checkpoint: Checkpoint, early_stopped: bool },
+    Finished {
+        last: CurvePoint,
+        best: Metrics,
+        checkpoint: Checkpoint,
+        early_stopped: bool,
+        restored: Option<Metrics>,
+    },
     /// The objective is not finite: a result.
     NotFinite { last: CurvePoint },
     /// The lease is handed back, with the newest stored checkpoint.

@@ -27,7 +27,13 @@ pub(super) enum Outcome {
     /// A checkpoint on the way.
     Checkpoint(CheckpointFiles),
     /// The work is done.
-    Finished { last: CurvePoint, best: Metrics, checkpoint: CheckpointFiles, early_stopped: bool },
+    Finished {
+        last: CurvePoint,
+        best: Metrics,
+        checkpoint: CheckpointFiles,
+        early_stopped: bool,
+        restored: Option<Metrics>,
+    },
     /// The objective is not finite.
     NotFinite(CurvePoint),
     /// The lease is handed back.
@@ -86,10 +92,10 @@ impl Delivery {
     async fn store(&mut self, outcome: Outcome) -> News {
         let stored = match outcome {
             Outcome::Checkpoint(files) => self.checkpoint(&files).await.map(News::Checkpointed),
-            Outcome::Finished { last, best, checkpoint, early_stopped } => self
+            Outcome::Finished { last, best, checkpoint, early_stopped, restored } => self
                 .checkpoint(&checkpoint)
                 .await
-                .map(|checkpoint| News::Finished { last, best, checkpoint, early_stopped }),
+                .map(|checkpoint| News::Finished { last, best, checkpoint, early_stopped, restored }),
             Outcome::NotFinite(last) => Ok(News::NotFinite { last }),
             Outcome::Released(None) => Ok(News::Released { checkpoint: None }),
             Outcome::Released(Some(files)) => self

@@ -168,8 +168,8 @@ impl Slot {
                 drop(lease.outcomes.send(Outcome::Checkpoint(files)));
                 return None;
             }
-            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped }) => {
-                (Outcome::Finished { last, best, checkpoint, early_stopped }, true)
+            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped, restored }) => {
+                (Outcome::Finished { last, best, checkpoint, early_stopped, restored }, true)
             }
             Report::Ended(Trained::NotFinite { last }) => (Outcome::NotFinite(last), true),
             Report::Ended(Trained::Drained { checkpoint }) => (Outcome::Released(checkpoint), true),

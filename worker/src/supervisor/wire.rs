@@ -90,12 +90,15 @@ fn report(report: Report) -> pb::Report {
     let kind = match report.news {
         News::Epoch(point) => Kind::Epoch(point.into()),
         News::Checkpointed(checkpoint) => Kind::Checkpointed(checkpoint.into()),
-        News::Finished { last, best, checkpoint, early_stopped } => Kind::Finished(pb::TrainingFinished {
-            last: Some(last.into()),
-            best: Some(best.into()),
-            checkpoint: Some(checkpoint.into()),
-            early_stopped,
-        }),
+        News::Finished { last, best, checkpoint, early_stopped, restored } => {
+            Kind::Finished(pb::TrainingFinished {
+                last: Some(last.into()),
+                best: Some(best.into()),
+                checkpoint: Some(checkpoint.into()),
+                early_stopped,
+                restored: restored.map(Into::into),
+            })
+        }
         News::NotFinite { last } => Kind::NotFinite(pb::NotFinite { last: Some(last.into()) }),
         News::Released { checkpoint } => {
             Kind::Released(pb::Released { checkpoint: checkpoint.map(Into::into) })

@@ -1,6 +1,9 @@
 //! Any layers on any device, passed back by autograd.
 
-use common::model_spec::{DataShape, ModelSpec, Op};
+use common::{
+    model_spec::{DataShape, ModelSpec, Op},
+    study::Precision,
+};
 use tch::{Device, Kind, Reduction, Tensor};
 use worker_ext::{Error, batch::BatchSums, mask::Mask, optim::bind_grad};
 
@@ -23,6 +26,10 @@ pub(super) struct GraphNet {
     /// Zeroed before each batch: gradients are added to it.
     grads: Tensor,
     device: Device,
+    /// What passes between layers, and the factors of products.
+    kind: Kind,
+    /// Share of the target that is spread evenly over all classes.
+    smoothing: f64,
     sums: BatchSums,
     /// Loss and hits of batches that are not in the sums yet, on the device.
     pending: Vec<Tensor>,
@@ -80,14 +87,25 @@ impl GraphNet {
         let sample = [shape.channels, shape.height, shape.width].map(i64::from);
         let device = weights.device();
         let (grads, sums) = (weights.grads.shallow_clone(), BatchSums::default());
-        Ok(Self { nodes, sample, grads, device, sums, pending: Vec::new() })
+        let smoothing = plan.smoothing;
+        let kind = match plan.precision {
+            Precision::Float32 => Kind::Float,
+            Precision::Bfloat16 => Kind::BFloat16,
+        };
+        Ok(Self { nodes, sample, grads, device, kind, smoothing, sums, pending: Vec::new() })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
     pub(super) fn train(&mut self, batch: &Batch, place: Place) -> Result<(), Error> {
         _ = self.grads.f_zero_()?;
         let logits = self.forward(&batch.pixels, Some(place))?;
-        let loss = logits.f_cross_entropy_loss(&batch.labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
+        let loss = logits.f_cross_entropy_loss(
+            &batch.labels,
+            None::<&Tensor>,
+            Reduction::Mean,
+            -100,
+            self.smoothing,
+        )?;
         loss.f_backward()?;
         let sum = loss.f_detach()?.f_mul_scalar(batch.labels.size()[0])?;
         let hits = logits.f_detach()?.f_argmax(-1, false)?.f_eq_tensor(&batch.labels)?.f_sum(Kind::Float)?;
@@ -123,19 +141,22 @@ impl GraphNet {
         let [channels, height, width] = self.sample;
         // Channels last, as the kernels lie.
         let images = pixels.f_view([-1, channels, height, width])?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
-        let mut x = images.f_permute([0, 3, 1, 2])?;
+        let mut x = images.f_permute([0, 3, 1, 2])?.f_to_kind(self.kind)?;
         for node in &self.nodes {
             x = self.pass(node, &x, place)?;
         }
-        Ok(x)
+        Ok(x.f_to_kind(Kind::Float)?)
     }
 
     fn pass(&self, node: &Node, x: &Tensor, place: Option<Place>) -> Result<Tensor, Error> {
         Ok(match node {
             Node::Flatten => x.f_flatten(1, -1)?,
-            Node::Dense { weight, bias } => x.f_linear(weight, Some(bias))?,
+            Node::Dense { weight, bias } => {
+                x.f_linear(&weight.f_to_kind(self.kind)?, Some(bias.f_to_kind(self.kind)?))?
+            }
             Node::Conv { weight, bias, padding } => {
-                x.f_conv2d(weight, Some(bias), [1, 1], [*padding; 2], [1, 1], 1)?
+                let (weight, bias) = (weight.f_to_kind(self.kind)?, bias.f_to_kind(self.kind)?);
+                x.f_conv2d(&weight, Some(bias), [1, 1], [*padding; 2], [1, 1], 1)?
             }
             Node::BatchNorm { weight, bias, mean, variance } => {
                 let (scale, shift) = (Some(weight), Some(bias));
@@ -147,7 +168,9 @@ impl GraphNet {
             Node::Dropout { rate, mask } => match place {
                 None => x.shallow_clone(),
                 Some(_) if self.device != Device::Cpu => x.f_dropout(*rate, true)?,
-                Some(place) => x.f_mul(&mask_like(x, &mask.at(place.epoch, place.step))?)?,
+                Some(place) => {
+                    x.f_mul(&mask_like(x, &mask.at(place.epoch, place.step))?.f_to_kind(self.kind)?)?
+                }
             },
         })
     }

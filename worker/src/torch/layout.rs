@@ -17,7 +17,8 @@ pub(super) struct Slot {
     pub(super) shape: Vec<i64>,
     /// Which of the model's layers it belongs to.
     pub(super) layer: usize,
-    offset: i64,
+    /// Its first element in the buffer.
+    pub(super) offset: i64,
 }
 
 /// The named tensors of one flat buffer, in the order of the model's layers.

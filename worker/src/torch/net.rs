@@ -3,6 +3,7 @@
 use common::{
     model_spec::{DataShape, ModelSpec},
     random::Purpose,
+    study::Precision,
 };
 use tch::{Device, Kind, Tensor};
 use worker_ext::{Error, batch::BatchSums, mask::Mask};
@@ -86,6 +87,10 @@ pub(super) struct Plan {
     pub(super) rows: i64,
     /// The seed of its dropout masks.
     pub(super) trial_seed: u64,
+    /// Share of the target that is spread evenly over all classes.
+    pub(super) smoothing: f64,
+    /// Number format of what passes between layers.
+    pub(super) precision: Precision,
 }
 
 impl Plan {
@@ -104,11 +109,12 @@ mod tests {
     use worker_ext::mask::threshold;
 
     use super::*;
+    use crate::torch::tests::plan;
 
     /// The C++ draws what `common` says, on whatever instruction set this machine has.
     #[test]
     fn masks_equal_the_stream_of_common() {
-        let plan = Plan { rows: 1, trial_seed: 0x0123_4567_89ab_cdef };
+        let plan = Plan { rows: 1, trial_seed: 0x0123_4567_89ab_cdef, ..plan() };
         for (layer, epoch, step, rate) in [(0, 0, 0, 0.3), (5, 7, 421, 0.1), (1, 80, 3, 0.5)] {
             let mask = plan.mask(layer, rate).at(epoch, step);
             let out = Tensor::empty([10_007], (Kind::Float, Device::Cpu));

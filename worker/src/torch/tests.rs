@@ -7,11 +7,12 @@ use common::{
     metrics::CurvePoint,
     model_spec::{DataShape, ModelSpec},
     random::{Purpose, Stream},
-    study::{EarlyStopping, ModelKind, Monitor, StudySpec},
+    recipe::Recipe,
+    study::{EarlyStopping, ModelKind, Monitor, Precision, SchedulerSpec, StudySpec, TrainSpec},
 };
 use data::{Dataset, Images};
 
-use super::TorchTrainer;
+use super::{TorchTrainer, net::Plan};
 use crate::{
     settings::Device,
     trainer::{CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer},
@@ -80,6 +81,16 @@ pub(super) fn mlp(units: &[i64], dropout: f64) -> ModelSpec {
 /// A convolutional net for the made-up images.
 pub(super) fn cnn() -> ModelSpec {
     ModelSpec::build(ModelKind::Cnn, &cnn_hparams(), &SHAPE).unwrap()
+}
+
+/// A recipe of defaults.
+pub(super) fn recipe() -> Recipe {
+    Recipe::of(&TrainSpec::default(), &Hparams::default()).unwrap()
+}
+
+/// A plan of defaults.
+pub(super) fn plan() -> Plan {
+    Plan { rows: 8, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32 }
 }
 
 fn study(model: ModelKind, batch_size: u32) -> StudySpec {

@@ -10,7 +10,7 @@ use worker_ext::runtime;
 use super::{
     arithmetic::Arithmetic,
     checkpoint, device,
-    epoch::ask,
+    epoch::{Question, ask},
     measure::measure,
     net::{EVALUATION_ROWS, Net, Plan},
     resident::Resident,
@@ -74,7 +74,7 @@ impl Trainer for TorchTrainer {
         task: &TrainTask,
         on: &mut dyn FnMut(Progress) -> Control,
     ) -> Result<Trained, TrainError> {
-        let _arithmetic = Arithmetic::set(task.study.train.threads)?;
+        let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
         let resident = self.data(&task.study.data.name)?;
         let parts = resident.parts(&task.study.data)?;
@@ -83,15 +83,20 @@ impl Trainer for TorchTrainer {
     }
 
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
-        let _arithmetic = Arithmetic::set(task.study.train.threads)?;
+        let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
         let Resident { shape, test, .. } = self.data(&task.study.data.name)?;
         let spec = model(&task.study, &task.hparams, shape)?;
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
-        let mut net = Net::new(&spec, shape, &weights, Plan { rows: EVALUATION_ROWS, trial_seed: 0 })?;
+        let precision = task.study.train.precision;
+        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision };
+        let mut net = Net::new(&spec, shape, &weights, plan)?;
         let index = test.index(0..test.truth.len() as u32)?;
-        let ControlFlow::Continue(answers) = ask(&mut net, test, &index, None)? else {
+        let mirrored = task.study.train.flip_averaging.then_some(*shape);
+        let ControlFlow::Continue(answers) =
+            ask(&mut net, &Question { part: test, index: &index, mirrored }, None)?
+        else {
             return Err(TrainError::Other("an evaluation cannot be told to end".to_owned()));
         };
         let measured = measure(&answers, &test.truth, shape.classes as usize);

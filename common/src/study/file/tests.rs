@@ -145,7 +145,16 @@ train:
   batch_size: 128
   optimizer: adam
   learning_rate: 0.001
-  early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0}
+  momentum: 0.9
+  weight_decay: 0.0
+  schedule: constant
+  warmup: 0.0
+  label_smoothing: 0.0
+  augment: none
+  average: none
+  average_decay: 0.999
+  flip_averaging: false
+  early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0, restore_best: false}
   threads: 1
   precision: float32
   epoch_seconds: 0.0

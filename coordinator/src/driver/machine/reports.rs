@@ -98,9 +98,9 @@ fn study_input(spec: &StudySpec, lease: &LeaseId, what: Happened) -> StudyInput 
     match what {
         Happened::Epoch(_) => StudyInput::Tick,
         Happened::Checkpointed(checkpoint) => StudyInput::Checkpointed { trial, attempt, checkpoint },
-        Happened::Finished { last, best, checkpoint, early_stopped } => {
+        Happened::Finished { last, best, checkpoint, early_stopped, restored } => {
             let ranked = match spec.objective.rank {
-                Rank::Last => last.metrics,
+                Rank::Last => restored.unwrap_or(last.metrics),
                 Rank::Best => best,
             };
             StudyInput::Finished {

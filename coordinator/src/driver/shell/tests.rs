@@ -109,6 +109,7 @@ fn finished(grant: &Grant) -> Vec<Report> {
         best: metrics,
         checkpoint: Checkpoint { epoch: 2, weights: digest, state: digest },
         early_stopped: false,
+        restored: None,
     };
     vec![Report { lease: grant.lease.clone(), what }]
 }

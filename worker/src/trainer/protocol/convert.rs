@@ -106,12 +106,13 @@ impl From<Report> for pb::TrainerReport {
             Report::Progress(Progress::Steps(steps)) => Kind::Steps(pb::TrainerSteps { steps }),
             Report::Progress(Progress::Epoch(point)) => Kind::Epoch(point.into()),
             Report::Progress(Progress::Checkpoint(files)) => Kind::Checkpoint(files.into()),
-            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped }) => {
+            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped, restored }) => {
                 Kind::Finished(pb::TrainerFinished {
                     last: Some(last.into()),
                     best: Some(best.into()),
                     checkpoint: Some(checkpoint.into()),
                     early_stopped,
+                    restored: restored.map(Into::into),
                 })
             }
             Report::Ended(Trained::NotFinite { last }) => Kind::NotFinite(last.into()),
@@ -151,6 +152,7 @@ impl TryFrom<pb::TrainerReport> for Report {
                 best: present("trainer_finished.best", finished.best)?.into(),
                 checkpoint: present("trainer_finished.checkpoint", finished.checkpoint)?.into(),
                 early_stopped: finished.early_stopped,
+                restored: finished.restored.map(Into::into),
             }),
             Kind::NotFinite(last) => Self::Ended(Trained::NotFinite { last: last.try_into()? }),
             Kind::Stopped(stopped) => {

@@ -71,7 +71,13 @@ fn reports_arrive_as_they_were_written() {
             Report::Progress(Progress::Steps(17)),
             Report::Progress(Progress::Epoch(last)),
             Report::Progress(Progress::Checkpoint(files())),
-            Report::Ended(Trained::Finished { last, best, checkpoint: files(), early_stopped: true }),
+            Report::Ended(Trained::Finished {
+                last,
+                best,
+                checkpoint: files(),
+                early_stopped: true,
+                restored: Some(best),
+            }),
             Report::Ended(Trained::NotFinite { last: point(f64::NAN) }),
             Report::Ended(Trained::Drained { checkpoint: None }),
             Report::Evaluated {
