@@ -98,7 +98,7 @@ mod tests {
         let mut history = History::default();
         let losses = [1.0, 0.95, 0.8, 0.75, f64::NAN, 0.1];
         let mut record = |loss| history.record(&epoch(loss, 0.5), &Objective::default(), Some(&rule));
-        let verdicts = losses.map(|loss| record(loss));
+        let verdicts = losses.map(&mut record);
         assert_eq!(verdicts.map(|verdict| verdict.stops), [false, false, false, false, true, false]);
         assert_eq!(verdicts.map(|verdict| verdict.improved), [true, false, true, false, false, true]);
         assert_eq!(history.kept, epoch(0.1, 0.5));
