@@ -8,6 +8,9 @@ mod faults;
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
+/// One worker id, several processes.
+mod ids;
+
 /// Several studies share workers; studies are paused, resumed, stopped and deleted.
 mod studies;
 
