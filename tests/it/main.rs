@@ -17,6 +17,9 @@ mod studies;
 /// The command line: output shapes, exit codes, errors.
 mod cli;
 
+/// The configuration file, and what wins over it.
+mod settings;
+
 /// Real models on real data: the same table and the same weights.
 mod training;
 

@@ -99,6 +99,7 @@ impl Cluster {
         let _ = fs::remove_file(&address_file);
         let mut command = Command::new(program("rung"));
         command
+            .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
             .arg("--state")
@@ -127,6 +128,7 @@ impl Cluster {
         let index = self.workers.len();
         let mut command = Command::new(program("rung-worker"));
         command
+            .env("RUNG_CONFIG", "/dev/null")
             .args(["--join", &self.address, "--device", "cpu", "--slots", "1"])
             .args(["--checkpoint-every", "0.05"])
             .args(flags)

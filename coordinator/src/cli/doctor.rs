@@ -10,6 +10,7 @@ use tokio::{process::Command, time::timeout};
 
 use super::{
     args::{FormatArgs, TargetArgs},
+    defaults,
     failure::Failure,
     output::{self, Show, Table},
     run,
@@ -36,6 +37,7 @@ pub(super) struct DoctorArgs {
 pub(super) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     let target = args.target.target();
     let mut checks = vec![Check::good("rung", format!("version {}", env!("CARGO_PKG_VERSION")))];
+    checks.push(configuration());
     let found = target.coordinator().await;
     let running = matches!(found, Ok(Some(_)));
     checks.push(match found {
@@ -55,6 +57,13 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     match bad {
         0 => Ok(()),
         bad => Err(Failure::failed(format!("{} not passed", plural(bad as u64, "check")))),
+    }
+}
+
+fn configuration() -> Check {
+    match defaults::read() {
+        Some(path) => Check::good("configuration", format!("read from {}", path.display())),
+        None => Check::good("configuration", "no file; flags, variables and defaults count"),
     }
 }
 
@@ -106,8 +115,12 @@ async fn worker() -> Check {
             return Check::bad("rung-worker", format!("{}; {help}", failure.message));
         }
     };
-    let checked = Command::new(&program).arg("doctor").stdin(Stdio::null()).kill_on_drop(true).output();
-    match timeout(PATIENCE, checked).await {
+    let mut doctor = Command::new(&program);
+    doctor.arg("doctor").stdin(Stdio::null()).kill_on_drop(true);
+    if let Some(path) = defaults::read() {
+        doctor.env("RUNG_CONFIG", path);
+    }
+    match timeout(PATIENCE, doctor.output()).await {
         Ok(Ok(done)) => {
             let text =
                 [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
