@@ -20,6 +20,9 @@ mod cli;
 /// The configuration file, and what wins over it.
 mod settings;
 
+/// A libtorch that is missing, or of another version.
+mod libtorch;
+
 /// Real models on real data: the same table and the same weights.
 mod training;
 

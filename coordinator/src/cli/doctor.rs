@@ -124,7 +124,7 @@ async fn worker() -> Check {
         Ok(Ok(done)) => {
             let text =
                 [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
-            Check { name: "rung-worker", ok: done.status.success(), detail: text.trim().to_owned() }
+            Check { name: "rung-worker", ok: done.status.success(), detail: advised(text.trim()) }
         }
         Ok(Err(error)) => {
             Check::bad("rung-worker", format!("{} cannot be started: {error}", program.display()))
@@ -133,6 +133,13 @@ async fn worker() -> Check {
             Check::bad("rung-worker", format!("{} doctor gave no answer in {PATIENCE:?}", program.display()))
         }
     }
+}
+
+/// What a worker's check says, with what to do where the system could not even load it for want of libtorch.
+fn advised(text: &str) -> String {
+    let unloaded = ["libtorch", "libc10"].iter().any(|library| text.contains(library))
+        && (text.contains("shared librar") || text.contains("Library not loaded"));
+    if unloaded { format!("{text}\nlibtorch is missing: run `cargo xtask setup`") } else { text.to_owned() }
 }
 
 /// One thing that was checked.
