@@ -51,7 +51,7 @@ def rung(args, seed):
     """Runs the study of a seed; returns its row, the networks that it drew, and how many it planned on each rung."""
     program = ROOT / "target" / "release" / "rung"
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "RUNG_STATE": folder, "RUNG_DATA": args.data}
+        env = {**os.environ, "RUNG_STATE": folder, "RUNG_DATA": args.data, "RUNG_CONFIG": os.devnull}
         study = ["--max-epochs", str(args.max_epochs), "--set", "scheduler.sizes=keras", "--seed", str(seed)]
         start = time.perf_counter()
         subprocess.run(
@@ -78,7 +78,9 @@ def rung(args, seed):
 def check(row, peer_row, brackets):
     """Both sides must have trained as many networks on each rung, for as many epochs."""
     planned = [
-        {"s": bracket["s"], "rung": number, **rung} for bracket in brackets for number, rung in enumerate(bracket["rungs"])
+        {"s": bracket["s"], "rung": number, **rung}
+        for bracket in brackets
+        for number, rung in enumerate(bracket["rungs"])
     ]
     counted = peer_row.pop("rungs")
     if counted != sorted(planned, key=lambda rung: (rung["s"], rung["rung"])):
@@ -124,7 +126,9 @@ def main():
         show("keras-tuner", peer_row)
         rows["rung"].append(row)
         rows["keras-tuner"].append(peer_row)
-    medians = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in rows.items()}
+    medians = {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in rows.items()
+    }
     for name, row in medians.items():
         print(
             f"median {name}: {row['seconds']:.1f} s, {row['epochs']} epochs, "
