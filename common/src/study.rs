@@ -184,7 +184,7 @@ pub struct Budget {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::duration::seconds")]
     #[schemars(with = "Option<crate::duration::Text>")]
     pub max_time: Option<f64>,
-    /// Stop as soon as a rung's result is at least this good.
+    /// Stop as soon as a rung's result is at least this good; its trial is then the best, whatever rung it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
 }

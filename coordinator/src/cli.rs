@@ -5,6 +5,8 @@
 
 mod args;
 
+mod defaults;
+
 mod input;
 
 mod output;
@@ -54,9 +56,9 @@ mod man;
 #[cfg(test)]
 mod fixture;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -70,11 +72,15 @@ use failure::Failure;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// File with defaults for flags; without it, rung/config.toml in your configuration folder (~/.config on Linux)
+    // Read before the command line is: see `defaults`.
+    #[arg(long = "config", value_name = "FILE", env = "RUNG_CONFIG", global = true)]
+    _config: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
 Data goes to standard output, messages to standard error. Flags may also be given as variables (RUNG_STATE, \
-RUNG_COORDINATOR, RUNG_LISTEN, …); a flag wins over its variable. NO_COLOR turns colours off, RUNG_LOG=debug shows \
+RUNG_COORDINATOR, RUNG_LISTEN, …) or in a configuration file; a flag wins over its variable, and that over the file. NO_COLOR turns colours off, RUNG_LOG=debug shows \
 more of what a coordinator does.
 
 Exit codes: 0 done, 1 failed, 2 bad input and nothing changed, 124 timed out, 130 interrupted.
@@ -123,7 +129,11 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let program = match defaults::applied(Cli::command()) {
+        Ok(program) => program,
+        Err(error) => return failed(&error.into()),
+    };
+    let cli = Cli::from_arg_matches(&program.get_matches()).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -164,8 +174,6 @@ fn failed(failure: &Failure) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

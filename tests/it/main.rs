@@ -8,11 +8,20 @@ mod faults;
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
+/// One worker id, several processes.
+mod ids;
+
 /// Several studies share workers; studies are paused, resumed, stopped and deleted.
 mod studies;
 
 /// The command line: output shapes, exit codes, errors.
 mod cli;
+
+/// The configuration file, and what wins over it.
+mod settings;
+
+/// A libtorch that is missing, or of another version.
+mod libtorch;
 
 /// Real models on real data: the same table and the same weights.
 mod training;

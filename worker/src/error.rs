@@ -22,11 +22,14 @@ pub enum WorkerError {
     /// The coordinator does not want this worker.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
+    /// Another living process has this worker's id.
+    #[error("{0}")]
+    Taken(String),
 }
 
 impl WorkerError {
     /// Whether the command line is to blame.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Scratch { .. })
+        matches!(self, Self::Device(_) | Self::Scratch { .. } | Self::Taken(_))
     }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -21,7 +20,13 @@ use worker::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::of_this_process() {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     log_to_stderr(matches!(cli.command, Some(Command::Trainer(_))));
     let done = match cli.command {
         Some(Command::Trainer(args)) => trainer::process::run(&args).map(|()| true),

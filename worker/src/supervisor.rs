@@ -162,6 +162,7 @@ impl Supervisor {
             Event::SlotFree(slot) => self.session.slot_free(slot),
             Event::Reported(report) => self.reported(report),
             Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
+            Event::Taken(reason) => return Err(WorkerError::Taken(reason)),
             Event::Broken(reason) => return Err(WorkerError::Trainer(reason)),
         }
         Ok(())

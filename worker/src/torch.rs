@@ -10,6 +10,8 @@ mod error;
 
 mod device;
 
+pub(crate) mod gpu;
+
 mod arithmetic;
 
 mod resident;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use common::{
     hparams::Hparams,
     model_spec::{DataShape, Layer, ModelSpec, Op},
+    nearest::nearest,
     preset::{self, Preset},
     space::SearchSpace,
     study::{ModelKind, SchedulerSpec},
@@ -13,7 +14,6 @@ use serde::Serialize;
 use super::{
     args::FormatArgs,
     failure::Failure,
-    input,
     output::{self, Show, Table},
     text::count,
 };
@@ -62,7 +62,7 @@ fn list(output: FormatArgs) -> Result<(), Failure> {
 fn named(name: &str) -> Result<Preset, Failure> {
     let unknown = || {
         let failure = Failure::bad_input(format!("there is no model `{name}`"));
-        match input::nearest(name, preset::ALL) {
+        match nearest(name, preset::ALL.iter().copied()) {
             Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
             None => failure.help(format!("known are {}", preset::ALL.join(", "))),
         }

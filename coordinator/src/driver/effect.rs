@@ -1,11 +1,12 @@
 //! What goes out: one commit, and what may be done once it is durable.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use common::{
     hparams::Hparams,
     ids::{StudyId, StudyName, WorkerId},
     study::StudySpec,
+    time::Timestamp,
     view::{LeaseId, StudyView, WorkerView},
 };
 use scheduler::Work;
@@ -64,6 +65,35 @@ pub enum Refused {
     Stopping,
 }
 
+/// Why a worker's stream is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// Another process of this id lives: this one will never be taken.
+    #[error("{0}; give it another with --id")]
+    InUse(Holder),
+    /// Another process of this id was heard a moment ago: this one is taken as soon as the other is found silent.
+    #[error("{0}; waiting for a sign of life from it")]
+    Unsure(Holder),
+}
+
+/// The process that is a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The worker's id.
+    pub worker: WorkerId,
+    /// Its host.
+    pub host: String,
+    /// When it came.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, host, since } = self;
+        write!(f, "worker id `{worker}` is in use by a worker on host {host} since {since}")
+    }
+}
+
 /// What may be done once the group's commit is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -71,6 +101,8 @@ pub enum Effect {
     Send(SessionId, ToWorker),
     /// End a worker's stream.
     Close(SessionId),
+    /// End a worker's new stream, and say why it is not taken.
+    Refuse(SessionId, NotTaken),
     /// Answer a request.
     Answer(RequestId, Result<Answer, Refused>),
     /// Tell watchers how a study stands.

@@ -186,10 +186,11 @@ async fn read_hello(up: &mut Streaming<pb::WorkerMessage>) -> Result<driver::Hel
 }
 
 async fn forward(
-    from_driver: &mut mpsc::UnboundedReceiver<driver::ToWorker>,
+    from_driver: &mut mpsc::UnboundedReceiver<Result<driver::ToWorker, driver::NotTaken>>,
     down: &mpsc::Sender<Result<pb::CoordinatorMessage, Status>>,
 ) -> Result<(), Status> {
     while let Some(message) = from_driver.recv().await {
+        let message = message.map_err(|reason| status::not_taken(&reason))?;
         if down.send(Ok(wire::to_worker(message))).await.is_err() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use super::{
     arithmetic::Arithmetic,
     checkpoint, device,
     epoch::{Question, ask},
+    gpu::{self, Gpu},
     measure::measure,
     net::{EVALUATION_ROWS, Net, Plan},
     resident::Resident,
@@ -54,6 +55,14 @@ impl TorchTrainer {
             tch::Device::Cpu | tch::Device::Vulkan => Device::Cpu,
         };
         device.to_string()
+    }
+
+    /// The GPU that it is; none for other devices, and where its driver does not tell.
+    pub(crate) fn gpu(&self) -> Option<Gpu> {
+        match self.device {
+            tch::Device::Cuda(number) => gpu::nvidia(number),
+            _ => None,
+        }
     }
 
     /// The data set of that name, on the device.

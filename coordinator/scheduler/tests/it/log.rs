@@ -50,7 +50,7 @@ fn all() -> Vec<Event> {
         Event::Paused { at },
         Event::Resumed { at },
         Event::Ticked { at },
-        Event::BudgetEnded { reason: EndReason::Target, at },
+        Event::BudgetEnded { reason: EndReason::Target, reached: None, at },
         Event::Finished { complete: false, best: Some(trial), at },
     ]
 }
@@ -78,6 +78,15 @@ fn stored(name: &str, write: impl Fn() -> Vec<Event>) -> Vec<Event> {
 #[test]
 fn every_kind_of_event_is_read_as_it_was_written() {
     assert_eq!(stored("events-v1.jsonl", all), all());
+}
+
+#[test]
+fn fields_that_came_later_are_kept_where_they_are_set() {
+    let reached = Some(TrialNumber(3));
+    let event = Event::BudgetEnded { reason: EndReason::Target, reached, at: Timestamp(5) };
+    let text = serde_json::to_string(&event).unwrap();
+    assert_eq!(text, r#"{"budget_ended":{"reason":"target","reached":3,"at":5}}"#);
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
 }
 
 #[test]

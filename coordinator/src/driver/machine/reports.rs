@@ -27,8 +27,13 @@ impl Machine {
     pub(super) fn connect(&mut self, now: Timestamp, session: SessionId, hello: Hello, group: &mut Group) {
         group.sessions.insert(session);
         let (worker, held) = (hello.worker.clone(), hello.held.clone());
-        if let Some(older) = self.roster.connected(session, hello, now) {
-            group.effects.push(Effect::Close(older));
+        match self.roster.connected(session, hello, now) {
+            Ok(older) => group.effects.extend(older.map(Effect::Close)),
+            Err(reason) => {
+                tracing::info!(%worker, %reason, "worker not taken");
+                group.effects.push(Effect::Refuse(session, reason));
+                return;
+            }
         }
         let known = self.roster.get(&worker).map(|member| member.leases.clone()).unwrap_or_default();
         // A lease that the worker does not know of was granted on a stream that broke, or to an earlier process.

@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// A worker that has been granted the study's only trial.
-    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<ToWorker>, Grant) {
+    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<Told>, Grant) {
         let hello = Hello {
             worker: "w".parse().unwrap(),
             incarnation: 1,
@@ -88,7 +88,7 @@ impl Bench {
         let (session, mut down) = self.driver.open(hello).await.unwrap();
         session.credits(1, 0).await;
         loop {
-            if let Some(ToWorker::Grants(mut grants)) = down.recv().await {
+            if let Some(Ok(ToWorker::Grants(mut grants))) = down.recv().await {
                 return (session, down, grants.remove(0));
             }
         }
@@ -148,10 +148,12 @@ async fn a_worker_whose_report_was_not_stored_is_cut_off_and_says_it_again() {
         data: BTreeSet::new(),
     };
     let (session, mut down) = bench.driver.open(hello).await.unwrap();
-    let Some(ToWorker::Welcome { still_yours, .. }) = down.recv().await else { panic!("Hello is answered") };
+    let Some(Ok(ToWorker::Welcome { still_yours, .. })) = down.recv().await else {
+        panic!("Hello is answered")
+    };
     assert_eq!(still_yours, std::slice::from_ref(&grant.lease));
     session.reports(1, finished(&grant)).await;
-    assert_eq!(down.recv().await, Some(ToWorker::Ack(1)));
+    assert_eq!(down.recv().await, Some(Ok(ToWorker::Ack(1))));
     assert_eq!(updates.recv().await.unwrap().phase, StudyPhase::Evaluating);
     bench.stop().await;
 }
