@@ -5,7 +5,7 @@ use std::{fmt, fs, io, path::Path};
 use clap::Args;
 use common::{
     preset,
-    study::{ModelKind, Place, SchedulerSpec, SpecError, Split, StudySpec},
+    study::{ModelKind, Place, SchedulerSpec, SpecError, StudySpec},
 };
 
 use super::{args::key_value, failure::Failure};
@@ -93,12 +93,7 @@ fn text(study: &str) -> Result<(String, String), Failure> {
 
 /// Samples of an epoch, as far as they are known without the data.
 pub(crate) fn training_samples(spec: &StudySpec) -> Option<u64> {
-    match (spec.model, spec.data.name.as_str(), spec.data.split) {
-        (ModelKind::Formula, _, _) => None,
-        // Nine tenths of 60,000.
-        (_, "fashion-mnist", Split::Holdout) => Some(54_000),
-        _ => None,
-    }
+    if spec.model == ModelKind::Formula { None } else { spec.data.training_samples() }
 }
 
 /// Neither a preset nor a file.

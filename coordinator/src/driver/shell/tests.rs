@@ -12,7 +12,7 @@ use super::{
     super::{Grant, Happened, OnConflict},
     *,
 };
-use crate::store::{SqliteStore, StoredStudy};
+use crate::store::{SqliteStore, StoredData, StoredStudy};
 
 /// A store whose disk is full while a switch is on.
 struct Full {
@@ -37,6 +37,10 @@ impl Store for Full {
 
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {
         self.store.log(study)
+    }
+
+    fn data(&mut self) -> Result<StoredData, StoreError> {
+        self.store.data()
     }
 }
 
