@@ -30,8 +30,8 @@ pub(super) struct AddArgs {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// What the files are
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: FileFormat,
+    #[arg(long = "format", value_enum, value_name = "FORMAT")]
+    files: FileFormat,
     /// The column of labels in a table; `label` where it is left out
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
@@ -65,7 +65,7 @@ enum FileFormat {
 
 impl AddArgs {
     fn reading(&self) -> Result<Reading, Failure> {
-        let (format, numbered) = match self.format {
+        let (format, numbered) = match self.files {
             FileFormat::Idx => (Format::Idx, true),
             FileFormat::Folder => (Format::Folder, false),
             FileFormat::Csv => (Format::Csv, false),
