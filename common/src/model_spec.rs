@@ -13,11 +13,7 @@ pub use wanted::Unbuildable;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    hparams::Hparams,
-    recipe::Recipe,
-    study::{DataSpec, ModelKind},
-};
+use crate::{hparams::Hparams, recipe::Recipe, study::ModelKind};
 
 /// The shape of a data set's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,19 +26,6 @@ pub struct DataShape {
     pub width: u32,
     /// How many classes labels tell apart.
     pub classes: u32,
-}
-
-impl DataSpec {
-    /// The data sets that are known by name.
-    pub const NAMES: &[&str] = &["fashion-mnist"];
-
-    /// The shape of the data set's samples; none where the data set is not known.
-    pub fn shape(&self) -> Option<DataShape> {
-        match self.name.as_str() {
-            "fashion-mnist" => Some(DataShape { channels: 1, height: 28, width: 28, classes: 10 }),
-            _ => None,
-        }
-    }
 }
 
 /// A model's layers, in the order in which a sample passes them.

@@ -3,6 +3,8 @@
 //! [`StudySpec`] is parsed once, from a study file ([`StudySpec::from_yaml`]), and holds ever after; it is stored as
 //! the study's first event and sent to workers as it is.
 
+mod data_spec;
+
 mod constraints;
 
 mod scheduler_spec;
@@ -20,6 +22,7 @@ mod check;
 mod spec_error;
 
 pub use constraints::{Bounds, Constraints, InvalidBounds};
+pub use data_spec::{DataFacts, DataKind, DataSpec, Split};
 pub use scheduler_spec::{
     FixedTrial, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes,
 };
@@ -87,34 +90,24 @@ impl StudySpec {
         };
         ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
     }
-}
 
-/// The data set and how it is split.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataSpec {
-    /// The data set's name.
-    pub name: String,
-    /// Which samples validate.
-    pub split: Split,
-    /// The split's own seed: two studies with equal data and split seed validate on the same samples.
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
-    pub split_seed: u64,
-}
-
-impl Default for DataSpec {
-    fn default() -> Self {
-        Self { name: "fashion-mnist".to_owned(), split: Split::default(), split_seed: 0 }
+    /// Whether two studies ask for the same; what their data is counts where both have recorded it.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.data.agrees(&other.data) && *self == Self { data: self.data.clone(), ..other.clone() }
     }
-}
 
-/// Which samples validate, stratified by class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// A tenth of the training part; the test part is touched once, at the end.
-    #[default]
-    Holdout,
+    /// The study with what its data set's name means; all that a study file is checked for is checked with it.
+    ///
+    /// The formula has no samples, so what a known name means is not recorded for it.
+    pub fn on(mut self, facts: DataFacts) -> Result<Self, SpecError> {
+        if self.model != ModelKind::Formula || !self.data.is_known() {
+            self.data.facts = Some(facts);
+        }
+        match check::flaw(&self) {
+            Some(flaw) => Err(flaw.error),
+            None => Ok(self),
+        }
+    }
 }
 
 /// The family of models.

@@ -117,7 +117,7 @@ enum Command {
     Best(best::BestArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
     Model(model::ModelArgs),
-    /// List, show or verify data sets; alone, it lists them
+    /// List, show, verify, add or remove data sets; alone, it lists them
     Data(data::DataArgs),
     /// Check this machine: versions, state folder, coordinator, data and the worker's libtorch
     Doctor(doctor::DoctorArgs),
@@ -156,7 +156,7 @@ impl Command {
             Self::Worker(args) => worker::run(args).await,
             Self::Best(args) => best::run(args).await,
             Self::Model(args) => model::run(args),
-            Self::Data(args) => data::run(args),
+            Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

@@ -18,10 +18,11 @@ pub use target::Target;
 
 use bytes::Bytes;
 use common::{
+    checkpoint::Digest,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView, WorkerView},
+    view::{BestView, DataView, StudyView, TrialView, WorkerView},
 };
 
 use crate::blobs::ObjectKey;
@@ -85,6 +86,22 @@ impl Cluster {
         match self {
             Self::Remote(remote) => remote.object(key).await,
             Self::Stored(stored) => stored.object(key).await,
+        }
+    }
+
+    /// Data sets of the cluster's store, by name.
+    pub async fn data(&self) -> Result<Vec<DataView>, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.data().await,
+            Self::Stored(stored) => stored.data(),
+        }
+    }
+
+    /// A packed data set's bytes, their digest checked.
+    pub async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.data_object(digest).await,
+            Self::Stored(stored) => stored.data_object(digest).await,
         }
     }
 

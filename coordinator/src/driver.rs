@@ -15,6 +15,8 @@ mod input;
 
 mod roster;
 
+mod library;
+
 mod live_study;
 
 mod machine;

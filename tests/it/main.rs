@@ -26,5 +26,8 @@ mod libtorch;
 /// Real models on real data: the same table and the same weights.
 mod training;
 
+/// One's own data: packed, stored, fetched by workers and trained on.
+mod data;
+
 /// House rules that no linter knows.
 mod tidy;

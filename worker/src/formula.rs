@@ -110,7 +110,7 @@ impl Trainer for FormulaTrainer {
         // A little worse than validation, as test parts are.
         let loss = history.best.val_loss * 1.01;
         let accuracy = curve::share(loss);
-        Ok(Evaluated { metrics: TestMetrics { accuracy, loss }, probabilities })
+        Ok(Evaluated { metrics: TestMetrics { accuracy, loss, clean: None }, probabilities })
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     let (connection, link) = watch::channel(None);
     let shared = Arc::new(Shared {
         events: events.clone(),
-        objects: Objects::new(link, Cache::new(scratch.objects())),
+        objects: Objects::new(link, Cache::objects(scratch.objects()), Cache::data(scratch.data())),
         scratch,
         tracker: tracker.clone(),
         end: end.clone(),

@@ -36,6 +36,8 @@ pub struct TrainTask {
     pub checkpoint_every: Duration,
     /// Folder for checkpoint files; the caller deletes what it no longer needs.
     pub scratch: PathBuf,
+    /// The data set's object, verified; none where the trainer finds the data set by its name.
+    pub data: Option<PathBuf>,
 }
 
 /// A checkpoint as two files on this machine.
@@ -110,6 +112,8 @@ pub struct EvaluateTask {
     pub hparams: Hparams,
     /// The checkpoint to evaluate.
     pub checkpoint: CheckpointFiles,
+    /// The data set's object, verified; none where the trainer finds the data set by its name.
+    pub data: Option<PathBuf>,
 }
 
 /// What an evaluation found.

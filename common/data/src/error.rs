@@ -64,6 +64,19 @@ pub enum DataError {
         problem: String,
     },
 
+    /// One's own files are not what their format asks for.
+    #[error("`{}`: {problem}", .path.display())]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A packed data set is damaged, or larger than one may be.
+    #[error("the packed data set cannot be used: {0}")]
+    Object(String),
+
     /// No source had the files.
     #[error(
         "cannot fetch data set `{name}`: {}; bring its four files to `{}` by other means, or name a folder that has \

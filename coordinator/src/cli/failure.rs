@@ -84,6 +84,8 @@ fn is_bad_input(error: &(dyn Error + 'static)) -> bool {
                 | DataError::Unreadable { .. }
                 | DataError::Corrupted { .. }
                 | DataError::Malformed { .. }
+                | DataError::Unusable { .. }
+                | DataError::Object(_)
         )
     };
     error.is::<SpecFault>()

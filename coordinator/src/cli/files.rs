@@ -107,7 +107,7 @@ struct ModelFile {
     best: BestReport,
     data: String,
     input: Option<DataShape>,
-    classes: Option<Vec<&'static str>>,
+    classes: Option<Vec<String>>,
     layers: Vec<Layer>,
     format: &'static str,
 }
@@ -122,7 +122,7 @@ impl ModelFile {
             best: BestReport::new(best),
             data: data.name.clone(),
             input,
-            classes: input.and_then(|_| super::data::classes(&data.name)),
+            classes: input.and_then(|_| data.facts()).map(|facts| facts.classes),
             layers: model.map(|model| model.layers).unwrap_or_default(),
             format: "safetensors",
         }
@@ -136,7 +136,7 @@ fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
 }
 
 /// Writes a file under another name, syncs it and then gives it its own.
-fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = tempfile::NamedTempFile::new_in(folder)?;
     partial.write_all(bytes)?;
     // Temporary files are their owner's alone; results are for whoever may read the folder.

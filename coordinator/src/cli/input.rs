@@ -6,7 +6,7 @@ use clap::Args;
 use common::{
     nearest::nearest,
     preset,
-    study::{ModelKind, Place, SchedulerSpec, SpecError, Split, StudySpec},
+    study::{ModelKind, Place, SchedulerSpec, SpecError, StudySpec},
 };
 
 use super::{args::key_value, failure::Failure};
@@ -94,12 +94,7 @@ fn text(study: &str) -> Result<(String, String), Failure> {
 
 /// Samples of an epoch, as far as they are known without the data.
 pub(crate) fn training_samples(spec: &StudySpec) -> Option<u64> {
-    match (spec.model, spec.data.name.as_str(), spec.data.split) {
-        (ModelKind::Formula, _, _) => None,
-        // Nine tenths of 60,000.
-        (_, "fashion-mnist", Split::Holdout) => Some(54_000),
-        _ => None,
-    }
+    if spec.model == ModelKind::Formula { None } else { spec.data.training_samples() }
 }
 
 /// Neither a preset nor a file.

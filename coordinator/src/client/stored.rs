@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use common::{
+    checkpoint::Digest,
     ids::{StudyId, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView},
+    view::{BestView, DataView, StudyView, TrialView},
 };
 
 use super::ClientError;
@@ -83,6 +84,17 @@ impl Stored {
 
     pub(super) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
         Ok(Blobs::open(&self.folder)?.get(key).await?)
+    }
+
+    pub(super) fn data(&self) -> Result<Vec<DataView>, ClientError> {
+        match &self.reader {
+            Some(reader) => reader.data().map_err(|error| self.unreadable(error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
+        Ok(Blobs::open(&self.folder)?.get_data(digest).await?)
     }
 
     fn find(&self, study: &str) -> Result<(&Reader, StudyId), ClientError> {

@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use common::{
+    checkpoint::Digest,
     hparams::Hparams,
-    ids::{StudyId, StudyName, WorkerId},
+    ids::{DataName, StudyId, StudyName, WorkerId},
     study::StudySpec,
     time::Timestamp,
-    view::{LeaseId, StudyView, WorkerView},
+    view::{DataView, LeaseId, StudyView, WorkerView},
 };
 use scheduler::Work;
 
@@ -34,6 +35,10 @@ pub enum Answer {
     Draining(WorkerId),
     /// Whether the lease is current.
     Holds(bool),
+    /// The data set as it is stored.
+    Data(DataView),
+    /// The data set is gone, and so should be this object, if one is named.
+    DataRemoved(Option<Digest>),
 }
 
 /// Why a request was refused.
@@ -54,6 +59,17 @@ pub enum Refused {
     /// No such worker, or several.
     #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
     NoWorker(String),
+    /// The data set of a study, or one that is added, cannot be used so.
+    #[error("{0}")]
+    Data(String),
+    /// A data set of that name holds something else.
+    #[error(
+        "a data set is called {0} and has other content: use another name, or `rung data remove {0}` first"
+    )]
+    DataTaken(DataName),
+    /// A study uses the data set.
+    #[error("data set {0} is used by study {1}: delete that first (`rung study delete {1}`)")]
+    DataUsed(DataName, StudyId),
     /// The scheduler refused.
     #[error("{0}")]
     Scheduler(String),

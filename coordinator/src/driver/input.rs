@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use common::{
     checkpoint::{Checkpoint, Digest},
-    ids::{StudyId, WorkerId},
+    ids::{DataName, StudyId, WorkerId},
     metrics::{CurvePoint, Metrics, TestMetrics},
     study::StudySpec,
-    view::{DeviceFacts, LeaseId},
+    view::{DataView, DeviceFacts, LeaseId},
 };
 
 /// One open stream of a worker; numbered by the shell, never reused.
@@ -154,6 +154,10 @@ pub enum Request {
     DrainWorker(String),
     /// Whether a lease is current.
     Holds(LeaseId),
+    /// Give a stored object a name; when it was added is the driver's to say.
+    AddData(DataView),
+    /// Take away a data set's name.
+    RemoveData(DataName),
 }
 
 /// What to do where an unfinished study of the submitted name exists.

@@ -67,8 +67,9 @@ impl Member {
 
     /// Whether it has what a study's trials need: for all but the formula, libtorch and the data.
     pub(super) fn can_train(&self, spec: &StudySpec) -> bool {
-        let equipped =
-            |hello: &Hello| !hello.device.libtorch.is_empty() && hello.data.contains(&spec.data.name);
+        // Data of the cluster's store can be fetched by whoever trains.
+        let has = |hello: &Hello| spec.data.object().is_some() || hello.data.contains(&spec.data.name);
+        let equipped = |hello: &Hello| !hello.device.libtorch.is_empty() && has(hello);
         spec.model == ModelKind::Formula || self.hello.as_ref().is_some_and(equipped)
     }
 

@@ -246,6 +246,7 @@ impl Shell {
             .chain(commit.deleted.iter().cloned())
             .collect();
         let Some(store) = &mut self.store else { return Ok(()) };
+        self.machine.restore_data(store.data()?);
         for study in studies {
             let log = store.log(&study)?;
             let unreadable = |error: scheduler::ReplayError| StoreError::Unreadable {

@@ -19,8 +19,9 @@ pub(super) fn malformed(error: &Malformed) -> Status {
 pub(super) fn refused(error: &Refused) -> Status {
     let message = error.to_string();
     match error {
-        Refused::Conflict(_) => Status::already_exists(message),
-        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::Scheduler(_) => {
+        Refused::Conflict(_) | Refused::DataTaken(_) => Status::already_exists(message),
+        Refused::Data(_) => Status::invalid_argument(message),
+        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::DataUsed(..) | Refused::Scheduler(_) => {
             Status::failed_precondition(message)
         }
         Refused::NoWorker(_) => Status::not_found(message),

@@ -7,11 +7,11 @@ use common::{
     metrics::{CurvePoint, Metrics},
     model_spec::ModelSpec,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView},
+    view::{BestView, DataView, StudyView, TrialView},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::{StoreError, schema};
+use super::{StoreError, data, schema};
 
 /// A read-only connection to a state folder's store.
 #[derive(Debug)]
@@ -83,6 +83,11 @@ impl Reader {
             .prepare_cached("SELECT * FROM curves WHERE study = ? AND trial = ? ORDER BY epoch")?;
         let rows = query.query_map(params![study.as_str(), trial.0], curve_point)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Data sets of the cluster, by name.
+    pub fn data(&self) -> Result<Vec<DataView>, StoreError> {
+        data::read(&self.connection)
     }
 
     /// The best trial of a study, with what is needed to train it again; none before the first result.

@@ -16,6 +16,7 @@ fn task(hparams: Hparams, epochs: (u32, u32), scratch: &Path) -> TrainTask {
         resume: None,
         checkpoint_every: Duration::MAX,
         scratch: scratch.to_owned(),
+        data: None,
     }
 }
 
@@ -144,7 +145,7 @@ fn an_evaluation_gives_distributions() {
     let scratch = tempfile::tempdir().unwrap();
     let trained = task(x(0.5), (0, 3), scratch.path());
     let (_, checkpoint) = finished(&trained);
-    let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint };
+    let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint, data: None };
     let evaluated = FormulaTrainer.evaluate(&evaluate).unwrap();
     assert_eq!(evaluated.probabilities.len(), 160);
     assert!(evaluated.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));

@@ -10,7 +10,7 @@ use common::{
     recipe::Recipe,
     study::{EarlyStopping, ModelKind, Monitor, Precision, SchedulerSpec, StudySpec, TrainSpec},
 };
-use data::{Dataset, Images};
+use data::{Dataset, Samples};
 
 use super::{TorchTrainer, net::Plan};
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
 mod exactness;
 
 mod limits;
+
+mod samples;
 
 /// What [`dataset`] holds.
 pub(super) const SHAPE: DataShape = DataShape { channels: 1, height: 6, width: 6, classes: 3 };
@@ -37,13 +39,14 @@ pub(super) fn dataset(train: usize, test: usize) -> Dataset {
             .iter()
             .flat_map(|label| (0..36).map(|at| pixel(*label, at, words.below(130)) as u8).collect::<Vec<_>>())
             .collect();
-        Images { count, height: 6, width: 6, pixels, labels }
+        Samples::images([count, 1, 6, 6], pixels, labels)
     };
     Dataset {
         name: "made-up".to_owned(),
-        classes: vec!["top", "middle", "bottom"],
+        classes: ["top", "middle", "bottom"].map(str::to_owned).to_vec(),
         train: images(1, train),
         test: images(2, test),
+        scale: None,
         digest: "made-up".to_owned(),
     }
 }
@@ -112,6 +115,7 @@ fn task(study: StudySpec, hparams: Hparams, to_epoch: u32, scratch: &Path) -> Tr
         resume: None,
         checkpoint_every: Duration::from_secs(3600),
         scratch: scratch.to_owned(),
+        data: None,
     }
 }
 
@@ -158,6 +162,7 @@ fn an_evaluation_gives_metrics_and_probabilities() {
         study: task.study.clone(),
         hparams: task.hparams.clone(),
         checkpoint: checkpoint(&trained),
+        data: None,
     };
     let evaluated = trainer().evaluate(&evaluate).unwrap();
     assert!(evaluated.metrics.accuracy > 0.8, "{:?}", evaluated.metrics);

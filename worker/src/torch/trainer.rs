@@ -1,8 +1,11 @@
 //! The trainer that trains with libtorch.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
-use common::metrics::TestMetrics;
+use common::{
+    metrics::{CleanMetrics, TestMetrics},
+    study::{DataSpec, Split},
+};
 use data::{Dataset, Sources};
 use tch::Tensor;
 use worker_ext::runtime;
@@ -65,15 +68,22 @@ impl TorchTrainer {
         }
     }
 
-    /// The data set of that name, on the device.
-    fn data(&mut self, name: &str) -> Result<&mut Resident, TrainError> {
-        if self.resident.as_ref().is_none_or(|resident| resident.name != name) {
+    /// A study's data set, on the device.
+    fn data(&mut self, spec: &DataSpec, object: Option<&Path>) -> Result<&mut Resident, TrainError> {
+        let digest = spec.object().map(|digest| digest.to_string());
+        let it = |resident: &Resident| {
+            resident.name == spec.name && digest.as_ref().is_none_or(|digest| resident.digest == *digest)
+        };
+        if !self.resident.as_ref().is_some_and(it) {
             // The one that lies there goes first: there may not be room for both.
             self.resident = None;
-            let dataset = data::open(name, &self.sources).map_err(|e| TrainError::Data(e.to_string()))?;
-            self.resident = Some(Resident::new(&dataset, self.device)?);
+            let dataset = match object {
+                Some(object) => unpacked(spec, object),
+                None => data::open(&spec.name, &self.sources).map_err(|e| e.to_string()),
+            };
+            self.resident = Some(Resident::new(&dataset.map_err(TrainError::Data)?, self.device)?);
         }
-        self.resident.as_mut().ok_or_else(|| TrainError::Data(format!("`{name}` is not at hand")))
+        self.resident.as_mut().ok_or_else(|| TrainError::Data(format!("`{}` is not at hand", spec.name)))
     }
 }
 
@@ -85,16 +95,22 @@ impl Trainer for TorchTrainer {
     ) -> Result<Trained, TrainError> {
         let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
-        let resident = self.data(&task.study.data.name)?;
+        let resident = self.data(&task.study.data, task.data.as_deref())?;
         let parts = resident.parts(&task.study.data)?;
-        let view = View { part: &resident.train, parts, shape: resident.shape };
+        let judged = resident.judged(task.study.data.split);
+        let view = View { part: &resident.train, judged, parts, shape: resident.shape };
         Trial::open(task, view, device)?.train(on)
     }
 
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
         let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
-        let Resident { shape, test, .. } = self.data(&task.study.data.name)?;
+        let resident = self.data(&task.study.data, task.data.as_deref())?;
+        let chosen_by = match task.study.data.split {
+            Split::Holdout | Split::None => Vec::new(),
+            Split::Paper => resident.parts(&task.study.data)?.validation,
+        };
+        let Resident { shape, test, .. } = resident;
         let spec = model(&task.study, &task.hparams, shape)?;
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
@@ -111,7 +127,31 @@ impl Trainer for TorchTrainer {
         let measured = measure(&answers, &test.truth, shape.classes as usize);
         // libtorch's exponential: the C library's may differ between machines.
         let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(&answers)?.f_exp()?)?;
-        let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss };
+        let clean = clean(&answers, &test.truth, &chosen_by);
+        let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss, clean };
         Ok(Evaluated { metrics, probabilities })
     }
+}
+
+/// A data set out of its object, which must be the study's.
+fn unpacked(spec: &DataSpec, object: &Path) -> Result<Dataset, String> {
+    let bytes = std::fs::read(object).map_err(|error| format!("{}: {error}", object.display()))?;
+    let dataset = data::unpack(&spec.name, &bytes).map_err(|error| error.to_string())?;
+    match spec.object() {
+        Some(digest) if digest.to_string() == dataset.digest => Ok(dataset),
+        _ => Err(format!("what came for `{}` is another data set", spec.name)),
+    }
+}
+
+/// What was scored on the test samples that did not validate; none where none did, or all.
+fn clean(answers: &[f32], truth: &[u8], chosen_by: &[u32]) -> Option<CleanMetrics> {
+    if chosen_by.is_empty() || chosen_by.len() == truth.len() {
+        return None;
+    }
+    let classes = answers.len() / truth.len();
+    let rows = answers.chunks_exact(classes).zip(truth).zip(0u32..);
+    let kept = rows.filter(|(_, at)| chosen_by.binary_search(at).is_err()).map(|(row, _)| row);
+    let (answers, truth): (Vec<&[f32]>, Vec<u8>) = kept.map(|(row, label)| (row, *label)).unzip();
+    let measured = measure(&answers.concat(), &truth, classes);
+    Some(CleanMetrics { accuracy: measured.accuracy, loss: measured.loss, samples: truth.len() as u32 })
 }

@@ -35,6 +35,8 @@ use crate::{
 /// What a trial sees of the data set.
 pub(super) struct View<'a> {
     pub(super) part: &'a Part,
+    /// The part that validation samples are of.
+    pub(super) judged: &'a Part,
     pub(super) parts: Parts,
     pub(super) shape: DataShape,
 }
@@ -121,8 +123,8 @@ impl<'a> Trial<'a> {
             Some(files) => checkpoint::read_state(files, &mut learner)?,
             None => History::default(),
         };
-        let validation = view.part.index(view.parts.validation.iter().copied())?;
-        let truth = view.parts.validation.iter().map(|row| view.part.truth[*row as usize]).collect();
+        let validation = view.judged.index(view.parts.validation.iter().copied())?;
+        let truth = view.parts.validation.iter().map(|row| view.judged.truth[*row as usize]).collect();
         Ok(Self { task, view, validation, truth, rows, learner, history })
     }
 
@@ -207,26 +209,33 @@ impl<'a> Trial<'a> {
         }))
     }
 
-    /// The epoch's metrics, given what was summed up while training.
+    /// The epoch's metrics, given what was summed up while training; without validation samples its part is unknown.
     fn validate(
         &mut self,
         sums: BatchSums,
         signs: &mut Signs<'_>,
     ) -> Result<ControlFlow<Control, Metrics>, TrainError> {
+        let samples = self.view.parts.train.len() as f64;
+        let trained = Metrics {
+            train_loss: sums.loss / samples,
+            train_accuracy: sums.correct as f64 / samples,
+            ..UNKNOWN
+        };
+        if self.truth.is_empty() {
+            return Ok(ControlFlow::Continue(trained));
+        }
         let mirrored = self.task.study.train.flip_averaging.then_some(self.view.shape);
-        let question = Question { part: self.view.part, index: &self.validation, mirrored };
+        let question = Question { part: self.view.judged, index: &self.validation, mirrored };
         let answers = match self.learner.ask(&question, signs)? {
             ControlFlow::Continue(answers) => answers,
             ControlFlow::Break(control) => return Ok(ControlFlow::Break(control)),
         };
         let measured = measure(&answers, &self.truth, self.view.shape.classes as usize);
-        let samples = self.view.parts.train.len() as f64;
         Ok(ControlFlow::Continue(Metrics {
-            train_loss: sums.loss / samples,
-            train_accuracy: sums.correct as f64 / samples,
             val_loss: measured.loss,
             val_accuracy: measured.accuracy,
             val_macro_f1: measured.macro_f1,
+            ..trained
         }))
     }
 

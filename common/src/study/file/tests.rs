@@ -2,8 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    checkpoint::Digest,
     hparams::{Hparams, Scalar},
-    study::{Budget, Constraints, DataSpec, FixedTrial, ModelKind, Objective, SchedulerSpec, TrainSpec},
+    study::{
+        Budget, Constraints, DataFacts, DataSpec, FixedTrial, ModelKind, Objective, SchedulerSpec, TrainSpec,
+    },
 };
 
 const STUDY: &str = "\
@@ -253,4 +256,43 @@ proptest! {
         let _ = StudySpec::from_yaml(&STUDY[..cut]);
         let _ = StudySpec::from_yaml(&format!("{}{text}{}", &STUDY[..cut], &STUDY[cut..]));
     }
+}
+
+#[test]
+fn ones_own_data_is_checked_once_it_is_known() {
+    let text = "{name: s, data: {name: mine}, model: cnn, space: {blocks: {int: [1, 2]}}}";
+    let study = StudySpec::from_yaml(text).unwrap();
+    assert_eq!((study.data.shape(), study.data.object()), (None, None));
+    let facts = DataFacts { digest: Digest::of(b"mine"), ..DataFacts::known("fashion-mnist").unwrap() };
+    let error = study.clone().on(facts.clone()).unwrap_err();
+    assert!(error.message.contains("the space lacks"), "{error}");
+
+    let text = "{name: s, data: {name: mine}, model: mlp, space: mlp}";
+    let study = StudySpec::from_yaml(text).unwrap().on(facts.clone()).unwrap();
+    assert_eq!(study.data.object(), Some(facts.digest));
+    assert_eq!(StudySpec::from_json(&study.to_json()).as_ref(), Ok(&study));
+    assert_eq!(StudySpec::from_yaml(&study.to_yaml()).as_ref(), Ok(&study));
+    let many = DataFacts { classes: vec![String::new(); 257], ..facts };
+    assert!(study.on(many).unwrap_err().message.contains("257 classes"));
+}
+
+#[test]
+fn facts_of_a_known_data_set_must_be_its_own() {
+    let study = StudySpec::from_yaml("{name: s, model: mlp, space: mlp}").unwrap();
+    let facts = DataFacts::known("fashion-mnist").unwrap();
+    assert!(study.clone().on(facts.clone()).is_ok());
+    let error = study.on(DataFacts { train: 1, ..facts }).unwrap_err();
+    assert!(error.message.contains("leave them out"), "{error}");
+}
+
+#[test]
+fn without_validation_only_training_can_be_judged() {
+    let study = |more: &str| {
+        let text = format!("{{name: s, model: mlp, space: mlp, data: {{split: none}}, {more}}}");
+        StudySpec::from_yaml(&text).map_err(|error| error.to_string())
+    };
+    assert!(study("objective: {metric: val_loss}").unwrap_err().contains("use train_loss or train_accuracy"));
+    let stopping = "objective: {metric: train_loss}, train: {early_stopping: {patience: 3, monitor: ";
+    assert!(study(&format!("{stopping}val_loss}}}}")).unwrap_err().contains("use `monitor: loss`"));
+    assert!(study(&format!("{stopping}loss}}}}")).is_ok());
 }

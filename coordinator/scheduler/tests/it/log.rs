@@ -19,7 +19,7 @@ fn all() -> Vec<Event> {
         [("units", common::hparams::Scalar::Int(64)), ("lr", common::hparams::Scalar::Float(0.1 + 0.2))]
             .into();
     let train = Work::Train { from_epoch: 1, to_epoch: 3, resume: Some(checkpoint) };
-    let test = TestMetrics { accuracy: 0.9, loss: f64::INFINITY }.into();
+    let test = TestMetrics { accuracy: 0.9, loss: f64::INFINITY, clean: None }.into();
     let (value, val_loss) = (Bits(0.1), Bits(f64::NAN));
     vec![
         Event::Created { version: LOG_VERSION, spec: Box::new(spec("budget: {max_time: 2h}")), at },

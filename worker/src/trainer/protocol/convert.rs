@@ -20,6 +20,11 @@ fn point(field: &'static str, point: Option<pb::CurvePoint>) -> Result<CurvePoin
     present(field, point)?.try_into()
 }
 
+/// A path; none where nothing was named.
+fn path(text: String) -> Option<PathBuf> {
+    Some(text).filter(|text| !text.is_empty()).map(Into::into)
+}
+
 /// The worker's own folder has a UTF-8 name (its scratch sees to that), and so has everything in it.
 fn text(path: PathBuf) -> String {
     path.to_string_lossy().into_owned()
@@ -50,12 +55,14 @@ impl From<Command> for pb::TrainerCommand {
                 resume: task.resume.map(Into::into),
                 checkpoint_every_ms: task.checkpoint_every.as_millis() as u64,
                 scratch: text(task.scratch),
+                data: task.data.map(text).unwrap_or_default(),
             }),
             Command::Evaluate { task, scratch } => Kind::Evaluate(pb::EvaluateCommand {
                 spec_json: task.study.to_json(),
                 hparams: proto::scalars(&task.hparams),
                 checkpoint: Some(task.checkpoint.into()),
                 scratch: text(scratch),
+                data: task.data.map(text).unwrap_or_default(),
             }),
             Command::Stop { save } => Kind::Stop(pb::StopCommand { save }),
         };
@@ -78,12 +85,14 @@ impl TryFrom<pb::TrainerCommand> for Command {
                 resume: train.resume.map(Into::into),
                 checkpoint_every: Duration::from_millis(train.checkpoint_every_ms),
                 scratch: train.scratch.into(),
+                data: path(train.data),
             }),
             Kind::Evaluate(evaluate) => Self::Evaluate {
                 task: EvaluateTask {
                     study: study(&evaluate.spec_json)?,
                     hparams: proto::hparams(evaluate.hparams)?,
                     checkpoint: present("evaluate_command.checkpoint", evaluate.checkpoint)?.into(),
+                    data: path(evaluate.data),
                 },
                 scratch: evaluate.scratch.into(),
             },

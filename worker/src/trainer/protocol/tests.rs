@@ -26,6 +26,7 @@ fn train() -> TrainTask {
         resume: Some(files()),
         checkpoint_every: Duration::from_millis(10_500),
         scratch: PathBuf::from("/tmp/x y"),
+        data: Some(PathBuf::from("/tmp/x y/data.safetensors")),
     }
 }
 
@@ -42,7 +43,8 @@ fn point(loss: f64) -> CurvePoint {
 
 #[test]
 fn commands_arrive_as_they_were_given() {
-    let evaluate = EvaluateTask { study: train().study, hparams: train().hparams, checkpoint: files() };
+    let evaluate =
+        EvaluateTask { study: train().study, hparams: train().hparams, checkpoint: files(), data: None };
     let commands = [
         Command::Train(train()),
         Command::Stop { save: true },
@@ -81,7 +83,7 @@ fn reports_arrive_as_they_were_written() {
             Report::Ended(Trained::NotFinite { last: point(f64::NAN) }),
             Report::Ended(Trained::Drained { checkpoint: None }),
             Report::Evaluated {
-                test: TestMetrics { accuracy: 0.5, loss: 1.0 },
+                test: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
                 probabilities: "/tmp/p".into(),
             },
             Report::Failed("out of memory".to_owned()),
