@@ -14,3 +14,6 @@ mod place;
 
 mod section;
 pub use section::Section;
+
+mod variables;
+pub use variables::without_empty_variables;

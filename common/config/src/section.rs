@@ -1,7 +1,4 @@
-use clap::{
-    Arg, Command,
-    builder::{OsStr, Resettable},
-};
+use clap::{Arg, Command};
 
 /// A table of the file, and the flags whose defaults its keys are.
 #[derive(Debug, Clone, Copy)]
@@ -40,14 +37,8 @@ fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
 
 fn replaced(command: Command, key: &str, value: &str) -> Command {
     let with_default = |arg: Arg| match arg.get_long() {
-        Some(long) if long == key => without_empty_variable(arg).default_value(value.to_owned()),
+        Some(long) if long == key => arg.default_value(value.to_owned()),
         _ => arg,
     };
     command.mut_args(with_default).mut_subcommands(|command| replaced(command, key, value))
-}
-
-/// A variable that is set to nothing counts as not set, so that the file's value holds.
-fn without_empty_variable(arg: Arg) -> Arg {
-    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    if empty { arg.env(Resettable::<OsStr>::Reset) } else { arg }
 }

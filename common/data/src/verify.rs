@@ -32,9 +32,9 @@ pub(crate) fn contents(compressed: &[u8], file: &File) -> Result<Vec<u8>, String
     match read {
         Ok(_) if found == file.md5 => Ok(bytes),
         Ok(_) => Err(differs(length)),
-        Err(error) if found == file.md5 => {
-            Err(format!("its contents, md5 {found}, are right, but what follows them is not gzip: {error}"))
-        }
+        Err(error) if found == file.md5 => Err(format!(
+            "its contents, md5 {found}, are right, but it does not end as a gzip file does: {error}"
+        )),
         Err(error) => Err(differs(format!("{length}, then {error}"))),
     }
 }
@@ -78,8 +78,8 @@ mod tests {
         let cut_in_its_trailer = error_after(|bytes| bytes[..bytes.len() - 4].to_vec());
         let with_bytes_appended = error_after(|bytes| [bytes, b"more than a header".to_vec()].concat());
         for error in [cut_in_its_trailer, with_bytes_appended] {
-            assert!(error.contains("are right, but what follows them is not gzip: "), "{error}");
-            assert!(!error.contains("expected"), "{error}");
+            assert!(error.contains("are right, but it does not end as a gzip file does: "), "{error}");
+            assert!(!error.contains(", expected "), "{error}");
         }
     }
 

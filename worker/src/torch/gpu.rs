@@ -84,7 +84,6 @@ mod tests {
 
     #[test]
     fn numbers_count_what_the_process_may_see() {
-        let id = |number, visible| super::id(number, visible);
         assert_eq!(id(1, None).as_deref(), Some("1"));
         assert_eq!(id(1, Some("")).as_deref(), Some("1"));
         assert_eq!(id(0, Some("3, GPU-8f")).as_deref(), Some("3"));
