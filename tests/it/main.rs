@@ -17,5 +17,8 @@ mod cli;
 /// Real models on real data: the same table and the same weights.
 mod training;
 
+/// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
+mod export;
+
 /// House rules that no linter knows.
 mod tidy;

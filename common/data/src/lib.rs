@@ -14,7 +14,7 @@ pub use open::open;
 
 mod verify;
 
-mod idx;
+pub mod idx;
 
 mod dataset;
 pub use dataset::{Dataset, Images};

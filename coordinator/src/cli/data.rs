@@ -60,11 +60,6 @@ pub(super) fn run(args: DataArgs) -> Result<(), Failure> {
     }
 }
 
-/// What the classes of a data set are called, where it is on this machine.
-pub(super) fn classes(name: &str) -> Option<Vec<&'static str>> {
-    data::open(name, &Sources::from_env()).ok().map(|dataset| dataset.classes)
-}
-
 /// Data sets and where they are.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use tch::Tensor;
 
-use crate::{batch::BatchSums, mask::Mask, optim::Rates};
+use crate::{batch::BatchSums, mask::Mask, optim::Rates, trace::Entry};
 
 pub(crate) const OK: i32 = 0;
 pub(crate) const OUT_OF_MEMORY: i32 = 2;
@@ -19,6 +19,9 @@ impl From<&Tensor> for Handle {
         Self(tensor.as_ptr().cast())
     }
 }
+
+/// A pass that C++ asks for: what [`rung_trace`] was given for it, and the input; null where it failed.
+pub(crate) type Forward = extern "C" fn(*mut c_void, *const c_void) -> *const c_void;
 
 unsafe extern "C" {
     pub(crate) fn rung_last_message() -> *const c_char;
@@ -55,5 +58,13 @@ unsafe extern "C" {
         exp_avg_sq: Handle,
         step: u64,
         rates: *const Rates,
+    ) -> i32;
+    pub(crate) fn rung_trace(
+        path: *const c_char,
+        entries: *const Entry,
+        count: usize,
+        example: Handle,
+        forward: Forward,
+        context: *mut c_void,
     ) -> i32;
 }

@@ -18,6 +18,8 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct GraphNet {
     nodes: Vec<Node>,
+    /// The nodes' tensors: parameters and statistics, each in the order of the weights' slots.
+    tensors: [Vec<Tensor>; 2],
     /// Channels, height and width of a sample.
     sample: [i64; 3],
     /// Zeroed before each batch: gradients are added to it.
@@ -50,14 +52,16 @@ impl GraphNet {
     ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
-        let mut leaves = views.iter().zip(&grads).map(|(view, grad)| {
+        let leaves = views.iter().zip(&grads).map(|(view, grad)| {
             let leaf = view.f_detach()?.f_set_requires_grad(true)?;
             bind_grad(&leaf, grad).map(|()| leaf)
         });
-        let mut running = weights.statistics.views(&weights.running)?.into_iter();
+        let leaves: Vec<Tensor> = leaves.collect::<Result<_, Error>>()?;
+        let running = weights.statistics.views(&weights.running)?;
+        let (mut next_leaf, mut next_statistic) = (leaves.iter(), running.iter());
         let missing = || Error::Failed("the weights lack a layer's tensor".to_owned());
-        let mut leaf = || leaves.next().ok_or_else(missing)?;
-        let mut statistic = || running.next().ok_or_else(missing);
+        let mut leaf = || next_leaf.next().map(Tensor::shallow_clone).ok_or_else(missing);
+        let mut statistic = || next_statistic.next().map(Tensor::shallow_clone).ok_or_else(missing);
         let mut nodes = Vec::new();
         for (i, layer) in spec.layers.iter().enumerate() {
             nodes.push(match layer.op {
@@ -80,7 +84,8 @@ impl GraphNet {
         let sample = [shape.channels, shape.height, shape.width].map(i64::from);
         let device = weights.device();
         let (grads, sums) = (weights.grads.shallow_clone(), BatchSums::default());
-        Ok(Self { nodes, sample, grads, device, sums, pending: Vec::new() })
+        let tensors = [leaves, running];
+        Ok(Self { nodes, tensors, sample, grads, device, sums, pending: Vec::new() })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -111,6 +116,16 @@ impl GraphNet {
             }
         }
         Ok(self.sums)
+    }
+
+    /// The very tensors that the layers use: parameters and statistics, each in the order of the weights' slots.
+    pub(super) fn tensors(&self) -> &[Vec<Tensor>; 2] {
+        &self.tensors
+    }
+
+    /// The same, to give them other memory.
+    pub(super) fn tensors_mut(&mut self) -> &mut [Vec<Tensor>; 2] {
+        &mut self.tensors
     }
 
     /// What comes out of the last layer, samples × classes, without dropout and by running statistics.
