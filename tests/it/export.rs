@@ -137,6 +137,28 @@ fn tables_have_every_trial_and_every_epoch() {
 }
 
 #[test]
+fn a_study_without_a_result_has_nothing_to_use() {
+    let folder = scratch();
+    let (state, file) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    fs::write(&file, MLP).unwrap();
+    rung(&state, &["study", "submit", &text(&file)]).ok();
+    let out = text(&folder.path().join("out"));
+    let images = text(&test_images(folder.path(), 1));
+    for (args, says) in [
+        (&["export", "mlp", "--to", "safetensors", "--out", &out][..], "no finished trial yet"),
+        (&["export", "mlp", "--to", "torchscript", "--out", &out], "no finished trial yet"),
+        (&["export", "mlp", "--to", "csv", "--out", &out], "no trial has begun yet"),
+        (&["predict", "mlp", &images], "no finished trial yet"),
+        (&["evaluate", "mlp"], "no finished trial yet"),
+    ] {
+        let ran = rung(&state, args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(says) && ran.stderr.contains("rung study watch mlp"), "{ran:?}");
+    }
+    assert!(!Path::new(&out).exists());
+}
+
+#[test]
 fn a_model_that_does_not_fit_is_refused_and_nothing_is_written() {
     let folder = scratch();
     let state = trained(folder.path(), "mlp", MLP);

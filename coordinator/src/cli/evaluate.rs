@@ -64,12 +64,7 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
             dataset.name, model.file.data
         ));
     }
-    let (images, chosen) = samples(args.part, &dataset, &model.file);
-    let size = images.height * images.width;
-    let scale = model.file.pixels.scale;
-    let pixels = chosen.iter().flat_map(|row| &images.pixels[row * size..(row + 1) * size]);
-    let pixels: Vec<f32> = pixels.map(|byte| f32::from(*byte) * scale).collect();
-    let truth: Vec<usize> = chosen.iter().map(|row| usize::from(images.labels[*row])).collect();
+    let Samples { pixels, truth } = samples(args.part, &dataset, &model.file);
     let answers = model.ask(&pixels, &args.device).await?;
     if answers.len() != truth.len() {
         let (asked, answered) = (truth.len(), answers.len());
@@ -108,20 +103,35 @@ fn fits(shape: &DataShape, dataset: &Dataset) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The rows of a part, and where they are.
-fn samples<'a>(part: Part, dataset: &'a Dataset, model: &ModelFile) -> (&'a Images, Vec<usize>) {
-    match part {
+/// Samples as a model takes them.
+struct Samples {
+    /// Scaled floats, sample by sample.
+    pixels: Vec<f32>,
+    /// Their classes.
+    truth: Vec<usize>,
+}
+
+/// The samples of a part, in the order of the data set.
+fn samples(part: Part, dataset: &Dataset, model: &ModelFile) -> Samples {
+    let (images, rows) = match part {
         Part::Test => (&dataset.test, (0..dataset.test.count).collect()),
-        Part::Validation => {
-            let train = &dataset.train;
-            let Parts { validation, .. } = match model.split {
-                Split::Holdout => {
-                    split::holdout(&train.labels, dataset.classes.len(), &dataset.digest, model.split_seed)
-                }
-            };
-            (train, validation.into_iter().map(|row| row as usize).collect())
-        }
+        Part::Validation => (&dataset.train, validation(dataset, model)),
+    };
+    let size = images.height * images.width;
+    let pixels = rows.iter().flat_map(|row| &images.pixels[row * size..(row + 1) * size]);
+    Samples {
+        pixels: pixels.map(|byte| f32::from(*byte) * model.pixels.scale).collect(),
+        truth: rows.iter().map(|row| usize::from(images.labels[*row])).collect(),
     }
+}
+
+/// The training samples that the model's study held out.
+fn validation(dataset: &Dataset, model: &ModelFile) -> Vec<usize> {
+    let (labels, classes) = (&dataset.train.labels, dataset.classes.len());
+    let Parts { validation, .. } = match model.split {
+        Split::Holdout => split::holdout(labels, classes, &dataset.digest, model.split_seed),
+    };
+    validation.into_iter().map(|row| row as usize).collect()
 }
 
 /// What a model is worth.

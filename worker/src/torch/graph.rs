@@ -52,11 +52,8 @@ impl GraphNet {
     ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
-        let leaves = views.iter().zip(&grads).map(|(view, grad)| {
-            let leaf = view.f_detach()?.f_set_requires_grad(true)?;
-            bind_grad(&leaf, grad).map(|()| leaf)
-        });
-        let leaves: Vec<Tensor> = leaves.collect::<Result<_, Error>>()?;
+        let leaves = views.iter().zip(&grads).map(|(view, grad)| leaf(view, grad));
+        let leaves: Vec<Tensor> = leaves.collect::<Result<_, _>>()?;
         let running = weights.statistics.views(&weights.running)?;
         let (mut next_leaf, mut next_statistic) = (leaves.iter(), running.iter());
         let missing = || Error::Failed("the weights lack a layer's tensor".to_owned());
@@ -166,6 +163,12 @@ impl GraphNet {
             },
         })
     }
+}
+
+/// A parameter that autograd follows, its gradient added to `grad`.
+fn leaf(view: &Tensor, grad: &Tensor) -> Result<Tensor, Error> {
+    let leaf = view.f_detach()?.f_set_requires_grad(true)?;
+    bind_grad(&leaf, grad).map(|()| leaf)
 }
 
 /// A mask that lies as `x` does: row by row, and channels last for images.

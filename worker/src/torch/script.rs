@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
-use worker_ext::{
-    Error,
-    trace::{Named, trace},
-};
+use worker_ext::trace::{Named, trace};
 
 use super::{
     graph::GraphNet,
@@ -47,6 +44,5 @@ pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
     let [channels, height, width] =
         [stored.shape.channels, stored.shape.height, stored.shape.width].map(i64::from);
     let example = Tensor::f_rand([EXAMPLE, channels, height, width], (Kind::Float, Device::Cpu))?;
-    let mut forward = |pixels: &Tensor| -> Result<Tensor, Error> { net.logits(&pixels.f_contiguous()?) };
-    Ok(trace(out, &named, &example, &mut forward)?)
+    Ok(trace(out, &named, &example, &mut |pixels| net.logits(pixels))?)
 }

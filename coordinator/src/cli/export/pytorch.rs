@@ -1,10 +1,10 @@
 //! `model.py`: a plain PyTorch module for exactly one model.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use common::{
     model_file::{Architecture, ModelFile},
-    model_spec::{DataShape, Layer, Op},
+    model_spec::{DataShape, Layer, ModelSpec, Op},
 };
 
 use super::super::{
@@ -20,70 +20,49 @@ struct Lines {
     forward: String,
 }
 
+/// The module with gaps: words in braces, each once.
+const TEMPLATE: &str = include_str!("model.py");
+
+/// Begins each line of a method's body.
+const INDENT: &str = "\n        ";
+
 /// The text of a Python module with `Model` and `load`, which needs PyTorch and safetensors alone.
 pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, Failure> {
     let DataShape { channels, height, width, classes } = model.shape;
-    let (mut init, mut forward) = (String::new(), String::new());
+    let (init, forward) = bodies(&model.spec);
+    // A text in JSON is the same text in Python.
+    let names: Vec<String> = (0..classes as usize)
+        .map(|class| serde_json::to_string(&file.class(class)))
+        .collect::<Result<_, _>>()?;
+    let ModelFile { trial, study, metric: name, .. } = file;
+    let (kind, epochs, value) = (file.model.as_str(), plural(file.epochs, "epoch"), metric(file.value));
+    let title = format!("Trial {trial} of study {study}: {kind}, {name} {value} after {epochs}");
+    let gaps = [
+        ("{title}", title),
+        ("{sample}", format!("{channels} × {height} × {width}")),
+        ("{classes}", names.join(", ")),
+        ("{scale}", scale(file.pixels.scale)),
+        ("{init}", init.join(INDENT)),
+        ("{forward}", forward.join(INDENT)),
+    ];
+    Ok(gaps.into_iter().fold(TEMPLATE.to_owned(), |text, (gap, filled)| text.replacen(gap, &filled, 1)))
+}
+
+/// The lines that make the layers, and those that pass a batch through them.
+fn bodies(spec: &ModelSpec) -> (Vec<String>, Vec<String>) {
+    let (mut init, mut forward) = (Vec::new(), Vec::new());
     let mut containers = BTreeSet::new();
-    for layer in &model.spec.layers {
+    for layer in &spec.layers {
         let Lines { module, forward: pass } = lines(layer);
         if let Some(module) = module {
-            for (dot, _) in layer.name.match_indices('.') {
-                let container = &layer.name[..dot];
-                if containers.insert(container) {
-                    writeln!(init, "        self.{container} = nn.Module()")?;
-                }
-            }
-            writeln!(init, "        self.{} = {module}", layer.name)?;
+            let inner = layer.name.match_indices('.').map(|(dot, _)| &layer.name[..dot]);
+            let fresh = inner.filter(|container| containers.insert(*container));
+            init.extend(fresh.map(|container| format!("self.{container} = nn.Module()")));
+            init.push(format!("self.{} = {module}", layer.name));
         }
-        writeln!(forward, "        {pass}")?;
+        forward.push(pass);
     }
-    let names: Vec<String> = (0..classes as usize).map(|class| file.class(class)).collect();
-    Ok(format!(
-        r#""""Trial {trial} of study {study}: {kind}, {metric} {value} after {epochs}. Written by `rung export`.
-
-    import model
-    net = model.load()        # reads model.safetensors beside this file; every tensor must fit
-    logits = net(pixels)      # pixels: float, samples × {channels} × {height} × {width}, a byte times SCALE
-    names = [model.CLASSES[i] for i in logits.argmax(1)]
-"""
-
-import pathlib
-
-import torch.nn.functional as F
-from safetensors.torch import load_file
-from torch import nn
-
-CLASSES = {names}
-
-# What a pixel's byte is multiplied by.
-SCALE = {scale}
-
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-{init}
-    def forward(self, x):
-{forward}        return x
-
-
-def load(path=None):
-    """The trained model in eval mode."""
-    model = Model()
-    state = load_file(path or pathlib.Path(__file__).with_name("model.safetensors"))
-    model.load_state_dict(state, strict=True)
-    return model.eval()
-"#,
-        trial = file.trial,
-        study = file.study,
-        kind = file.model.as_str(),
-        metric = file.metric,
-        value = metric(file.value),
-        epochs = plural(file.epochs, "epoch"),
-        names = serde_json::to_string(&names)?,
-        scale = scale(file.pixels.scale),
-    ))
+    (init, forward)
 }
 
 /// A scale as people write it, where it is the usual one.
