@@ -8,7 +8,7 @@ use crate::{
     ids::{StudyName, TrialNumber},
     metrics::{Metric, TestMetrics},
     model_spec::{DataShape, Layer, ModelSpec},
-    study::{ModelKind, Split},
+    study::{ModelKind, Split, TrainSpec},
 };
 
 /// The version of the format that is written here; readers take any up to it.
@@ -64,9 +64,9 @@ pub struct ModelFile {
     /// The split's own seed.
     #[serde(default)]
     pub split_seed: u64,
-    /// Threads that training and evaluation used; other counts add in another order.
-    #[serde(default = "one")]
-    pub threads: u32,
+    /// How it was trained, as far as hyperparameters do not say: threads, for example, by which evaluations add.
+    #[serde(default)]
+    pub train: TrainSpec,
 }
 
 /// How pixels become what a model takes: floats, samples × channels × height × width.
@@ -152,15 +152,11 @@ fn first() -> u32 {
     1
 }
 
-fn one() -> u32 {
-    1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// As the first release wrote it: without version, pixels, digest, split and threads.
+    /// As the first release wrote it: without version, pixels, digest, split and training.
     const FIRST: &str = r#"{"study":"s","trial":3,"metric":"val_accuracy","value":0.5,"epochs":2,
         "hparams":{"layers":0},"model":"mlp","parameters":50,"checkpoint":null,"complete":true,"test":null,
         "data":"fashion-mnist","input":{"channels":1,"height":2,"width":2,"classes":2},"classes":["a","b"],
@@ -171,7 +167,7 @@ mod tests {
     #[test]
     fn a_file_of_the_first_release_is_read_and_written_again() {
         let file = ModelFile::from_json(FIRST).unwrap();
-        assert_eq!((file.version, file.threads, file.pixels.scale), (1, 1, 1.0 / 255.0));
+        assert_eq!((file.version, file.train.threads, file.pixels.scale), (1, 1, 1.0 / 255.0));
         let architecture = file.architecture().unwrap();
         assert_eq!((architecture.spec.layers.len(), architecture.shape.classes), (2, 2));
         assert_eq!((file.class(1).as_str(), file.class(7).as_str()), ("b", "7"));

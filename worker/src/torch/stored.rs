@@ -40,7 +40,7 @@ impl Stored {
         let Architecture { spec, shape } = file.architecture().map_err(|error| bad(error.to_string()))?;
 
         runtime::keep_memory();
-        let arithmetic = Arithmetic::set(file.threads)?;
+        let arithmetic = Arithmetic::set(file.train.threads)?;
         let weights = Weights::zeros(&spec, device)?;
         let path = folder.join("model.safetensors");
         // Evaluation reads weights alone.

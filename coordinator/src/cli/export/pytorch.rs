@@ -40,10 +40,11 @@ pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, F
     let gaps = [
         ("{title}", title),
         ("{sample}", format!("{channels} × {height} × {width}")),
-        ("{classes}", names.join(", ")),
         ("{scale}", scale(file.pixels.scale)),
         ("{init}", init.join(INDENT)),
         ("{forward}", forward.join(INDENT)),
+        // Last: what classes are called may look like a gap.
+        ("{classes}", names.join(", ")),
     ];
     Ok(gaps.into_iter().fold(TEMPLATE.to_owned(), |text, (gap, filled)| text.replacen(gap, &filled, 1)))
 }

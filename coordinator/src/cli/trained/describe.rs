@@ -38,7 +38,7 @@ pub(in crate::cli) fn describe(best: &BestView) -> ModelFile {
         data_digest: dataset.map(|data| data.digest),
         split: spec.data.split,
         split_seed: spec.data.split_seed,
-        threads: spec.train.threads,
+        train: spec.train.clone(),
     }
 }
 
