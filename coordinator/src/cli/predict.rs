@@ -137,14 +137,13 @@ mod tests {
 
     #[test]
     fn guesses_stand_by_probability_and_columns_by_class() {
-        let log_probabilities = [0.25f32, 0.5, 0.25].map(f32::ln).to_vec();
-        let answer = Answer { logits: vec![0.0; 3], log_probabilities };
+        let answer = Answer { logits: vec![0.0; 3], log_probabilities: vec![-2.0, 0.0, -2.0] };
         let label = |class: usize| ["coat", "bag", "boot"][class].to_owned();
         let row = Prediction::new("a.png".to_owned(), &answer, 2, &label);
         assert_eq!((row.class, row.top.len(), row.top[1].label.as_str()), (1, 2, "coat"));
         let rows = Predictions(vec![row]);
-        assert!(rows.table().ends_with("a.png      1  bag         0.5000  coat 0.2500"), "{}", rows.table());
+        assert!(rows.table().ends_with("a.png      1  bag         1.0000  coat 0.1353"), "{}", rows.table());
         let csv = rows.csv().to_csv().unwrap();
-        assert!(csv.starts_with("image,class,label,probability,p0,p1,p2\na.png,1,bag,0.5,0.25,"), "{csv}");
+        assert!(csv.starts_with("image,class,label,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"), "{csv}");
     }
 }
