@@ -43,6 +43,14 @@ mod worker;
 
 mod best;
 
+mod trained;
+
+mod export;
+
+mod predict;
+
+mod evaluate;
+
 mod model;
 
 mod data;
@@ -115,6 +123,15 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Print a study's best configuration
     Best(best::BestArgs),
+    /// Write a study's model or numbers in files that other programs read: PyTorch, TorchScript, CSV, JSON lines
+    Export(export::ExportArgs),
+    /// Tell what pictures show, by a model in a folder or a study's best
+    ///
+    /// Pictures must look like what the model was trained on. Fashion-MNIST's are 28 × 28, grey, white on black:
+    /// `--resize` and `--invert` bring others there. Colours are turned to grey, transparency is left out.
+    Predict(predict::PredictArgs),
+    /// Measure a model on a data set: accuracy, loss and each class
+    Evaluate(evaluate::EvaluateArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
     Model(model::ModelArgs),
     /// List, show, verify, add or remove data sets; alone, it lists them
@@ -155,6 +172,9 @@ impl Command {
             Self::Trial(args) => trial::run(args).await,
             Self::Worker(args) => worker::run(args).await,
             Self::Best(args) => best::run(args).await,
+            Self::Export(args) => export::run(args).await,
+            Self::Predict(args) => predict::run(args).await,
+            Self::Evaluate(args) => evaluate::run(args).await,
             Self::Model(args) => model::run(args),
             Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,

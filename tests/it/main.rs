@@ -29,5 +29,8 @@ mod training;
 /// One's own data: packed, stored, fetched by workers and trained on.
 mod data;
 
+/// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
+mod export;
+
 /// House rules that no linter knows.
 mod tidy;

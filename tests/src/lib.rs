@@ -9,6 +9,9 @@ mod command;
 
 mod programs;
 
+mod pytorch;
+
 pub use cluster::{Cluster, Row};
 pub use command::{Ran, rung};
 pub use programs::{program, scratch};
+pub use pytorch::pytorch;

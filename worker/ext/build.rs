@@ -9,13 +9,14 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "cpp/augment.cpp",
     "cpp/batch.cpp",
     "cpp/dense.cpp",
     "cpp/optim.cpp",
     "cpp/philox.cpp",
     "cpp/runtime.cpp",
+    "cpp/trace.cpp",
 ];
 
 fn main() {

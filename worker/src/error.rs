@@ -19,6 +19,9 @@ pub enum WorkerError {
     /// Trainers no longer start.
     #[error("trainers cannot be started: {0}")]
     Trainer(String),
+    /// A folder holds no model that can be used.
+    #[error("{0}")]
+    Model(String),
     /// The coordinator does not want this worker.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
@@ -30,6 +33,6 @@ pub enum WorkerError {
 impl WorkerError {
     /// Whether the command line is to blame.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Scratch { .. } | Self::Taken(_))
+        matches!(self, Self::Device(_) | Self::Scratch { .. } | Self::Taken(_) | Self::Model(_))
     }
 }

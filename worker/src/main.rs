@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use worker::{
-    WorkerError, doctor,
+    WorkerError, doctor, model,
     settings::{Cli, Command, JoinArgs, Settings},
     trainer,
 };
@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Some(Command::Doctor(args)) => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(&args, &mut io::stdout())))
         }
+        Some(Command::Ask(args)) => model::ask(&args).map(|()| true),
+        Some(Command::Torchscript(args)) => model::torchscript(&args).map(|()| true),
         None => runtime().and_then(|runtime| runtime.block_on(join(cli.join))).map(|()| true),
     };
     match done {

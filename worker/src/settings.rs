@@ -68,6 +68,12 @@ impl Cli {
 pub enum Command {
     /// Print what this worker would train on, and whether it can
     Doctor(DoctorArgs),
+    /// Answer pixels on stdin with logits and log-probabilities on stdout, for `rung predict` and `rung evaluate`
+    #[command(hide = true)]
+    Ask(AskArgs),
+    /// Write a model as TorchScript, for `rung export`
+    #[command(hide = true)]
+    Torchscript(TorchscriptArgs),
     /// Be the trainer process of one slot, at the other end of its supervisor's pipe
     #[command(hide = true)]
     Trainer(TrainerArgs),
@@ -127,6 +133,29 @@ pub enum Output {
     Text,
     /// One JSON object.
     Json,
+}
+
+/// Flags of `ask`. Pixels are scaled floats, little-endian, sample by sample; so are a sample's logits and then its
+/// log-probabilities.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// Folder with model.json and model.safetensors.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// What to compute on.
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+}
+
+/// Flags of `torchscript`.
+#[derive(Debug, Args)]
+pub struct TorchscriptArgs {
+    /// Folder with model.json and model.safetensors.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The file to write.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// Flags of a trainer process.

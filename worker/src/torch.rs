@@ -5,6 +5,8 @@
 //! (`graph`); images change at random (`augment`); an epoch is trained (`epoch`, `optimizer`, `average`), measured
 //! (`measure`) and remembered; at its end everything (`numbers`) may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`]
 //! keeps what stays between trials, and [`doctor()`] tells what libtorch finds here.
+//!
+//! A model in a folder (`stored`) can be asked ([`ask()`]) and written for others ([`torchscript`], in `script`).
 
 mod error;
 
@@ -48,9 +50,17 @@ mod trial;
 
 mod trainer;
 
+mod stored;
+
+mod ask;
+
+mod script;
+
 mod doctor;
 
+pub use ask::ask;
 pub use doctor::{Facts, doctor};
+pub use script::torchscript;
 pub use trainer::TorchTrainer;
 
 #[cfg(test)]

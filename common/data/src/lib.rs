@@ -15,7 +15,7 @@ pub use open::open;
 
 mod verify;
 
-mod idx;
+pub mod idx;
 
 mod samples;
 pub use samples::{Samples, Values};

@@ -102,13 +102,13 @@ pub(super) async fn run(args: DataArgs) -> Result<(), Failure> {
 
 /// A data set, and the folder that it was found in; none where it came out of the cluster's store.
 #[derive(Debug)]
-struct Opened {
-    dataset: Dataset,
+pub(super) struct Opened {
+    pub(super) dataset: Dataset,
     folder: Option<PathBuf>,
 }
 
 /// Opens a data set that is known by name on this machine, or one of the cluster's store.
-async fn open(target: &Target, name: &str) -> Result<Opened, Failure> {
+pub(super) async fn open(target: &Target, name: &str) -> Result<Opened, Failure> {
     if DataSpec::NAMES.contains(&name) {
         let (sources, name) = (Sources::from_env(), name.to_owned());
         let folder = sources.locate(&name)?;

@@ -8,9 +8,8 @@ use std::{
 };
 
 use common::{
-    model_spec::{DataShape, Layer, ModelSpec},
     space::SearchSpace,
-    study::{Budget, Constraints, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
+    study::{Budget, Constraints, FixedTrial, Sampler, SchedulerSpec, StudySpec},
     view::BestView,
 };
 use serde::Serialize;
@@ -21,6 +20,7 @@ use super::{
     output::Show as _,
     rows::TrialRows,
     text::{metric, plural},
+    trained::describe,
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
@@ -43,7 +43,6 @@ pub(crate) async fn write(
     folder: &Path,
 ) -> Result<Vec<&'static str>, Failure> {
     check(folder)?;
-    fs::create_dir_all(folder)?;
     let trials = cluster.trials(best.study.id.as_str()).await?;
     let mut files = vec![
         ("best.json", line(&BestReport::new(best))?),
@@ -53,15 +52,21 @@ pub(crate) async fn write(
     if let Some(leader) = &best.study.best {
         let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
         files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
-        files.push(("model.json", line(&ModelFile::new(best))?));
+        files.push(("model.json", line(&describe(best))?));
     }
-    for (name, bytes) in &files {
+    write_all(folder, &files)?;
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Writes files into a folder, which is made where it is missing. Each file is whole or not there.
+pub(crate) fn write_all(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
+    fs::create_dir_all(folder)?;
+    for (name, bytes) in files {
         let path = folder.join(name);
         whole(folder, &path, bytes)
             .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
     }
-    File::open(folder)?.sync_all()?;
-    Ok(files.into_iter().map(|(name, _)| name).collect())
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// A study file that trains exactly the best trial's model again, weight for weight.
@@ -100,36 +105,8 @@ fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
     })
 }
 
-/// What `model.safetensors` holds, for programs that load it.
-#[derive(Debug, Serialize)]
-struct ModelFile {
-    #[serde(flatten)]
-    best: BestReport,
-    data: String,
-    input: Option<DataShape>,
-    classes: Option<Vec<String>>,
-    layers: Vec<Layer>,
-    format: &'static str,
-}
-
-impl ModelFile {
-    fn new(best: &BestView) -> Self {
-        let data = &best.spec.data;
-        let input = data.shape().filter(|_| best.spec.model != ModelKind::Formula);
-        let model =
-            input.and_then(|input| ModelSpec::build(best.spec.model, &best.trial.hparams, &input).ok());
-        Self {
-            best: BestReport::new(best),
-            data: data.name.clone(),
-            input,
-            classes: input.and_then(|_| data.facts()).map(|facts| facts.classes),
-            layers: model.map(|model| model.layers).unwrap_or_default(),
-            format: "safetensors",
-        }
-    }
-}
-
-fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+/// A value as a line of JSON.
+pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -148,6 +125,8 @@ pub(crate) fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use common::study::ModelKind;
+
     use super::*;
     use crate::cli::fixture;
 

@@ -9,6 +9,7 @@ use crate::{
     batch::BatchSums,
     mask::Mask,
     optim::{Adam, RmsProp, Sgd},
+    trace::Entry,
 };
 
 pub(crate) const OK: i32 = 0;
@@ -24,6 +25,9 @@ impl From<&Tensor> for Handle {
         Self(tensor.as_ptr().cast())
     }
 }
+
+/// A pass that C++ asks for: what [`rung_trace`] was given for it, and the input; null where it failed.
+pub(crate) type Forward = extern "C" fn(*mut c_void, *const c_void) -> *const c_void;
 
 unsafe extern "C" {
     pub(crate) fn rung_last_message() -> *const c_char;
@@ -73,4 +77,12 @@ unsafe extern "C" {
         stream: *const Mask,
     ) -> i32;
     pub(crate) fn rung_set_precision(bfloat16: bool) -> i32;
+    pub(crate) fn rung_trace(
+        path: *const c_char,
+        entries: *const Entry,
+        count: usize,
+        example: Handle,
+        forward: Forward,
+        context: *mut c_void,
+    ) -> i32;
 }

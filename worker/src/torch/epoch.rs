@@ -6,7 +6,7 @@ use std::{
 };
 
 use tch::{Device, Tensor};
-use worker_ext::batch::BatchSums;
+use worker_ext::{Error, batch::BatchSums};
 
 use common::{model_spec::DataShape, recipe::Recipe};
 
@@ -16,7 +16,7 @@ use super::{
     net::{EVALUATION_ROWS, Net, Place},
     numbers::Numbers,
     optimizer::Optimizer,
-    resident::{Batch, Part},
+    resident::Part,
     weights::Weights,
 };
 use crate::trainer::{Control, Progress, TrainError};
@@ -179,10 +179,7 @@ pub(super) fn ask(
     let mut answers = Vec::new();
     for rows in batches(question.index, EVALUATION_ROWS) {
         let batch = question.part.batch(&rows?)?;
-        let log_probabilities = match question.mirrored {
-            None => net.log_probabilities(&batch.pixels)?,
-            Some(shape) => with_mirror_images(net, &batch, shape)?,
-        };
+        let log_probabilities = log_probabilities(net, &batch.pixels, question.mirrored)?;
         let log_probabilities = log_probabilities.f_to_device(Device::Cpu)?;
         answers.extend(Vec::<f32>::try_from(log_probabilities.f_flatten(0, -1)?)?);
         if let Some(signs) = signs.as_deref_mut()
@@ -195,14 +192,19 @@ pub(super) fn ask(
     Ok(ControlFlow::Continue(answers))
 }
 
-/// Log-probabilities of which each is the mean of those of an image and of its mirror image.
-fn with_mirror_images(net: &mut Net, batch: &Batch, shape: DataShape) -> Result<Tensor, TrainError> {
-    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(i64::from);
-    let mirrored =
-        batch.pixels.f_view([-1, channels, height, width])?.f_flip([3])?.f_view_as(&batch.pixels)?;
+/// Log-probabilities of samples; where a shape is given, the mean of those of each image and of its mirror image.
+pub(super) fn log_probabilities(
+    net: &mut Net,
+    pixels: &Tensor,
+    mirrored: Option<DataShape>,
+) -> Result<Tensor, Error> {
     // A net may answer in the same memory each time.
-    let straight = net.log_probabilities(&batch.pixels)?;
-    let sum = straight.f_logaddexp(&net.log_probabilities(&mirrored)?)?;
+    let straight = net.log_probabilities(pixels)?;
+    let Some(shape) = mirrored else { return Ok(straight) };
+    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(i64::from);
+    let images = pixels.f_view([-1, channels, height, width])?;
+    let mirrored = net.log_probabilities(&images.f_flip([3])?.f_view_as(pixels)?)?;
+    let sum = straight.f_logaddexp(&mirrored)?;
     Ok(sum.f_sub_scalar(std::f64::consts::LN_2)?)
 }
 

@@ -21,6 +21,8 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct GraphNet {
     nodes: Vec<Node>,
+    /// The nodes' tensors: parameters and statistics, each in the order of the weights' slots.
+    tensors: [Vec<Tensor>; 2],
     /// Channels, height and width of a sample.
     sample: [i64; 3],
     /// Zeroed before each batch: gradients are added to it.
@@ -57,14 +59,13 @@ impl GraphNet {
     ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
-        let mut leaves = views.iter().zip(&grads).map(|(view, grad)| {
-            let leaf = view.f_detach()?.f_set_requires_grad(true)?;
-            bind_grad(&leaf, grad).map(|()| leaf)
-        });
-        let mut running = weights.statistics.views(&weights.running)?.into_iter();
+        let leaves = views.iter().zip(&grads).map(|(view, grad)| leaf(view, grad));
+        let leaves: Vec<Tensor> = leaves.collect::<Result<_, _>>()?;
+        let running = weights.statistics.views(&weights.running)?;
+        let (mut next_leaf, mut next_statistic) = (leaves.iter(), running.iter());
         let missing = || Error::Failed("the weights lack a layer's tensor".to_owned());
-        let mut leaf = || leaves.next().ok_or_else(missing)?;
-        let mut statistic = || running.next().ok_or_else(missing);
+        let mut leaf = || next_leaf.next().map(Tensor::shallow_clone).ok_or_else(missing);
+        let mut statistic = || next_statistic.next().map(Tensor::shallow_clone).ok_or_else(missing);
         let mut nodes = Vec::new();
         for (i, layer) in spec.layers.iter().enumerate() {
             nodes.push(match layer.op {
@@ -92,7 +93,8 @@ impl GraphNet {
             Precision::Float32 => Kind::Float,
             Precision::Bfloat16 => Kind::BFloat16,
         };
-        Ok(Self { nodes, sample, grads, device, kind, smoothing, sums, pending: Vec::new() })
+        let tensors = [leaves, running];
+        Ok(Self { nodes, tensors, sample, grads, device, kind, smoothing, sums, pending: Vec::new() })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -129,6 +131,16 @@ impl GraphNet {
             }
         }
         Ok(self.sums)
+    }
+
+    /// The very tensors that the layers use: parameters and statistics, each in the order of the weights' slots.
+    pub(super) fn tensors(&self) -> &[Vec<Tensor>; 2] {
+        &self.tensors
+    }
+
+    /// The same, to give them other memory.
+    pub(super) fn tensors_mut(&mut self) -> &mut [Vec<Tensor>; 2] {
+        &mut self.tensors
     }
 
     /// What comes out of the last layer, samples × classes, without dropout and by running statistics.
@@ -174,6 +186,12 @@ impl GraphNet {
             },
         })
     }
+}
+
+/// A parameter that autograd follows, its gradient added to `grad`.
+fn leaf(view: &Tensor, grad: &Tensor) -> Result<Tensor, Error> {
+    let leaf = view.f_detach()?.f_set_requires_grad(true)?;
+    bind_grad(&leaf, grad).map(|()| leaf)
 }
 
 /// A mask that lies as `x` does: row by row, and channels last for images.

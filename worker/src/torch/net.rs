@@ -71,12 +71,16 @@ impl Net {
 
     /// Log-probabilities, samples × classes on the device, without dropout and by running statistics.
     pub(super) fn log_probabilities(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
+        Ok(self.logits(pixels)?.f_log_softmax(-1, Kind::Float)?)
+    }
+
+    /// What comes out of the last layer, samples × classes on the device; valid until the next call.
+    pub(super) fn logits(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
         let _guard = tch::no_grad_guard();
-        let logits = match self {
-            Self::Dense(net) => net.logits(pixels)?,
-            Self::Graph(net) => net.logits(pixels)?,
-        };
-        Ok(logits.f_log_softmax(-1, Kind::Float)?)
+        match self {
+            Self::Dense(net) => net.logits(pixels),
+            Self::Graph(net) => net.logits(pixels),
+        }
     }
 }
 

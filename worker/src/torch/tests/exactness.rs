@@ -185,7 +185,8 @@ fn a_trial_that_ends_goes_back_to_its_best_epoch() {
         fs::read(checkpoint(&one).weights).unwrap().len()
     );
     let evaluate = |checkpoint: CheckpointFiles| {
-        let task = EvaluateTask { study: Arc::new(study.clone()), hparams: hparams.clone(), checkpoint, data: None };
+        let task =
+            EvaluateTask { study: Arc::new(study.clone()), hparams: hparams.clone(), checkpoint, data: None };
         trainer().evaluate(&task).unwrap().probabilities
     };
     assert_eq!(evaluate(checkpoint(&ended)), evaluate(checkpoint(&one)));
