@@ -3,7 +3,7 @@
 //! In the order of a trial's life: a [`study`] (perhaps a [`preset`]) names a [`space`]; a trial's [`hparams`] are
 //! drawn from it by [`random`]; they decide its [`model_spec`]; it is leased ([`ids`], [`time`], [`trial`]), trains on
 //! one part of the data ([`split`]), is measured on the other ([`metrics`]) and kept as a [`checkpoint`]. What readers
-//! see of all this is a [`view`]; whoever mistypes a name is helped by [`nearest`].
+//! see of all this is a [`view`], and what happened a [`history`]; whoever mistypes a name is helped by [`nearest`].
 
 pub mod ids;
 
@@ -32,5 +32,7 @@ pub mod metrics;
 pub mod checkpoint;
 
 pub mod view;
+
+pub mod history;
 
 pub mod nearest;

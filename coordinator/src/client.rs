@@ -18,6 +18,7 @@ pub use target::Target;
 
 use bytes::Bytes;
 use common::{
+    history::History,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
@@ -69,6 +70,14 @@ impl Cluster {
         match self {
             Self::Remote(remote) => remote.trial(study, trial).await,
             Self::Stored(stored) => stored.trial(study, trial),
+        }
+    }
+
+    /// Everything that was measured in a study.
+    pub async fn history(&self, study: &str) -> Result<History, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.history(study).await,
+            Self::Stored(stored) => stored.history(study),
         }
     }
 

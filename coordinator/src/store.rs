@@ -11,6 +11,8 @@ mod sqlite;
 
 mod reader;
 
+mod history;
+
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,9 @@
 //! What people and their tools call.
 
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{ops::ControlFlow, path::PathBuf, pin::Pin, sync::Arc};
 
 use common::{
+    history::History,
     ids::{StudyId, TrialNumber},
     study::StudySpec,
     view::{StudyPhase, StudyView},
@@ -76,11 +77,13 @@ impl StudyServer {
 }
 
 type Watch = Pin<Box<dyn Stream<Item = Result<pb::Study, Status>> + Send>>;
+type Pages = Pin<Box<dyn Stream<Item = Result<pb::HistoryPage, Status>> + Send>>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<pb::ObjectChunk, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl StudyService for StudyServer {
     type WatchStudyStream = Watch;
+    type ReadHistoryStream = Pages;
     type ReadObjectStream = Chunks;
 
     async fn submit_study(
@@ -186,6 +189,18 @@ impl StudyService for StudyServer {
         }))
     }
 
+    async fn read_history(&self, request: Request<pb::StudyRef>) -> Result<Response<Pages>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let (reader, stream) = mpsc::channel(4);
+        let server = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(status) = server.send_history(study.id, reader.clone()).await {
+                let _ = reader.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(stream))))
+    }
+
     async fn get_best(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Best>, Status> {
         let study = self.resolve(request.into_inner().study).await?;
         let name = study.name;
@@ -224,6 +239,26 @@ impl StudyService for StudyServer {
 }
 
 impl StudyServer {
+    /// Sends a study's history page by page, as fast as it is read; fails rather than end short.
+    async fn send_history(
+        &self,
+        study: StudyId,
+        reader: mpsc::Sender<Result<pb::HistoryPage, Status>>,
+    ) -> Result<(), Status> {
+        let (runtime, shutdown) = (tokio::runtime::Handle::current(), self.shutdown.clone());
+        let page = move |page: History| {
+            let send = async {
+                tokio::select! {
+                    sent = reader.send(Ok(page.into())) => sent.is_ok(),
+                    () = shutdown.cancelled() => false,
+                }
+            };
+            if runtime.block_on(send) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        self.read(move |store| store.history(&study, page)).await?;
+        if self.shutdown.is_cancelled() { Err(Status::unavailable("the coordinator is stopping")) } else { Ok(()) }
+    }
+
     /// Sends a study's state whenever it changes, until it has finished or is deleted.
     async fn publish(
         &self,
