@@ -11,7 +11,7 @@ mod output;
 
 mod failure;
 
-mod text;
+pub(crate) mod text;
 
 mod rows;
 
@@ -40,6 +40,8 @@ mod trial;
 mod worker;
 
 mod best;
+
+mod report;
 
 mod model;
 
@@ -109,6 +111,11 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Print a study's best configuration
     Best(best::BestArgs),
+    /// Write a study's report: one page to look at, the same numbers as JSON and CSV, the pictures as SVG
+    ///
+    /// It needs a study whose best trial has been evaluated, and the study's data set on this machine. The page loads
+    /// nothing from anywhere, so it can be mailed, printed or kept.
+    Report(report::ReportArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
     Model(model::ModelArgs),
     /// List, show or verify data sets; alone, it lists them
@@ -145,6 +152,7 @@ impl Command {
             Self::Trial(args) => trial::run(args).await,
             Self::Worker(args) => worker::run(args).await,
             Self::Best(args) => best::run(args).await,
+            Self::Report(args) => report::run(args).await,
             Self::Model(args) => model::run(args),
             Self::Data(args) => data::run(args),
             Self::Doctor(args) => doctor::run(args).await,

@@ -17,5 +17,8 @@ mod cli;
 /// Real models on real data: the same table and the same weights.
 mod training;
 
+/// Reports: their files, their page, and their numbers beside scikit-learn's.
+mod report;
+
 /// House rules that no linter knows.
 mod tidy;

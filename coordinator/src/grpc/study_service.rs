@@ -256,7 +256,11 @@ impl StudyServer {
             if runtime.block_on(send) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         self.read(move |store| store.history(&study, page)).await?;
-        if self.shutdown.is_cancelled() { Err(Status::unavailable("the coordinator is stopping")) } else { Ok(()) }
+        if self.shutdown.is_cancelled() {
+            Err(Status::unavailable("the coordinator is stopping"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends a study's state whenever it changes, until it has finished or is deleted.

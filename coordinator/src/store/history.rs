@@ -26,7 +26,8 @@ impl Reader {
         let snapshot = self.connection.unchecked_transaction()?;
         let mut pages = Pages { page: History::default(), size: 0, take: &mut take };
         let mut measured = Measured::default();
-        let mut log = snapshot.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
+        let mut log =
+            snapshot.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
         for row in log.query_map([study.as_str()], |row| row.get::<_, String>(0))? {
             let event = schema::decode("an event", &row?)?;
             if let Some(result) = measured.result(&event)
@@ -38,7 +39,8 @@ impl Reader {
         pages.page.evaluations = measured.evaluations;
         let mut curves =
             snapshot.prepare_cached("SELECT * FROM curves WHERE study = ? ORDER BY trial, epoch")?;
-        let rows = curves.query_map([study.as_str()], |row| Ok((row.get::<_, u32>(1)?, curve_point(row)?)))?;
+        let rows =
+            curves.query_map([study.as_str()], |row| Ok((row.get::<_, u32>(1)?, curve_point(row)?)))?;
         for row in rows {
             let (trial, point) = row?;
             let add = |page: &mut History| page.curves.entry(TrialNumber(trial)).or_default().push(point);
@@ -95,7 +97,12 @@ impl Measured {
                     Some((_, Work::Evaluate { checkpoint })) => checkpoint.epoch,
                     _ => return None,
                 };
-                self.evaluations.push(Evaluation { trial, epoch, test: TestMetrics::from(test), probabilities });
+                self.evaluations.push(Evaluation {
+                    trial,
+                    epoch,
+                    test: TestMetrics::from(test),
+                    probabilities,
+                });
                 None
             }
             Event::Released { trial, .. }
