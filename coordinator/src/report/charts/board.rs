@@ -9,11 +9,14 @@ use super::{
 };
 
 /// Width of a rung's column, and the room between two.
-const COLUMN: f64 = 158.0;
+const COLUMN: f64 = 189.0;
 const GAP: f64 = 26.0;
 
 /// Room above the cells for a rung's name.
 const HEAD: f64 = 40.0;
+
+/// Cells at least this wide have their trial's number in them.
+const NUMBERED: f64 = 18.0;
 
 /// Above so many cells they have no tooltips: the page would grow by megabytes.
 const MOST_TITLES: usize = 4_000;
@@ -121,6 +124,10 @@ impl<'a> Column<'a> {
         html! {
             rect class=(class) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx=(px(side.min(12.0) / 6.0)) {
                 @if titles { title { (told(cell)) } }
+            }
+            @if self.pitch >= NUMBERED {
+                @let ink = if ("v5".."v9").contains(&class) { "number on-strong" } else { "number on-weak" };
+                text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 3.3)) text-anchor="middle" { (cell.trial) }
             }
         }
     }

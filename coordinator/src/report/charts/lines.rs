@@ -11,8 +11,8 @@ use super::{
     scale::Scale,
 };
 
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 280.0;
+const WIDTH: f64 = 352.0;
+const HEIGHT: f64 = 250.0;
 
 /// Loss of the best trial on its training and its validation part.
 pub(in crate::report) fn loss(best: &TopTrial) -> Picture {
@@ -67,7 +67,7 @@ pub(in crate::report) fn best_so_far(report: &Report) -> Picture {
     let steps = &report.best_so_far;
     let metric = report.header.metric;
     let places: Vec<(f64, f64)> = steps.iter().map(|step| (step.epochs as f64, step.value)).collect();
-    let frame = Frame { width: 2.0 * WIDTH + 20.0, ..frame(places.iter().copied()) };
+    let frame = Frame { width: 3.0 * WIDTH, ..frame(places.iter().copied()) };
     let corners = corners(&places).into_iter().map(|(x, y)| frame.place(x, y)).collect::<Vec<_>>();
     let title = format!("best {metric} so far over epochs trained");
     let body = html! {

@@ -60,10 +60,14 @@ fn square(
     // The square root lets a few mistakes in a hundred be seen.
     let shade = if right { share * share } else { (share * 2.0).sqrt() };
     let level = ((shade * 9.0) as usize).min(8);
-    let (hue, level) = if times == 0 { ('v', 0) } else { (if right { 'v' } else { 'w' }, level) };
+    let class = match (times, right) {
+        (0, _) => "none".to_owned(),
+        (_, true) => format!("v{level}"),
+        (_, false) => format!("w{level}"),
+    };
     let ink = if level >= 5 { "on-strong" } else { "on-weak" };
     html! {
-        rect class=(format!("{hue}{level}")) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx="2" {
+        rect class=(class) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx="2" {
             title { (title) }
         }
         @if number && times > 0 {

@@ -22,8 +22,8 @@ const MOST_LINES: usize = 600;
 /// Above so many values an axis has ticks instead of a mark for each.
 const MOST_MARKS: usize = 14;
 
-const HEIGHT: f64 = 330.0;
-const TOP: f64 = 34.0;
+const HEIGHT: f64 = 350.0;
+const TOP: f64 = 46.0;
 const FLOOR: f64 = HEIGHT - 18.0;
 
 /// Every trial as a line through its hyperparameters to its value, the best on top; none where there is no axis.
@@ -49,8 +49,8 @@ pub(in crate::report) fn parallel(trials: &[TrialView], metric: Metric, goal: Go
     };
     let body = html! {
         @for trial in trials.iter().rev() { (draw(trial)) }
-        @for (i, axis) in axes.iter().enumerate() { (axis.draw(place(i))) }
-        (upright(place(axes.len()), metric.as_str()))
+        @for (i, axis) in axes.iter().enumerate() { (axis.draw(place(i), i % 2 == 1)) }
+        (upright(place(axes.len()), metric.as_str(), axes.len() % 2 == 1))
         @for tick in scale.ticks(6) {
             (label(place(axes.len()) + 7.0, down(scale.at(tick)) + 4.0, "start", &scale.text(tick, 6)))
         }
@@ -117,9 +117,9 @@ impl Axis {
         down(self.places.get(&text(value)).copied().unwrap_or(0.0))
     }
 
-    fn draw(&self, x: f64) -> Markup {
+    fn draw(&self, x: f64, lower: bool) -> Markup {
         html! {
-            (upright(x, &self.name))
+            (upright(x, &self.name, lower))
             @for (place, text) in &self.marks {
                 text class="mark" x=(px(x + 5.0)) y=(px(down(*place) + 4.0)) { (text) }
             }
@@ -152,10 +152,12 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn upright(x: f64, name: &str) -> Markup {
+/// An axis; the names of neighbours stand at different heights, so that they do not touch.
+fn upright(x: f64, name: &str, lower: bool) -> Markup {
+    let y = if lower { 32.0 } else { 14.0 };
     html! {
         line class="axis" x1=(px(x)) x2=(px(x)) y1=(px(TOP)) y2=(px(FLOOR)) {}
-        text class="strong" x=(px(x)) y="16" text-anchor="middle" { (name) }
+        text class="strong" x=(px(x)) y=(px(y)) text-anchor="middle" { (name) }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn board(report: &Report) -> Part {
     let pictures: Vec<_> = shown.iter().map(|bracket| charts::board(bracket, &ramp)).collect();
     let body = html! {
         p {
-            "Every cell is a trial's result on a rung, best first, coloured by " (metric) ". Trials above a line went on to the \
+            "Every cell is a trial's result on a rung, best first, with the trial's number and coloured by " (metric) ". Trials above a line went on to the \
              next rung and resumed there; the line's number is the worst value that went on."
         }
         (legend.inline())
