@@ -169,7 +169,7 @@ fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
         tempfile::Builder::new().prefix(".report-").tempdir_in(if exists { folder } else { parent })?;
     for (path, bytes) in files {
         let path = staged.path().join(path);
-        fs::create_dir_all(path.parent().unwrap_or(staged.path()))?;
+        fs::create_dir_all(path.parent().unwrap_or_else(|| staged.path()))?;
         fs::write(&path, bytes)?;
         File::open(&path)?.sync_all()?;
     }

@@ -1,9 +1,10 @@
 //! What people and their tools call.
 
-use std::{ops::ControlFlow, path::PathBuf, pin::Pin, sync::Arc};
+mod history;
+
+use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use common::{
-    history::History,
     ids::{StudyId, TrialNumber},
     study::StudySpec,
     view::{StudyPhase, StudyView},
@@ -239,30 +240,6 @@ impl StudyService for StudyServer {
 }
 
 impl StudyServer {
-    /// Sends a study's history page by page, as fast as it is read; fails rather than end short.
-    async fn send_history(
-        &self,
-        study: StudyId,
-        reader: mpsc::Sender<Result<pb::HistoryPage, Status>>,
-    ) -> Result<(), Status> {
-        let (runtime, shutdown) = (tokio::runtime::Handle::current(), self.shutdown.clone());
-        let page = move |page: History| {
-            let send = async {
-                tokio::select! {
-                    sent = reader.send(Ok(page.into())) => sent.is_ok(),
-                    () = shutdown.cancelled() => false,
-                }
-            };
-            if runtime.block_on(send) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        };
-        self.read(move |store| store.history(&study, page)).await?;
-        if self.shutdown.is_cancelled() {
-            Err(Status::unavailable("the coordinator is stopping"))
-        } else {
-            Ok(())
-        }
-    }
-
     /// Sends a study's state whenever it changes, until it has finished or is deleted.
     async fn publish(
         &self,

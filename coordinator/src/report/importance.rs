@@ -55,7 +55,8 @@ pub(super) struct Share {
 impl Importance {
     /// The importance of a study's hyperparameters, or why nothing can be said of it.
     pub(super) fn new(subject: &Subject) -> Result<Self, String> {
-        let (epochs, observed) = comparable(subject)?;
+        let epochs = comparable(subject)?;
+        let observed = observed(subject, epochs);
         let step = observed.len().div_ceil(MOST).max(1);
         let (hparams, values): (Vec<&Hparams>, Vec<f64>) = observed.into_iter().step_by(step).unzip();
         let encoding = Encoding::new(&hparams);
@@ -86,17 +87,16 @@ impl Importance {
     }
 }
 
-/// The most epochs after which at least half of the trials, and enough of them, have a finite value; and these.
-fn comparable(subject: &Subject) -> Result<(u32, Vec<(&Hparams, f64)>), String> {
+/// The most epochs after which at least half of the trials, and enough of them, have a finite value.
+fn comparable(subject: &Subject) -> Result<u32, String> {
     let curves = &subject.history.curves;
     let wanted = FEWEST.max(curves.len().div_ceil(2));
     let mut levels: Vec<u32> = subject.history.results.iter().map(|result| result.epochs).collect();
     levels.sort_unstable();
     levels.dedup();
     for epochs in levels.into_iter().rev() {
-        let observed = observed(subject, epochs);
-        if observed.len() >= wanted {
-            return Ok((epochs, observed));
+        if observed(subject, epochs).len() >= wanted {
+            return Ok(epochs);
         }
     }
     Err(format!("fewer than {wanted} trials have a finite value after the same number of epochs"))
@@ -106,11 +106,11 @@ fn observed(subject: &Subject, epochs: u32) -> Vec<(&Hparams, f64)> {
     let objective = &subject.best.spec.objective;
     let value = |trial: TrialNumber| {
         let points = subject.history.curves.get(&trial)?.iter().filter(|point| point.epoch <= epochs);
-        let values = points.map(|point| (point.epoch, objective.metric.of(&point.metrics)));
+        let mut values = points.map(|point| (point.epoch, objective.metric.of(&point.metrics)));
         match objective.rank {
-            Rank::Last => values.last(),
+            Rank::Last => values.next_back(),
             Rank::Best => {
-                let last = values.clone().last()?.0;
+                let last = values.clone().next_back()?.0;
                 let best = values.min_by(|(_, a), (_, b)| objective.goal().compare(*a, *b))?;
                 Some((last, best.1))
             }

@@ -45,12 +45,12 @@ pub(super) fn title(report: &Report) -> Markup {
 /// What the predictions score; without them what the study recorded.
 fn accuracy(report: &Report) -> Option<f64> {
     let test = report.test_part.present().map(|test| test.accuracy);
-    test.or(report.header.test.map(|test| test.accuracy))
+    test.or_else(|| report.header.test.map(|test| test.accuracy))
 }
 
 fn loss(report: &Report) -> Option<f64> {
     let test = report.test_part.present().map(|test| test.log_loss);
-    test.or(report.header.test.map(|test| test.loss))
+    test.or_else(|| report.header.test.map(|test| test.loss))
 }
 
 /// The study in names and values.
