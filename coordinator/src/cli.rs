@@ -13,7 +13,7 @@ mod output;
 
 mod failure;
 
-mod text;
+pub(crate) mod text;
 
 mod rows;
 
@@ -50,6 +50,8 @@ mod export;
 mod predict;
 
 mod evaluate;
+
+mod report;
 
 mod model;
 
@@ -132,6 +134,11 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Measure a model on a data set: accuracy, loss and each class
     Evaluate(evaluate::EvaluateArgs),
+    /// Write a study's report: one page to look at, the same numbers as JSON and CSV, the pictures as SVG
+    ///
+    /// It needs a study whose best trial has been evaluated, and the study's data set on this machine. The page loads
+    /// nothing from anywhere, so it can be mailed, printed or kept.
+    Report(report::ReportArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
     Model(model::ModelArgs),
     /// List, show, verify, add or remove data sets; alone, it lists them
@@ -175,6 +182,7 @@ impl Command {
             Self::Export(args) => export::run(args).await,
             Self::Predict(args) => predict::run(args).await,
             Self::Evaluate(args) => evaluate::run(args).await,
+            Self::Report(args) => report::run(args).await,
             Self::Model(args) => model::run(args),
             Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,

@@ -19,6 +19,7 @@ pub use target::Target;
 use bytes::Bytes;
 use common::{
     checkpoint::Digest,
+    history::History,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
@@ -70,6 +71,14 @@ impl Cluster {
         match self {
             Self::Remote(remote) => remote.trial(study, trial).await,
             Self::Stored(stored) => stored.trial(study, trial),
+        }
+    }
+
+    /// Everything that was measured in a study.
+    pub async fn history(&self, study: &str) -> Result<History, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.history(study).await,
+            Self::Stored(stored) => stored.history(study),
         }
     }
 

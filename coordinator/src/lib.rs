@@ -2,7 +2,7 @@
 //!
 //! In the order of a study's life: the command line ([`cli`]) reads a study file and finds or starts a coordinator
 //! ([`client`], [`server`]); a request or a worker's message comes in by [`grpc`]; the [`driver`] asks the scheduler,
-//! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`].
+//! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`]. What came out is told by a [`report`].
 
 pub mod cli;
 
@@ -19,6 +19,8 @@ pub mod driver;
 pub mod store;
 
 pub mod blobs;
+
+pub mod report;
 
 pub mod resolve;
 

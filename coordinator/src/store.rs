@@ -13,6 +13,8 @@ mod sqlite;
 
 mod reader;
 
+mod history;
+
 #[cfg(test)]
 mod tests;
 

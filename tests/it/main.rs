@@ -32,5 +32,8 @@ mod data;
 /// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
 mod export;
 
+/// Reports: their files, their page, and their numbers beside scikit-learn's.
+mod report;
+
 /// House rules that no linter knows.
 mod tidy;

@@ -21,7 +21,7 @@ use super::{
     failure::Failure,
     output::{self, Show, Table},
 };
-use crate::client::{ClientError, Remote, Target};
+use crate::client::{ClientError, Cluster, Remote, Target};
 
 /// Flags of `rung data`.
 #[derive(Debug, Args)]
@@ -124,6 +124,20 @@ pub(super) async fn open(target: &Target, name: &str) -> Result<Opened, Failure>
     let name = name.to_owned();
     let dataset = tokio::task::spawn_blocking(move || data::verified(&name, &bytes)).await??;
     Ok(Opened { dataset, folder: None })
+}
+
+/// A study's own data set, whatever its name means by now: off this machine, or out of the cluster's store.
+pub(super) async fn of_study(cluster: &Cluster, spec: &DataSpec) -> Result<Dataset, Failure> {
+    let (spec, sources) = (spec.clone(), Sources::from_env());
+    let Some(digest) = spec.object() else {
+        let opened = tokio::task::spawn_blocking(move || data::open(&spec.name, &sources)).await?;
+        return opened.map_err(|error| {
+            Failure::from(error)
+                .help("this needs the study's data set on this machine: name its folder in RUNG_DATA")
+        });
+    };
+    let bytes = cluster.data_object(digest).await?;
+    Ok(tokio::task::spawn_blocking(move || data::verified(&spec.name, &bytes)).await??)
 }
 
 /// The failure of a name that no data set has.

@@ -1,8 +1,12 @@
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use common::{
     checkpoint::Digest,
+    history::History,
     ids::{StudyId, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
@@ -74,6 +78,17 @@ impl Stored {
         let view = trials.into_iter().find(|view| view.trial == trial).ok_or_else(unknown)?;
         let curve = reader.curve(&id, trial).map_err(|error| self.unreadable(error))?;
         Ok((view, curve))
+    }
+
+    pub(super) fn history(&self, study: &str) -> Result<History, ClientError> {
+        let (reader, id) = self.find(study)?;
+        let mut history = History::default();
+        let read = reader.history(&id, |page| {
+            history.append(page);
+            ControlFlow::Continue(())
+        });
+        read.map_err(|error| self.unreadable(error))?;
+        Ok(history)
     }
 
     pub(super) fn best(&self, study: &str) -> Result<BestView, ClientError> {

@@ -1,5 +1,7 @@
 //! What people and their tools call.
 
+mod history;
+
 mod watch;
 
 use std::{path::PathBuf, pin::Pin, sync::Arc};
@@ -84,11 +86,13 @@ impl StudyServer {
 }
 
 type Watch = Pin<Box<dyn Stream<Item = Result<pb::Study, Status>> + Send>>;
+type Pages = Pin<Box<dyn Stream<Item = Result<pb::HistoryPage, Status>> + Send>>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<pb::ObjectChunk, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl StudyService for StudyServer {
     type WatchStudyStream = Watch;
+    type ReadHistoryStream = Pages;
     type ReadObjectStream = Chunks;
     type ReadDataStream = Chunks;
 
@@ -193,6 +197,18 @@ impl StudyService for StudyServer {
             trial: Some(trial.into()),
             curve: curve.into_iter().map(Into::into).collect(),
         }))
+    }
+
+    async fn read_history(&self, request: Request<pb::StudyRef>) -> Result<Response<Pages>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let (reader, stream) = mpsc::channel(4);
+        let server = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(status) = server.send_history(study.id, reader.clone()).await {
+                let _ = reader.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(stream))))
     }
 
     async fn get_best(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Best>, Status> {

@@ -16,7 +16,7 @@ use super::{StoreError, data, schema};
 /// A read-only connection to a state folder's store.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -108,7 +108,8 @@ fn parameters(spec: &StudySpec, trial: &TrialView) -> u64 {
     model.map_or(0, |model| model.parameters())
 }
 
-fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {
+/// A learning curve's point from its row.
+pub(super) fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {
     // SQLite keeps NaN as NULL.
     let real = |column| row.get::<_, Option<f64>>(column).map(|value| value.unwrap_or(f64::NAN));
     Ok(CurvePoint {

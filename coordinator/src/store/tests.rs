@@ -1,6 +1,7 @@
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use common::{
+    history::History,
     metrics::{CurvePoint, Metrics},
     study::{DataFacts, StudySpec},
     time::Timestamp,
@@ -172,4 +173,34 @@ fn a_store_without_data_sets_is_read_as_it_is_and_migrated_by_a_writer() {
     let (mut store, reader) = open(state.path());
     store.commit(&Commit { data: vec![data_set()], ..Commit::default() }).unwrap();
     assert_eq!(reader.data().unwrap(), [data_set()]);
+}
+
+#[test]
+fn a_history_comes_in_pages_of_one_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    let points = (0..1_000).flat_map(|trial| (1..=9).map(move |epoch| (trial, epoch)));
+    let curves = points.map(|(trial, epoch)| (id(), TrialNumber(trial), point(epoch, 0.5))).collect();
+    store.commit(&Commit { curves, ..Commit::default() }).unwrap();
+    let (mut history, mut pages) = (History::default(), 0);
+    let read = reader.history(&id(), |page| {
+        let size: usize = page.curves.values().map(Vec::len).sum();
+        assert!(size <= 4096, "{size} points in a page");
+        pages += 1;
+        history.append(page);
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    assert_eq!((pages, history.curves.len()), (3, 1_000));
+    let whole: Vec<_> = (1..=9).map(|epoch| point(epoch, 0.5)).collect();
+    assert!(history.curves.values().all(|curve| *curve == whole), "curves that a page broke are whole");
+    let mut first = 0;
+    reader
+        .history(&id(), |_| {
+            first += 1;
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(first, 1, "who breaks off gets no more");
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use common::{
     checkpoint::Digest,
+    history::History,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
@@ -44,6 +45,19 @@ impl Remote {
         let view = reply.trial.ok_or_else(|| self.failed("it answered without the trial"))?;
         let curve = reply.curve.into_iter().map(TryInto::try_into).collect();
         Ok((self.meant(view.try_into())?, self.meant(curve)?))
+    }
+
+    pub(in crate::client) async fn history(&self, study: &str) -> Result<History, ClientError> {
+        let mut pages = self.answer(self.client.clone().read_history(Request::new(named(study))).await)?;
+        let mut history = History::default();
+        loop {
+            match timeout(CALL, pages.message()).await {
+                Ok(Ok(Some(page))) => history.append(self.meant(page.try_into())?),
+                Ok(Ok(None)) => return Ok(history),
+                Ok(Err(status)) => return Err(ClientError::from_status(&self.address, &status)),
+                Err(_) => return Err(self.failed(format!("no page of the history came in {CALL:?}"))),
+            }
+        }
     }
 
     pub(in crate::client) async fn best(&self, study: &str) -> Result<BestView, ClientError> {
