@@ -2,7 +2,7 @@
 
 use super::{DataSpec, Hyperband, ModelKind, Sampler, SchedulerSpec, SpecError, StudySpec};
 use crate::{
-    hparams::Hparams,
+    hparams::{Hparams, Scalar},
     model_spec::{DataShape, ModelSpec, Unbuildable},
     random::{Purpose, Stream},
     space::{Domain, Parameter},
@@ -59,11 +59,16 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result
     admits_something(study, shape)
 }
 
-/// Checks that the model knows a parameter, and that a learning rate is one.
+/// Checks that the model knows a parameter and the names among its values, and that a learning rate is one.
 fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
+    }
+    if let (Some(names), Domain::Choice(values)) = (model.hparam_choices(&parameter.name), &parameter.domain)
+        && let Some(odd) = values.iter().find(|value| !names.iter().any(|name| is_text(value, name)))
+    {
+        return Err(Flaw::new(&path, SpecError::unknown(&parameter.name, &odd.to_string(), &names)));
     }
     let positive = match &parameter.domain {
         Domain::Choice(values) => values.iter().all(|value| value.as_f64().is_some_and(|value| value > 0.0)),
@@ -74,6 +79,10 @@ fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
         return Err(Flaw::new(&path, SpecError::new("`lr` must be above 0")));
     }
     Ok(())
+}
+
+fn is_text(value: &Scalar, text: &str) -> bool {
+    matches!(value, Scalar::Text(own) if own == text)
 }
 
 /// How many draws are tried before a space counts as empty under its constraints.

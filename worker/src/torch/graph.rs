@@ -1,43 +1,36 @@
 //! Any layers on any device, passed back by autograd.
 
-use common::model_spec::{DataShape, ModelSpec, Op};
+use common::model_spec::{DataShape, ModelSpec};
 use tch::{Device, Kind, Reduction, Tensor};
-use worker_ext::{Error, batch::BatchSums, mask::Mask, optim::bind_grad};
+use worker_ext::{Error, batch::BatchSums, optim::bind_grad};
 
 use super::{
     net::{Place, Plan},
+    node::{Node, Parts, place_of},
     resident::Batch,
     weights::Weights,
 };
 
-/// Batch norm's share of a new batch in its running statistics, and what keeps its divisor above zero: PyTorch's.
-const MOMENTUM: f64 = 0.1;
-const EPSILON: f64 = 1e-5;
-
-/// A model as a chain of operations.
+/// A model as a list of operations.
 #[derive(Debug)]
 pub(super) struct GraphNet {
-    nodes: Vec<Node>,
+    steps: Vec<Step>,
     /// Channels, height and width of a sample.
     sample: [i64; 3],
     /// Zeroed before each batch: gradients are added to it.
     grads: Tensor,
-    device: Device,
     sums: BatchSums,
     /// Loss and hits of batches that are not in the sums yet, on the device.
     pending: Vec<Tensor>,
 }
 
-/// One operation with its tensors.
+/// One operation, where its input comes from and whether its output is needed later on.
 #[derive(Debug)]
-enum Node {
-    Flatten,
-    Dense { weight: Tensor, bias: Tensor },
-    Conv { weight: Tensor, bias: Tensor, padding: i64 },
-    BatchNorm { weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor },
-    Relu,
-    MaxPool { size: i64 },
-    Dropout { rate: f64, mask: Mask },
+struct Step {
+    node: Node,
+    /// An earlier step; the one before where there is none.
+    from: Option<usize>,
+    kept: bool,
 }
 
 impl GraphNet {
@@ -50,37 +43,25 @@ impl GraphNet {
     ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
-        let mut leaves = views.iter().zip(&grads).map(|(view, grad)| {
+        let leaves = views.iter().zip(&grads).map(|(view, grad)| {
             let leaf = view.f_detach()?.f_set_requires_grad(true)?;
             bind_grad(&leaf, grad).map(|()| leaf)
         });
-        let mut running = weights.statistics.views(&weights.running)?.into_iter();
-        let missing = || Error::Failed("the weights lack a layer's tensor".to_owned());
-        let mut leaf = || leaves.next().ok_or_else(missing)?;
-        let mut statistic = || running.next().ok_or_else(missing);
-        let mut nodes = Vec::new();
-        for (i, layer) in spec.layers.iter().enumerate() {
-            nodes.push(match layer.op {
-                Op::Flatten => Node::Flatten,
-                Op::Dense { .. } => Node::Dense { weight: leaf()?, bias: leaf()? },
-                Op::Conv { kernel, .. } => {
-                    Node::Conv { weight: leaf()?, bias: leaf()?, padding: i64::from(kernel / 2) }
-                }
-                Op::BatchNorm { .. } => Node::BatchNorm {
-                    weight: leaf()?,
-                    bias: leaf()?,
-                    mean: statistic()?,
-                    variance: statistic()?,
-                },
-                Op::Relu => Node::Relu,
-                Op::MaxPool { size } => Node::MaxPool { size: i64::from(size) },
-                Op::Dropout { rate } => Node::Dropout { rate, mask: plan.mask(i, rate) },
-            });
+        let running = weights.statistics.views(&weights.running)?.into_iter();
+        let mut parts = Parts { leaves, running };
+        let mut steps: Vec<Step> = Vec::new();
+        for (at, layer) in spec.layers.iter().enumerate() {
+            let node = parts.node(spec, at, plan)?;
+            let from = layer.from.as_ref().map(|name| place_of(&spec.layers[..at], name)).transpose()?;
+            let other = if let Node::Add { other } = node { Some(other) } else { None };
+            for place in from.into_iter().chain(other) {
+                steps[place].kept = true;
+            }
+            steps.push(Step { node, from, kept: false });
         }
         let sample = [shape.channels, shape.height, shape.width].map(i64::from);
-        let device = weights.device();
         let (grads, sums) = (weights.grads.shallow_clone(), BatchSums::default());
-        Ok(Self { nodes, sample, grads, device, sums, pending: Vec::new() })
+        Ok(Self { steps, sample, grads, sums, pending: Vec::new() })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -124,48 +105,15 @@ impl GraphNet {
         // Channels last, as the kernels lie.
         let images = pixels.f_view([-1, channels, height, width])?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
         let mut x = images.f_permute([0, 3, 1, 2])?;
-        for node in &self.nodes {
-            x = self.pass(node, &x, place)?;
+        let mut kept: Vec<Option<Tensor>> = Vec::new();
+        for step in &self.steps {
+            let earlier = step.from.and_then(|from| kept[from].as_ref());
+            x = step.node.pass(earlier.unwrap_or(&x), &kept, place)?;
+            kept.push(step.kept.then(|| x.shallow_clone()));
         }
         Ok(x)
     }
-
-    fn pass(&self, node: &Node, x: &Tensor, place: Option<Place>) -> Result<Tensor, Error> {
-        Ok(match node {
-            Node::Flatten => x.f_flatten(1, -1)?,
-            Node::Dense { weight, bias } => x.f_linear(weight, Some(bias))?,
-            Node::Conv { weight, bias, padding } => {
-                x.f_conv2d(weight, Some(bias), [1, 1], [*padding; 2], [1, 1], 1)?
-            }
-            Node::BatchNorm { weight, bias, mean, variance } => {
-                let (scale, shift) = (Some(weight), Some(bias));
-                let training = place.is_some();
-                x.f_batch_norm(scale, shift, Some(mean), Some(variance), training, MOMENTUM, EPSILON, true)?
-            }
-            Node::Relu => x.f_relu()?,
-            Node::MaxPool { size } => x.f_max_pool2d([*size; 2], [*size; 2], [0, 0], [1, 1], false)?,
-            Node::Dropout { rate, mask } => match place {
-                None => x.shallow_clone(),
-                Some(_) if self.device != Device::Cpu => x.f_dropout(*rate, true)?,
-                Some(place) => x.f_mul(&mask_like(x, &mask.at(place.epoch, place.step))?)?,
-            },
-        })
-    }
 }
 
-/// A mask that lies as `x` does: row by row, and channels last for images.
-fn mask_like(x: &Tensor, mask: &Mask) -> Result<Tensor, Error> {
-    let options = (Kind::Float, Device::Cpu);
-    match x.size()[..] {
-        [samples, channels, height, width] => {
-            let flat = Tensor::f_empty([samples, height, width, channels], options)?;
-            mask.fill(&flat)?;
-            Ok(flat.f_permute([0, 3, 1, 2])?)
-        }
-        _ => {
-            let flat = Tensor::f_empty(x.size(), options)?;
-            mask.fill(&flat)?;
-            Ok(flat)
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
