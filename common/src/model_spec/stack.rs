@@ -43,10 +43,15 @@ impl Stack {
 
     /// Makes one row of an image.
     pub(super) fn row(&mut self, head: Head) -> Result<(), Unbuildable> {
-        let features = self.shape.iter().try_fold(1u32, |product, side| product.checked_mul(*side));
         let (name, op, features) = match head {
-            Head::Flatten => ("flatten", Op::Flatten, features),
-            Head::Average => ("average", Op::GlobalAvgPool, features.map(|all| all.min(self.shape[0]))),
+            Head::Flatten => {
+                let all = self.shape.iter().try_fold(1u32, |product, side| product.checked_mul(*side));
+                ("flatten", Op::Flatten, all)
+            }
+            Head::Average => {
+                let channels = (!self.shape.contains(&0)).then_some(self.shape[0]);
+                ("average", Op::GlobalAvgPool, channels)
+            }
         };
         match features {
             Some(features) if features > 0 => {
