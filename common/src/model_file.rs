@@ -138,7 +138,7 @@ impl ModelFile {
         if last.output != [shape.classes] {
             return Err(InvalidModel::Classes { found: last.output.clone(), classes: shape.classes });
         }
-        Ok(Architecture { spec: ModelSpec { layers: self.layers.clone() }, shape })
+        Ok(Architecture { spec: ModelSpec { layers: self.layers.clone(), ..ModelSpec::default() }, shape })
     }
 
     /// What a class is called; its number where it has no name.

@@ -83,10 +83,11 @@ pub struct StudySpec {
 }
 
 impl StudySpec {
-    /// Whether a configuration may be tried: its model can be built and satisfies the constraints.
+    /// Whether a configuration may be tried: its model can be built and satisfies the constraints. Where the data's
+    /// shape is not known, nothing can be said against it.
     pub fn admits(&self, hparams: &Hparams) -> bool {
         let Some(shape) = self.data.shape() else {
-            return false;
+            return true;
         };
         ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
     }
@@ -114,23 +115,29 @@ impl StudySpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// Dense layers with ReLU and dropout.
+    /// Dense layers with batch norm, an activation and dropout.
     Mlp,
     /// Convolutional blocks with batch norm and dropout, and a dense head.
     Cnn,
+    /// Residual blocks of two convolutions with batch norm, and one dense layer.
+    Resnet,
+    /// Blocks of equal convolutions, twice as wide from block to block, and a dense head.
+    Vgg,
     /// No model: a closed formula of hyperparameters and epoch, for tests, drills and demonstrations of faults.
     Formula,
 }
 
 impl ModelKind {
     /// All families.
-    pub const ALL: [Self; 3] = [Self::Mlp, Self::Cnn, Self::Formula];
+    pub const ALL: [Self; 5] = [Self::Mlp, Self::Cnn, Self::Resnet, Self::Vgg, Self::Formula];
 
     /// The family's name in study files and output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mlp => "mlp",
             Self::Cnn => "cnn",
+            Self::Resnet => "resnet",
+            Self::Vgg => "vgg",
             Self::Formula => "formula",
         }
     }

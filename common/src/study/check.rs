@@ -131,11 +131,16 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: Option<&DataShape>) -
     shape.map_or(Ok(()), |shape| admits_something(study, shape))
 }
 
-/// Checks that the model knows a parameter, and that training can use all of its values.
+/// Checks that the model knows a parameter and the names among its values, and that training can use all of them.
 fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
+    }
+    if let (Some(names), Domain::Choice(values)) = (model.hparam_choices(&parameter.name), &parameter.domain)
+        && let Some(odd) = values.iter().find(|value| !names.iter().any(|name| is_text(value, name)))
+    {
+        return Err(Flaw::new(&path, SpecError::unknown(&parameter.name, &odd.to_string(), &names)));
     }
     let values = match &parameter.domain {
         Domain::Choice(values) => values.clone(),
@@ -155,6 +160,10 @@ fn usable(model: ModelKind, hparams: &Hparams) -> Result<(), SpecError> {
         Err(unusable) if model != ModelKind::Formula => Err(SpecError::new(unusable.to_string())),
         _ => Ok(()),
     }
+}
+
+fn is_text(value: &Scalar, text: &str) -> bool {
+    matches!(value, Scalar::Text(own) if own == text)
 }
 
 /// How many draws are tried before a space counts as empty under its constraints.

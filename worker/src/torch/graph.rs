@@ -1,33 +1,29 @@
 //! Any layers on any device, passed back by autograd.
 
 use common::{
-    model_spec::{DataShape, ModelSpec, Op},
+    model_spec::{DataShape, ModelSpec},
     study::Precision,
 };
 use tch::{Device, Kind, Reduction, Tensor};
-use worker_ext::{Error, batch::BatchSums, mask::Mask, optim::bind_grad};
+use worker_ext::{Error, batch::BatchSums, optim::bind_grad};
 
 use super::{
     net::{Place, Plan},
+    node::{Node, Parts, place_of},
     resident::Batch,
     weights::Weights,
 };
 
-/// Batch norm's share of a new batch in its running statistics, and what keeps its divisor above zero: PyTorch's.
-const MOMENTUM: f64 = 0.1;
-const EPSILON: f64 = 1e-5;
-
-/// A model as a chain of operations.
+/// A model as a list of operations.
 #[derive(Debug)]
 pub(super) struct GraphNet {
-    nodes: Vec<Node>,
-    /// The nodes' tensors: parameters and statistics, each in the order of the weights' slots.
+    steps: Vec<Step>,
+    /// The steps' tensors: parameters and statistics, each in the order of the weights' slots.
     tensors: [Vec<Tensor>; 2],
     /// Channels, height and width of a sample.
     sample: [i64; 3],
     /// Zeroed before each batch: gradients are added to it.
     grads: Tensor,
-    device: Device,
     /// What passes between layers, and the factors of products.
     kind: Kind,
     /// Share of the target that is spread evenly over all classes.
@@ -37,16 +33,13 @@ pub(super) struct GraphNet {
     pending: Vec<Tensor>,
 }
 
-/// One operation with its tensors.
+/// One operation, where its input comes from and whether its output is needed later on.
 #[derive(Debug)]
-enum Node {
-    Flatten,
-    Dense { weight: Tensor, bias: Tensor },
-    Conv { weight: Tensor, bias: Tensor, padding: i64 },
-    BatchNorm { weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor },
-    Relu,
-    MaxPool { size: i64 },
-    Dropout { rate: f64, mask: Mask },
+struct Step {
+    node: Node,
+    /// An earlier step; the one before where there is none.
+    from: Option<usize>,
+    kept: bool,
 }
 
 impl GraphNet {
@@ -62,31 +55,21 @@ impl GraphNet {
         let leaves = views.iter().zip(&grads).map(|(view, grad)| leaf(view, grad));
         let leaves: Vec<Tensor> = leaves.collect::<Result<_, _>>()?;
         let running = weights.statistics.views(&weights.running)?;
-        let (mut next_leaf, mut next_statistic) = (leaves.iter(), running.iter());
-        let missing = || Error::Failed("the weights lack a layer's tensor".to_owned());
-        let mut leaf = || next_leaf.next().map(Tensor::shallow_clone).ok_or_else(missing);
-        let mut statistic = || next_statistic.next().map(Tensor::shallow_clone).ok_or_else(missing);
-        let mut nodes = Vec::new();
-        for (i, layer) in spec.layers.iter().enumerate() {
-            nodes.push(match layer.op {
-                Op::Flatten => Node::Flatten,
-                Op::Dense { .. } => Node::Dense { weight: leaf()?, bias: leaf()? },
-                Op::Conv { kernel, .. } => {
-                    Node::Conv { weight: leaf()?, bias: leaf()?, padding: i64::from(kernel / 2) }
-                }
-                Op::BatchNorm { .. } => Node::BatchNorm {
-                    weight: leaf()?,
-                    bias: leaf()?,
-                    mean: statistic()?,
-                    variance: statistic()?,
-                },
-                Op::Relu => Node::Relu,
-                Op::MaxPool { size } => Node::MaxPool { size: i64::from(size) },
-                Op::Dropout { rate } => Node::Dropout { rate, mask: plan.mask(i, rate) },
-            });
+        let mut parts = Parts {
+            leaves: leaves.iter().map(|leaf| Ok(leaf.shallow_clone())),
+            running: running.iter().map(Tensor::shallow_clone),
+        };
+        let mut steps: Vec<Step> = Vec::new();
+        for (at, layer) in spec.layers.iter().enumerate() {
+            let node = parts.node(spec, at, plan)?;
+            let from = layer.from.as_ref().map(|name| place_of(&spec.layers[..at], name)).transpose()?;
+            let other = if let Node::Add { other } = node { Some(other) } else { None };
+            for place in from.into_iter().chain(other) {
+                steps[place].kept = true;
+            }
+            steps.push(Step { node, from, kept: false });
         }
         let sample = [shape.channels, shape.height, shape.width].map(i64::from);
-        let device = weights.device();
         let (grads, sums) = (weights.grads.shallow_clone(), BatchSums::default());
         let smoothing = plan.smoothing;
         let kind = match plan.precision {
@@ -94,7 +77,7 @@ impl GraphNet {
             Precision::Bfloat16 => Kind::BFloat16,
         };
         let tensors = [leaves, running];
-        Ok(Self { nodes, tensors, sample, grads, device, kind, smoothing, sums, pending: Vec::new() })
+        Ok(Self { steps, tensors, sample, grads, kind, smoothing, sums, pending: Vec::new() })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -154,37 +137,13 @@ impl GraphNet {
         // Channels last, as the kernels lie.
         let images = pixels.f_view([-1, channels, height, width])?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
         let mut x = images.f_permute([0, 3, 1, 2])?.f_to_kind(self.kind)?;
-        for node in &self.nodes {
-            x = self.pass(node, &x, place)?;
+        let mut kept: Vec<Option<Tensor>> = Vec::new();
+        for step in &self.steps {
+            let earlier = step.from.and_then(|from| kept[from].as_ref());
+            x = step.node.pass(earlier.unwrap_or(&x), &kept, place)?;
+            kept.push(step.kept.then(|| x.shallow_clone()));
         }
         Ok(x.f_to_kind(Kind::Float)?)
-    }
-
-    fn pass(&self, node: &Node, x: &Tensor, place: Option<Place>) -> Result<Tensor, Error> {
-        Ok(match node {
-            Node::Flatten => x.f_flatten(1, -1)?,
-            Node::Dense { weight, bias } => {
-                x.f_linear(&weight.f_to_kind(self.kind)?, Some(bias.f_to_kind(self.kind)?))?
-            }
-            Node::Conv { weight, bias, padding } => {
-                let (weight, bias) = (weight.f_to_kind(self.kind)?, bias.f_to_kind(self.kind)?);
-                x.f_conv2d(&weight, Some(bias), [1, 1], [*padding; 2], [1, 1], 1)?
-            }
-            Node::BatchNorm { weight, bias, mean, variance } => {
-                let (scale, shift) = (Some(weight), Some(bias));
-                let training = place.is_some();
-                x.f_batch_norm(scale, shift, Some(mean), Some(variance), training, MOMENTUM, EPSILON, true)?
-            }
-            Node::Relu => x.f_relu()?,
-            Node::MaxPool { size } => x.f_max_pool2d([*size; 2], [*size; 2], [0, 0], [1, 1], false)?,
-            Node::Dropout { rate, mask } => match place {
-                None => x.shallow_clone(),
-                Some(_) if self.device != Device::Cpu => x.f_dropout(*rate, true)?,
-                Some(place) => {
-                    x.f_mul(&mask_like(x, &mask.at(place.epoch, place.step))?.f_to_kind(self.kind)?)?
-                }
-            },
-        })
     }
 }
 
@@ -194,19 +153,5 @@ fn leaf(view: &Tensor, grad: &Tensor) -> Result<Tensor, Error> {
     bind_grad(&leaf, grad).map(|()| leaf)
 }
 
-/// A mask that lies as `x` does: row by row, and channels last for images.
-fn mask_like(x: &Tensor, mask: &Mask) -> Result<Tensor, Error> {
-    let options = (Kind::Float, Device::Cpu);
-    match x.size()[..] {
-        [samples, channels, height, width] => {
-            let flat = Tensor::f_empty([samples, height, width, channels], options)?;
-            mask.fill(&flat)?;
-            Ok(flat.f_permute([0, 3, 1, 2])?)
-        }
-        _ => {
-            let flat = Tensor::f_empty(x.size(), options)?;
-            mask.fill(&flat)?;
-            Ok(flat)
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,29 @@ pub(super) fn cnn_hparams() -> Hparams {
     ])
 }
 
+/// Hyperparameters of a residual net with two stages, hence a shortcut of each kind.
+pub(super) fn resnet_hparams() -> Hparams {
+    Hparams::from([
+        ("stages", Scalar::Int(2)),
+        ("blocks", Scalar::Int(2)),
+        ("width", Scalar::Int(4)),
+        ("dropout", Scalar::Float(0.1)),
+        ("initializer", Scalar::Text("he_normal".to_owned())),
+        ("lr", Scalar::Float(0.003)),
+    ])
+}
+
+/// Hyperparameters of a net like VGG with another activation.
+pub(super) fn vgg_hparams() -> Hparams {
+    Hparams::from([
+        ("blocks", Scalar::Int(2)),
+        ("width", Scalar::Int(4)),
+        ("dropout", Scalar::Float(0.2)),
+        ("activation", Scalar::Text("gelu".to_owned())),
+        ("lr", Scalar::Float(0.003)),
+    ])
+}
+
 /// A multilayer perceptron for the made-up images.
 pub(super) fn mlp(units: &[i64], dropout: f64) -> ModelSpec {
     ModelSpec::build(ModelKind::Mlp, &mlp_hparams(units, dropout, 0.001), &SHAPE).unwrap()
@@ -98,7 +121,9 @@ pub(super) fn plan() -> Plan {
 
 fn study(model: ModelKind, batch_size: u32) -> StudySpec {
     let name = model.as_str();
-    let file = format!("name: test\nmodel: {name}\nspace: {name}\nseed: 11\n");
+    // VGG has no space of its own name, and needs no hyperparameter.
+    let space = if model == ModelKind::Vgg { "{width: {int: [2, 4]}}" } else { name };
+    let file = format!("name: test\nmodel: {name}\nspace: {space}\nseed: 11\n");
     let mut study = StudySpec::from_yaml(&file).unwrap();
     study.data.name = "made-up".to_owned();
     study.train.batch_size = batch_size;

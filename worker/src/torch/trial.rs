@@ -68,10 +68,8 @@ pub(super) fn model(
     shape: &DataShape,
 ) -> Result<ModelSpec, TrainError> {
     match study.model {
-        ModelKind::Mlp | ModelKind::Cnn => {
-            ModelSpec::build(study.model, hparams, shape).map_err(|e| TrainError::Other(e.to_string()))
-        }
         ModelKind::Formula => Err(TrainError::Other("libtorch does not train formulas".to_owned())),
+        family => ModelSpec::build(family, hparams, shape).map_err(|e| TrainError::Other(e.to_string())),
     }
 }
 

@@ -42,7 +42,7 @@ impl Trainers {
     pub(super) fn of(&mut self, kind: ModelKind) -> Result<&mut dyn Trainer, TrainError> {
         Ok(match kind {
             ModelKind::Formula => &mut self.formula,
-            ModelKind::Mlp | ModelKind::Cnn => &mut self.torch,
+            ModelKind::Mlp | ModelKind::Cnn | ModelKind::Resnet | ModelKind::Vgg => &mut self.torch,
         })
     }
 }
@@ -85,7 +85,7 @@ impl Trainers {
     pub(super) fn of(&mut self, kind: ModelKind) -> Result<&mut dyn Trainer, TrainError> {
         match kind {
             ModelKind::Formula => Ok(&mut self.formula),
-            ModelKind::Mlp | ModelKind::Cnn => {
+            ModelKind::Mlp | ModelKind::Cnn | ModelKind::Resnet | ModelKind::Vgg => {
                 let why = "this rung-worker was built without libtorch";
                 Err(TrainError::Other(format!("model {} cannot be trained: {why}", kind.as_str())))
             }

@@ -53,6 +53,7 @@ pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, F
 fn bodies(spec: &ModelSpec) -> (Vec<String>, Vec<String>) {
     let (mut init, mut forward) = (Vec::new(), Vec::new());
     let mut containers = BTreeSet::new();
+    let needed: BTreeSet<&str> = spec.layers.iter().flat_map(earlier).collect();
     for layer in &spec.layers {
         let Lines { module, forward: pass } = lines(layer);
         if let Some(module) = module {
@@ -61,9 +62,24 @@ fn bodies(spec: &ModelSpec) -> (Vec<String>, Vec<String>) {
             init.extend(fresh.map(|container| format!("self.{container} = nn.Module()")));
             init.push(format!("self.{} = {module}", layer.name));
         }
+        forward.extend(layer.from.as_ref().map(|from| format!("x = {}", kept(from))));
         forward.push(pass);
+        if needed.contains(layer.name.as_str()) {
+            forward.push(format!("{} = x", kept(&layer.name)));
+        }
     }
     (init, forward)
+}
+
+/// The earlier layers whose outputs a layer takes, other than the one before it.
+fn earlier(layer: &Layer) -> impl Iterator<Item = &str> {
+    let other = if let Op::Add { other } = &layer.op { Some(other.as_str()) } else { None };
+    layer.from.as_deref().into_iter().chain(other)
+}
+
+/// The variable that keeps a layer's output.
+fn kept(layer: &str) -> String {
+    layer.replace('.', "_")
 }
 
 /// A scale as people write it, where it is the usual one.
@@ -77,14 +93,23 @@ fn lines(layer: &Layer) -> Lines {
     match &layer.op {
         Op::Flatten => pass("x = x.flatten(1)".to_owned()),
         Op::Dense { inputs, outputs } => of(format!("nn.Linear({inputs}, {outputs})")),
-        Op::Conv { inputs, outputs, kernel } => {
-            of(format!("nn.Conv2d({inputs}, {outputs}, {kernel}, padding={})", kernel / 2))
+        Op::Conv { inputs, outputs, kernel, stride, bias } => {
+            let stride = if *stride == 1 { String::new() } else { format!(", stride={stride}") };
+            let bias = if *bias { "" } else { ", bias=False" };
+            of(format!("nn.Conv2d({inputs}, {outputs}, {kernel}{stride}, padding={}{bias})", kernel / 2))
         }
         Op::BatchNorm { channels } => {
             let dimensions = if layer.output.len() == 1 { 1 } else { 2 };
             of(format!("nn.BatchNorm{dimensions}d({channels})"))
         }
         Op::Relu => pass("x = F.relu(x)".to_owned()),
+        Op::Gelu => pass("x = F.gelu(x)".to_owned()),
+        Op::Silu => pass("x = F.silu(x)".to_owned()),
+        Op::Tanh => pass("x = x.tanh()".to_owned()),
+        Op::Elu => pass("x = F.elu(x)".to_owned()),
+        Op::LeakyRelu => pass("x = F.leaky_relu(x)".to_owned()),
+        Op::GlobalAvgPool => pass("x = x.mean((2, 3))".to_owned()),
+        Op::Add { other } => pass(format!("x = x + {}", kept(other))),
         Op::MaxPool { size } => pass(format!("x = F.max_pool2d(x, {size})")),
         Op::Dropout { rate } => pass(format!("x = F.dropout(x, {rate}, self.training)")),
     }

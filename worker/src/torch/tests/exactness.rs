@@ -8,13 +8,15 @@ fn study_of(model: ModelKind) -> (StudySpec, Hparams) {
     // 180 samples do not come out even: the last batch of an epoch is a small one.
     match model {
         ModelKind::Cnn => (study(model, 32), cnn_hparams()),
+        ModelKind::Resnet => (study(model, 32), resnet_hparams()),
+        ModelKind::Vgg => (study(model, 32), vgg_hparams()),
         _ => (study(model, 32), mlp_hparams(&[20, 33], 0.3, 0.003)),
     }
 }
 
 #[test]
 fn one_three_nine_epochs_equal_nine() {
-    for model in [ModelKind::Mlp, ModelKind::Cnn] {
+    for model in [ModelKind::Mlp, ModelKind::Cnn, ModelKind::Resnet, ModelKind::Vgg] {
         let (study, hparams) = study_of(model);
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, whole.path()));
