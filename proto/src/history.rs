@@ -120,7 +120,7 @@ mod tests {
         let evaluation = |probabilities| Evaluation {
             trial: TrialNumber(3),
             epoch: 9,
-            test: TestMetrics { accuracy: 0.87, loss: 0.34 },
+            test: TestMetrics { accuracy: 0.87, loss: 0.34, clean: None },
             probabilities,
         };
         let history = History {

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data::{Images, Sources};
+use data::{Samples, Sources};
 use serde_json::Value;
 use tests::{pytorch, rung, scratch};
 
@@ -42,9 +42,9 @@ fn text(path: &Path) -> String {
 
 /// The first images of the test part as an IDX file.
 fn test_images(folder: &Path, count: usize) -> PathBuf {
-    let Images { height, width, pixels, .. } =
-        data::open("fashion-mnist", &Sources::from_env()).unwrap().test;
-    let sizes = [count, height, width].map(|size| (size as u32).to_be_bytes());
+    let test = data::open("fashion-mnist", &Sources::from_env()).unwrap().test;
+    let (Samples { height, width, .. }, Some(pixels)) = (&test, test.pixels()) else { unreachable!() };
+    let sizes = [count, *height, *width].map(|size| (size as u32).to_be_bytes());
     let path = folder.join("images.idx");
     fs::write(&path, [&[0, 0, 8, 3][..], &sizes.concat(), &pixels[..count * height * width]].concat())
         .unwrap();

@@ -99,7 +99,7 @@ fn best() -> BestView {
         finished: Some(Timestamp(1_795_442_799_123)),
         leases: 0,
         active_ms: 88_000,
-        test: Some(TestMetrics { accuracy: 4.0 / 6.0, loss: 0.6 }),
+        test: Some(TestMetrics { accuracy: 4.0 / 6.0, loss: 0.6, clean: None }),
     };
     BestView { study, spec: spec.unwrap(), trial: trial(8), parameters: 235_146 }
 }

@@ -149,7 +149,7 @@ mod tests {
             checkpoint,
             early_stopped: true,
         };
-        let test = TestMetrics { accuracy: 0.9, loss: 0.3 };
+        let test = TestMetrics { accuracy: 0.9, loss: 0.3, clean: None };
         let log = [
             granted(1, "lost", train),
             Event::LeaseLost { trial, attempt: Attempt(1) },
