@@ -24,7 +24,7 @@ pub fn python_with(package: &str, requirement: &str) -> Option<PathBuf> {
             panic!("{package} is missing: {error:#}")
         }
         Err(error) => {
-            println!("SKIPPED: this test needs Python's {package}: {error:#}");
+            eprintln!("SKIPPED: this test needs Python's {package}: {error:#}");
             None
         }
     }
