@@ -1,6 +1,7 @@
-"""Keras Tuner's Hyperband over the MLP space on Fashion-MNIST; prints one line of JSON.
+"""Keras Tuner's Hyperband over listed MLPs on Fashion-MNIST; prints one line of JSON.
 
-Arguments: the folder of the four gzip files, R, and Keras's backend (tensorflow or torch).
+Arguments: the folder of the four gzip files, R, Keras's backend (tensorflow or torch), and a JSON file with the list of
+hyperparameters that trials get in the order of their numbers.
 """
 
 import gzip
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 
-FOLDER, MAX_EPOCHS, BACKEND = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+FOLDER, MAX_EPOCHS, BACKEND, LIST = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 os.environ["KERAS_BACKEND"] = BACKEND
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -44,6 +45,36 @@ def build(hp):
     return model
 
 
+class ListedOracle(keras_tuner.oracles.HyperbandOracle):
+    """Keras Tuner's Hyperband, except that a new trial is the next one of a list instead of a random one."""
+
+    def __init__(self, listed, **kwargs):
+        self.listed = iter(listed)
+        super().__init__(**kwargs)
+
+    def _random_values(self):
+        values = next(self.listed, None)
+        return dict(values) if values else None
+
+
+class ListedHyperband(keras_tuner.Hyperband):
+    """Its tuner: checkpoints, resuming and all else are Hyperband's own."""
+
+    def __init__(self, oracle, hypermodel, **kwargs):
+        # Hyperband's own constructor would make an oracle of its own.
+        keras_tuner.Tuner.__init__(self, oracle, hypermodel, **kwargs)
+
+
+def rungs(trials):
+    """How many trials Hyperband trained on each rung, and up to which epoch."""
+    counted = {}
+    for trial in trials:
+        values = trial.hyperparameters.values
+        key = (values["tuner/bracket"], values["tuner/round"], values["tuner/epochs"])
+        counted[key] = counted.get(key, 0) + 1
+    return [{"s": s, "rung": rung, "configs": n, "epochs": epochs} for (s, rung, epochs), n in sorted(counted.items())]
+
+
 class CountEpochs(keras.callbacks.Callback):
     epochs = 0
 
@@ -59,9 +90,11 @@ def main():
     order = np.random.default_rng(1).permutation(len(x))
     held_out, rest = order[:6000], order[6000:]
     with tempfile.TemporaryDirectory() as folder:
-        tuner = keras_tuner.Hyperband(
-            build, objective="val_accuracy", max_epochs=MAX_EPOCHS, factor=3, directory=folder, project_name="peer", seed=1
-        )
+        with open(LIST) as file:
+            listed = json.load(file)
+        objective = keras_tuner.Objective("val_accuracy", "max")
+        oracle = ListedOracle(listed, objective=objective, max_epochs=MAX_EPOCHS, factor=3, seed=1)
+        tuner = ListedHyperband(oracle, build, directory=folder, project_name="peer")
         start = time.perf_counter()
         tuner.search(
             x[rest],
@@ -75,7 +108,10 @@ def main():
         best = tuner.get_best_models(1)[0]
         _, accuracy = best.evaluate(images("t10k"), labels("t10k"), verbose=0, batch_size=1000)
         value = tuner.oracle.get_best_trials(1)[0].score
-    print(json.dumps({"seconds": seconds, "epochs": CountEpochs.epochs, "val_accuracy": value, "test_accuracy": accuracy}))
+        if next(oracle.listed, None) is not None:
+            sys.exit("Keras Tuner did not train all that is listed")
+    row = {"seconds": seconds, "epochs": CountEpochs.epochs, "val_accuracy": value, "test_accuracy": accuracy}
+    print(json.dumps({**row, "rungs": rungs(oracle.trials.values())}))
 
 
 main()

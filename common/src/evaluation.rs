@@ -20,6 +20,6 @@ pub struct Evaluation {
     pub epoch: u32,
     /// On the test part.
     pub test: Scored,
-    /// On the validation part; logs of the first release lack it.
+    /// On the validation part; none where the study validates on nothing, and in logs of the first release.
     pub validation: Option<Scored>,
 }

@@ -84,6 +84,11 @@ name! {
 }
 
 name! {
+    /// What a person calls a data set of the cluster's store; unique there.
+    DataName, "data set name"
+}
+
+name! {
     /// A study's identity: eight hexadecimal digits, never reused.
     StudyId, "study id"
 }

@@ -2,8 +2,9 @@
 //!
 //! In the order of a trial's life: a [`study`] (perhaps a [`preset`]) names a [`space`]; a trial's [`hparams`] are
 //! drawn from it by [`random`]; they decide its [`model_spec`]; it is leased ([`ids`], [`time`], [`trial`]), trains on
-//! one part of the data ([`split`]), is measured on the other ([`metrics`], [`evaluation`]) and kept as a [`checkpoint`]. What readers
-//! see of all this is a [`view`]; whoever mistypes a name is helped by [`nearest`].
+//! one part of the data ([`split`]), is measured on the other ([`metrics`], [`evaluation`]) and kept as a
+//! [`checkpoint`]; the best one leaves with a [`model_file`]. What readers see of all this is a [`view`], and what
+//! happened a [`history`]; whoever mistypes a name is helped by [`nearest`].
 
 pub mod ids;
 
@@ -23,6 +24,8 @@ pub mod split;
 
 pub mod hparams;
 
+pub mod recipe;
+
 pub mod model_spec;
 
 pub mod trial;
@@ -33,6 +36,10 @@ pub mod evaluation;
 
 pub mod checkpoint;
 
+pub mod model_file;
+
 pub mod view;
+
+pub mod history;
 
 pub mod nearest;

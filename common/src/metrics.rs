@@ -67,6 +67,20 @@ pub struct TestMetrics {
     pub accuracy: f64,
     /// Mean cross-entropy over the test samples.
     pub loss: f64,
+    /// The same on those test samples alone that did not validate; none where no test sample did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean: Option<CleanMetrics>,
+}
+
+/// What a checkpoint scores on the test samples that nothing was chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CleanMetrics {
+    /// Share of these samples classified correctly.
+    pub accuracy: f64,
+    /// Mean cross-entropy over these samples.
+    pub loss: f64,
+    /// How many there are.
+    pub samples: u32,
 }
 
 /// The measure that a study is about.
@@ -80,15 +94,33 @@ pub enum Metric {
     ValLoss,
     /// Unweighted mean of the classes' F1 on the validation samples.
     ValMacroF1,
+    /// Share of training samples classified correctly while training: for studies without validation.
+    TrainAccuracy,
+    /// Mean cross-entropy over the training samples while training: for studies without validation.
+    TrainLoss,
 }
 
 impl Metric {
+    /// All metrics.
+    pub const ALL: [Self; 5] =
+        [Self::ValAccuracy, Self::ValLoss, Self::ValMacroF1, Self::TrainAccuracy, Self::TrainLoss];
+
+    /// Whether it is measured on validation samples.
+    pub fn validates(self) -> bool {
+        match self {
+            Self::ValAccuracy | Self::ValLoss | Self::ValMacroF1 => true,
+            Self::TrainAccuracy | Self::TrainLoss => false,
+        }
+    }
+
     /// The metric's name in study files and output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ValAccuracy => "val_accuracy",
             Self::ValLoss => "val_loss",
             Self::ValMacroF1 => "val_macro_f1",
+            Self::TrainAccuracy => "train_accuracy",
+            Self::TrainLoss => "train_loss",
         }
     }
 
@@ -98,14 +130,16 @@ impl Metric {
             Self::ValAccuracy => metrics.val_accuracy,
             Self::ValLoss => metrics.val_loss,
             Self::ValMacroF1 => metrics.val_macro_f1,
+            Self::TrainAccuracy => metrics.train_accuracy,
+            Self::TrainLoss => metrics.train_loss,
         }
     }
 
     /// The direction in which the metric is good.
     pub fn natural_goal(self) -> Goal {
         match self {
-            Self::ValAccuracy | Self::ValMacroF1 => Goal::Maximize,
-            Self::ValLoss => Goal::Minimize,
+            Self::ValAccuracy | Self::ValMacroF1 | Self::TrainAccuracy => Goal::Maximize,
+            Self::ValLoss | Self::TrainLoss => Goal::Minimize,
         }
     }
 }
@@ -118,14 +152,14 @@ impl fmt::Display for Metric {
 
 /// A text that names no metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no metric: use val_accuracy, val_loss or val_macro_f1")]
+#[error("`{0}` is no metric: use val_accuracy, val_loss, val_macro_f1, train_accuracy or train_loss")]
 pub struct UnknownMetric(String);
 
 impl FromStr for Metric {
     type Err = UnknownMetric;
 
     fn from_str(text: &str) -> Result<Self, UnknownMetric> {
-        [Self::ValAccuracy, Self::ValLoss, Self::ValMacroF1]
+        Self::ALL
             .into_iter()
             .find(|metric| metric.as_str() == text)
             .ok_or_else(|| UnknownMetric(text.to_owned()))

@@ -1,22 +1,39 @@
 //! What a configuration's model is: its layers, their shapes and their parameters, by arithmetic alone.
 
-mod cnn;
-
 mod layer;
 
-mod mlp;
+mod op;
+
+mod choices;
 
 mod wanted;
 
-pub use layer::{Layer, Op};
+mod known;
+
+mod stack;
+
+mod mlp;
+
+mod block;
+
+mod head;
+
+mod cnn;
+
+mod vgg;
+
+mod resnet;
+
+pub use choices::{Activation, Initializer};
+pub use layer::Layer;
+pub use op::Op;
 pub use wanted::Unbuildable;
+
+use wanted::Wanted;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    hparams::Hparams,
-    study::{DataSpec, ModelKind},
-};
+use crate::{hparams::Hparams, study::ModelKind};
 
 /// The shape of a data set's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,24 +48,14 @@ pub struct DataShape {
     pub classes: u32,
 }
 
-impl DataSpec {
-    /// The data sets that are known by name.
-    pub const NAMES: &[&str] = &["fashion-mnist"];
-
-    /// The shape of the data set's samples; none where the data set is not known.
-    pub fn shape(&self) -> Option<DataShape> {
-        match self.name.as_str() {
-            "fashion-mnist" => Some(DataShape { channels: 1, height: 28, width: 28, classes: 10 }),
-            _ => None,
-        }
-    }
-}
-
 /// A model's layers, in the order in which a sample passes them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// The layers; their names differ.
     pub layers: Vec<Layer>,
+    /// How the first weights of dense layers and convolutions are drawn.
+    #[serde(skip)]
+    pub initializer: Initializer,
 }
 
 impl ModelSpec {
@@ -57,45 +64,20 @@ impl ModelSpec {
     /// Fails where a hyperparameter is missing, of the wrong kind or out of range, or where a layer is left without
     /// a pixel. The formula model has no layer.
     pub fn build(kind: ModelKind, hparams: &Hparams, shape: &DataShape) -> Result<Self, Unbuildable> {
+        let wanted = Wanted(hparams);
         let layers = match kind {
-            ModelKind::Mlp => mlp::layers(hparams, shape)?,
-            ModelKind::Cnn => cnn::layers(hparams, shape)?,
-            ModelKind::Formula => Vec::new(),
+            ModelKind::Mlp => mlp::layers(wanted, shape)?,
+            ModelKind::Cnn => cnn::layers(wanted, shape)?,
+            ModelKind::Resnet => resnet::layers(wanted, shape)?,
+            ModelKind::Vgg => vgg::layers(wanted, shape)?,
+            ModelKind::Formula => return Ok(Self::default()),
         };
-        Ok(Self { layers })
+        Ok(Self { layers, initializer: wanted.choice("initializer")? })
     }
 
     /// How many numbers are trained: batch-norm scale and shift included, running statistics not.
     pub fn parameters(&self) -> u64 {
         self.layers.iter().fold(0, |total, layer| total.saturating_add(layer.parameters))
-    }
-}
-
-impl ModelKind {
-    /// Whether a hyperparameter of this name means anything to the model or its training.
-    pub fn knows(self, hparam: &str) -> bool {
-        let numbered = |stem: &str| {
-            let number: Option<u32> = hparam.strip_prefix(stem).and_then(|digits| digits.parse().ok());
-            number.is_some_and(|n| n < wanted::MOST_LAYERS && hparam == format!("{stem}{n}"))
-        };
-        match self {
-            Self::Formula => true,
-            Self::Mlp | Self::Cnn => {
-                let families = self.hparam_names().iter().filter_map(|name| name.strip_suffix('N'));
-                (self.hparam_names().contains(&hparam) && !hparam.ends_with('N'))
-                    || families.into_iter().any(numbered)
-            }
-        }
-    }
-
-    /// The hyperparameters that the model and its training know; `N` stands for a number. Empty for the formula,
-    /// which takes anything.
-    pub fn hparam_names(self) -> &'static [&'static str] {
-        match self {
-            Self::Mlp => &["layers", "units", "units_N", "dropout", "dropout_N", "lr"],
-            Self::Cnn => &["blocks", "filters_N", "kernel", "pool", "dropout", "lr"],
-            Self::Formula => &[],
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Studies that are known by name: three searches, and five single configurations.
+//! Studies that are known by name: searches, and single configurations.
 
 mod example;
 
@@ -26,8 +26,22 @@ pub struct Preset {
 }
 
 /// The names that [`preset`] knows: searches first.
-pub const ALL: &[&str] =
-    &["mlp", "mlp-tied", "cnn", "mlp-small", "mlp-medium", "mlp-large", "cnn-4block", "cnn-5block"];
+pub const ALL: &[&str] = &[
+    "mlp",
+    "mlp-tied",
+    "mlp-best",
+    "cnn",
+    "cnn-all",
+    "resnet",
+    "mlp-small",
+    "mlp-medium",
+    "mlp-large",
+    "cnn-4block",
+    "cnn-5block",
+    "resnet-small",
+    "resnet-20",
+    "vgg-small",
+];
 
 /// The preset of a name.
 pub fn preset(name: &str) -> Option<Preset> {
@@ -36,7 +50,21 @@ pub fn preset(name: &str) -> Option<Preset> {
         "mlp-tied" => {
             search("mlp-tied", ModelKind::Mlp, "dense networks, one width and one dropout for all layers")?
         }
+        "mlp-best" => within(
+            search(
+                "mlp-best",
+                ModelKind::Mlp,
+                "dense networks and how they are trained, at most 1.5 M parameters",
+            )?,
+            "<= 1.5M",
+        )?,
         "cnn" => search("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
+        "cnn-all" => search(
+            "cnn-all",
+            ModelKind::Cnn,
+            "convolutional networks of two to four blocks and how they are trained, all at once",
+        )?,
+        "resnet" => search("resnet", ModelKind::Resnet, "residual networks and how they are trained")?,
         "mlp-small" => single("mlp-small", "dense 256-128, 235,146 parameters", mlp(&[256, 128]))?,
         "mlp-medium" => {
             single("mlp-medium", "dense 512-256-128-64, 575,050 parameters", mlp(&[512, 256, 128, 64]))?
@@ -56,9 +84,30 @@ pub fn preset(name: &str) -> Option<Preset> {
             "four convolutional blocks and a dense head, 872,554 parameters",
             cnn(&[32, 32, 64, 128]),
         )?,
+        "resnet-small" => single(
+            "resnet-small",
+            "residual, width 16, two blocks a stage, 174,970 parameters",
+            sized(ModelKind::Resnet, 16, 2),
+        )?,
+        "resnet-20" => single(
+            "resnet-20",
+            "residual, width 16, three blocks a stage, 272,186 parameters",
+            sized(ModelKind::Resnet, 16, 3),
+        )?,
+        "vgg-small" => single(
+            "vgg-small",
+            "three blocks of two convolutions, 32 to 128 channels, 435,754 parameters",
+            sized(ModelKind::Vgg, 32, 3),
+        )?,
         _ => return None,
     };
     Some(preset)
+}
+
+/// The same search among models of so many parameters.
+fn within(preset: Preset, parameters: &str) -> Option<Preset> {
+    let constraints = Constraints { parameters: Some(parameters.parse().ok()?) };
+    Some(Preset { study: StudySpec { constraints, ..preset.study }, ..preset })
 }
 
 /// A search over the space of the same name.
@@ -75,7 +124,8 @@ fn single(
 ) -> Option<Preset> {
     let trials = vec![FixedTrial::new(hparams)];
     let scheduler = SchedulerSpec::Fixed { epochs: 100, horizon: None, trials };
-    let stopping = EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0 };
+    let stopping =
+        EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0, restore_best: true };
     let train = TrainSpec { early_stopping: Some(stopping), ..TrainSpec::default() };
     let study = StudySpec { scheduler, train, ..bare(name, model)? };
     Some(Preset { name, summary, study })
@@ -127,6 +177,13 @@ fn cnn(filters: &[i64]) -> (ModelKind, Hparams) {
     (ModelKind::Cnn, hparams)
 }
 
+/// A net of a family that has a width and blocks, with a learning rate.
+fn sized(model: ModelKind, width: i64, blocks: i64) -> (ModelKind, Hparams) {
+    let hparams =
+        [("width", Scalar::Int(width)), ("blocks", Scalar::Int(blocks)), ("lr", Scalar::Float(1e-3))];
+    (model, Hparams::from(hparams))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +196,6 @@ mod tests {
             assert_eq!(StudySpec::from_yaml(&preset.study.to_yaml()).as_ref(), Ok(&preset.study), "{name}");
             assert_eq!(StudySpec::from_json(&preset.study.to_json()), Ok(preset.study), "{name}");
         }
-        assert_eq!(preset("resnet"), None);
+        assert_eq!(preset("resnet-1"), None);
     }
 }

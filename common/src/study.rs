@@ -3,6 +3,8 @@
 //! [`StudySpec`] is parsed once, from a study file ([`StudySpec::from_yaml`]), and holds ever after; it is stored as
 //! the study's first event and sent to workers as it is.
 
+mod data_spec;
+
 mod constraints;
 
 mod scheduler_spec;
@@ -22,10 +24,13 @@ mod check;
 mod spec_error;
 
 pub use constraints::{Bounds, Constraints, InvalidBounds};
+pub use data_spec::{DataFacts, DataKind, DataSpec, Split};
 pub use fixed_trial::{FixedTrial, TrainedTrial};
 pub use scheduler_spec::{Evaluate, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes};
 pub use spec_error::{Place, SpecError};
-pub use train_spec::{EarlyStopping, Monitor, Optimizer, Precision, TrainSpec};
+pub use train_spec::{
+    Augment, AugmentName, Average, EarlyStopping, Monitor, Optimizer, Precision, Schedule, TrainSpec,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,10 +90,11 @@ pub struct StudySpec {
 }
 
 impl StudySpec {
-    /// Whether a configuration may be tried: its model can be built and satisfies the constraints.
+    /// Whether a configuration may be tried: its model can be built and satisfies the constraints. Where the data's
+    /// shape is not known, nothing can be said against it.
     pub fn admits(&self, hparams: &Hparams) -> bool {
         let Some(shape) = self.data.shape() else {
-            return false;
+            return true;
         };
         ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
     }
@@ -104,57 +110,53 @@ impl StudySpec {
         let trials = self.scheduler.listed();
         !trials.is_empty() && trials.iter().all(|trial| trial.trained.is_some())
     }
-}
 
-/// The data set and how it is split.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataSpec {
-    /// The data set's name.
-    pub name: String,
-    /// Which samples validate.
-    pub split: Split,
-    /// The split's own seed: two studies with equal data and split seed validate on the same samples.
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
-    pub split_seed: u64,
-}
-
-impl Default for DataSpec {
-    fn default() -> Self {
-        Self { name: "fashion-mnist".to_owned(), split: Split::default(), split_seed: 0 }
+    /// Whether two studies ask for the same; what their data is counts where both have recorded it.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.data.agrees(&other.data) && *self == Self { data: self.data.clone(), ..other.clone() }
     }
-}
 
-/// Which samples validate, stratified by class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// A tenth of the training part; the test part is touched once, at the end.
-    #[default]
-    Holdout,
+    /// The study with what its data set's name means; all that a study file is checked for is checked with it.
+    ///
+    /// The formula has no samples, so what a known name means is not recorded for it.
+    pub fn on(mut self, facts: DataFacts) -> Result<Self, SpecError> {
+        if self.model != ModelKind::Formula || !self.data.is_known() {
+            self.data.facts = Some(facts);
+        }
+        match check::flaw(&self) {
+            Some(flaw) => Err(flaw.error),
+            None => Ok(self),
+        }
+    }
 }
 
 /// The family of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// Dense layers with ReLU and dropout.
+    /// Dense layers with batch norm, an activation and dropout.
     Mlp,
     /// Convolutional blocks with batch norm and dropout, and a dense head.
     Cnn,
+    /// Residual blocks of two convolutions with batch norm, and one dense layer.
+    Resnet,
+    /// Blocks of equal convolutions, twice as wide from block to block, and a dense head.
+    Vgg,
     /// No model: a closed formula of hyperparameters and epoch, for tests, drills and demonstrations of faults.
     Formula,
 }
 
 impl ModelKind {
     /// All families.
-    pub const ALL: [Self; 3] = [Self::Mlp, Self::Cnn, Self::Formula];
+    pub const ALL: [Self; 5] = [Self::Mlp, Self::Cnn, Self::Resnet, Self::Vgg, Self::Formula];
 
     /// The family's name in study files and output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mlp => "mlp",
             Self::Cnn => "cnn",
+            Self::Resnet => "resnet",
+            Self::Vgg => "vgg",
             Self::Formula => "formula",
         }
     }
@@ -201,7 +203,7 @@ pub struct Budget {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::duration::seconds")]
     #[schemars(with = "Option<crate::duration::Text>")]
     pub max_time: Option<f64>,
-    /// Stop as soon as a rung's result is at least this good.
+    /// Stop as soon as a rung's result is at least this good; its trial is then the best, whatever rung it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
 }

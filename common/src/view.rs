@@ -8,9 +8,9 @@ use crate::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
     hparams::Hparams,
-    ids::{Attempt, StudyId, StudyName, TrialNumber, WorkerId},
+    ids::{Attempt, DataName, StudyId, StudyName, TrialNumber, WorkerId},
     metrics::{Goal, Metric, TestMetrics},
-    study::StudySpec,
+    study::{DataFacts, StudySpec},
     time::Timestamp,
     trial::TrialState,
 };
@@ -155,6 +155,19 @@ pub struct BestView {
     pub trial: TrialView,
     /// Trainable parameters of its model.
     pub parameters: u64,
+}
+
+/// A data set in the cluster's store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataView {
+    /// What people call it.
+    pub name: DataName,
+    /// What it is.
+    pub facts: DataFacts,
+    /// The packed object's size in bytes.
+    pub size: u64,
+    /// When it was added.
+    pub created: Timestamp,
 }
 
 /// What a worker trains on.

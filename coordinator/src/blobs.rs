@@ -1,4 +1,4 @@
-//! Stored objects: checkpoints and class probabilities, write-once, named by what they are and their digest.
+//! Stored objects: checkpoints, class probabilities and data sets, write-once, named by what they are and their digest.
 
 use std::path::Path;
 
@@ -70,6 +70,11 @@ impl ObjectKey {
     }
 }
 
+/// Where a packed data set lies: study ids are eight hexadecimal digits, so none is `datasets`.
+fn data_path(digest: Digest) -> StorePath {
+    StorePath::from(format!("datasets/{digest}.safetensors"))
+}
+
 /// The objects of a state folder.
 #[derive(Debug)]
 pub struct Blobs {
@@ -90,28 +95,48 @@ impl Blobs {
 
     /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused.
     pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BlobError> {
-        if Digest::of(&bytes) != key.digest {
-            return Err(BlobError::Damaged(key.path().to_string()));
-        }
-        // The same key always holds the same bytes, so writing it again is harmless.
-        self.store.put(&key.path(), bytes.into()).await?;
-        Ok(())
+        self.write(&key.path(), key.digest, bytes).await
     }
 
     /// Reads an object and checks its digest.
     pub async fn get(&self, key: &ObjectKey) -> Result<Bytes, BlobError> {
-        let bytes = match self.store.get(&key.path()).await {
+        self.read(&key.path(), key.digest).await
+    }
+
+    /// Stores a packed data set; durable when this returns.
+    pub async fn put_data(&self, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
+        self.write(&data_path(digest), digest, bytes).await
+    }
+
+    /// Reads a packed data set and checks its digest.
+    pub async fn get_data(&self, digest: Digest) -> Result<Bytes, BlobError> {
+        self.read(&data_path(digest), digest).await
+    }
+
+    /// Deletes a packed data set; one that is gone already is as good.
+    pub async fn delete_data(&self, digest: Digest) -> Result<(), BlobError> {
+        match self.store.delete(&data_path(digest)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write(&self, path: &StorePath, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
+        if Digest::of(&bytes) != digest {
+            return Err(BlobError::Damaged(path.to_string()));
+        }
+        // The same path always holds the same bytes, so writing it again is harmless.
+        self.store.put(path, bytes.into()).await?;
+        Ok(())
+    }
+
+    async fn read(&self, path: &StorePath, digest: Digest) -> Result<Bytes, BlobError> {
+        let bytes = match self.store.get(path).await {
             Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => {
-                return Err(BlobError::Missing(key.path().to_string()));
-            }
+            Err(object_store::Error::NotFound { .. }) => return Err(BlobError::Missing(path.to_string())),
             Err(error) => return Err(error.into()),
         };
-        if Digest::of(&bytes) == key.digest {
-            Ok(bytes)
-        } else {
-            Err(BlobError::Damaged(key.path().to_string()))
-        }
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(BlobError::Damaged(path.to_string())) }
     }
 
     /// Whether an object is stored.
@@ -179,6 +204,20 @@ mod tests {
         assert_eq!(blobs.get(&key).await.unwrap(), "weights");
         blobs.delete_study(&key.study).await.unwrap();
         assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn data_sets_lie_beside_studies() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        let digest = Digest::of(b"data");
+        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+        assert!(blobs.put_data(digest, Bytes::from_static(b"dato")).await.is_err());
+        blobs.put_data(digest, Bytes::from_static(b"data")).await.unwrap();
+        assert_eq!(blobs.get_data(digest).await.unwrap(), "data");
+        blobs.delete_data(digest).await.unwrap();
+        blobs.delete_data(digest).await.unwrap();
+        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
     }
 
     #[tokio::test]

@@ -5,13 +5,15 @@
 
 mod args;
 
+mod defaults;
+
 mod input;
 
 mod output;
 
 mod failure;
 
-mod text;
+pub(crate) mod text;
 
 mod rows;
 
@@ -42,6 +44,15 @@ mod worker;
 mod best;
 
 mod ensemble;
+mod trained;
+
+mod export;
+
+mod predict;
+
+mod evaluate;
+
+mod report;
 
 mod model;
 
@@ -56,9 +67,9 @@ mod man;
 #[cfg(test)]
 mod fixture;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -72,11 +83,15 @@ use failure::Failure;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// File with defaults for flags; without it, rung/config.toml in your configuration folder (~/.config on Linux)
+    // Read before the command line is: see `defaults`.
+    #[arg(long = "config", value_name = "FILE", env = "RUNG_CONFIG", global = true)]
+    _config: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
 Data goes to standard output, messages to standard error. Flags may also be given as variables (RUNG_STATE, \
-RUNG_COORDINATOR, RUNG_LISTEN, …); a flag wins over its variable. NO_COLOR turns colours off, RUNG_LOG=debug shows \
+RUNG_COORDINATOR, RUNG_LISTEN, …) or in a configuration file; a flag wins over its variable, and that over the file. NO_COLOR turns colours off, RUNG_LOG=debug shows \
 more of what a coordinator does.
 
 Exit codes: 0 done, 1 failed, 2 bad input and nothing changed, 124 timed out, 130 interrupted.
@@ -117,9 +132,23 @@ enum Command {
     Ensemble(ensemble::EnsembleArgs),
     /// Print a study's best configuration
     Best(best::BestArgs),
+    /// Write a study's model or numbers in files that other programs read: PyTorch, TorchScript, CSV, JSON lines
+    Export(export::ExportArgs),
+    /// Tell what pictures show, by a model in a folder or a study's best
+    ///
+    /// Pictures must look like what the model was trained on. Fashion-MNIST's are 28 × 28, grey, white on black:
+    /// `--resize` and `--invert` bring others there. Colours are turned to grey, transparency is left out.
+    Predict(predict::PredictArgs),
+    /// Measure a model on a data set: accuracy, loss and each class
+    Evaluate(evaluate::EvaluateArgs),
+    /// Write a study's report: one page to look at, the same numbers as JSON and CSV, the pictures as SVG
+    ///
+    /// It needs a study whose best trial has been evaluated, and the study's data set on this machine. The page loads
+    /// nothing from anywhere, so it can be mailed, printed or kept.
+    Report(report::ReportArgs),
     /// List presets or show a model's layers and parameters; alone, it lists them
     Model(model::ModelArgs),
-    /// List, show or verify data sets; alone, it lists them
+    /// List, show, verify, add or remove data sets; alone, it lists them
     Data(data::DataArgs),
     /// Check this machine: versions, state folder, coordinator, data and the worker's libtorch
     Doctor(doctor::DoctorArgs),
@@ -131,7 +160,11 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let program = match defaults::applied(Cli::command()) {
+        Ok(program) => program,
+        Err(error) => return failed(&error.into()),
+    };
+    let cli = Cli::from_arg_matches(&program.get_matches()).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -154,8 +187,12 @@ impl Command {
             Self::Worker(args) => worker::run(args).await,
             Self::Ensemble(args) => ensemble::run(args).await,
             Self::Best(args) => best::run(args).await,
+            Self::Export(args) => export::run(args).await,
+            Self::Predict(args) => predict::run(args).await,
+            Self::Evaluate(args) => evaluate::run(args).await,
+            Self::Report(args) => report::run(args).await,
             Self::Model(args) => model::run(args),
-            Self::Data(args) => data::run(args),
+            Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),
@@ -173,8 +210,6 @@ fn failed(failure: &Failure) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

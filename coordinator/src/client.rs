@@ -18,10 +18,12 @@ pub use target::Target;
 
 use bytes::Bytes;
 use common::{
+    checkpoint::Digest,
+    history::History,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView, WorkerView},
+    view::{BestView, DataView, StudyView, TrialView, WorkerView},
 };
 
 use crate::blobs::ObjectKey;
@@ -72,6 +74,14 @@ impl Cluster {
         }
     }
 
+    /// Everything that was measured in a study.
+    pub async fn history(&self, study: &str) -> Result<History, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.history(study).await,
+            Self::Stored(stored) => stored.history(study),
+        }
+    }
+
     /// The best trial so far.
     pub async fn best(&self, study: &str) -> Result<BestView, ClientError> {
         match self {
@@ -85,6 +95,22 @@ impl Cluster {
         match self {
             Self::Remote(remote) => remote.object(key).await,
             Self::Stored(stored) => stored.object(key).await,
+        }
+    }
+
+    /// Data sets of the cluster's store, by name.
+    pub async fn data(&self) -> Result<Vec<DataView>, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.data().await,
+            Self::Stored(stored) => stored.data(),
+        }
+    }
+
+    /// A packed data set's bytes, their digest checked.
+    pub async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.data_object(digest).await,
+            Self::Stored(stored) => stored.data_object(digest).await,
         }
     }
 

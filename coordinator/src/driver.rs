@@ -15,6 +15,8 @@ mod input;
 
 mod roster;
 
+mod library;
+
 mod live_study;
 
 mod machine;
@@ -26,7 +28,7 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Answer, Effect, Grant, Group, Refused, ToWorker};
+pub use effect::{Answer, Effect, Grant, Group, Holder, NotTaken, Refused, ToWorker};
 pub use input::{Happened, Hello, Input, OnConflict, Report, Request, RequestId, SessionId};
 pub use machine::Machine;
 pub use shell::{Driver, SessionHandle, run};

@@ -1,5 +1,7 @@
 //! What the network sees: decode, ask, encode.
 
+mod data_service;
+
 mod status;
 
 mod adoption;

@@ -2,8 +2,7 @@
 //!
 //! In the order of a study's life: the command line ([`cli`]) reads a study file and finds or starts a coordinator
 //! ([`client`], [`server`]); a request or a worker's message comes in by [`grpc`]; the [`driver`] asks the scheduler,
-//! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`]. What several trained models say
-//! together is an [`ensemble`].
+//! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`]. What came out is told by a [`report`].
 
 pub mod cli;
 
@@ -22,6 +21,7 @@ pub mod store;
 pub mod blobs;
 
 pub mod ensemble;
+pub mod report;
 
 pub mod resolve;
 

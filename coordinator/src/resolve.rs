@@ -1,6 +1,6 @@
 //! Which study a text means: a name, an id, a unique prefix of either, or `@last`.
 
-use common::{ids::StudyId, view::StudyView};
+use common::{ids::StudyId, nearest::nearest, view::StudyView};
 
 /// A text that names no study, or several.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,16 +41,13 @@ pub fn study(studies: &[StudyView], text: &str) -> Result<StudyId, ResolveError>
     match found.as_slice() {
         [study] => Ok(study.id.clone()),
         [] if studies.is_empty() => Err(ResolveError::Empty),
-        [] => Err(ResolveError::Unknown { text: text.to_owned(), nearest: nearest(studies, text) }),
+        [] => {
+            let nearest = nearest(text, studies.iter().map(|study| study.name.as_str()));
+            Err(ResolveError::Unknown { text: text.to_owned(), nearest: nearest.map(str::to_owned) })
+        }
         several => Err(ResolveError::Ambiguous {
             text: text.to_owned(),
             candidates: several.iter().map(|study| study.name.to_string()).collect(),
         }),
     }
-}
-
-fn nearest(studies: &[StudyView], text: &str) -> Option<String> {
-    let names = studies.iter().map(|study| study.name.as_str());
-    let scored = names.map(|name| (strsim::jaro_winkler(name, text), name)).filter(|(score, _)| *score > 0.7);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name.to_owned())
 }

@@ -63,7 +63,8 @@ impl Server {
         let mut store = SqliteStore::open(folder.path())?;
         let blobs = Arc::new(Blobs::open(folder.path())?);
         let clock = Clock::system();
-        let machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
+        let mut machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
+        machine.restore_data(store.data()?);
         Ok(Self { settings, folder, store, blobs, machine, clock, listener, address })
     }
 

@@ -7,9 +7,13 @@ mod folder;
 
 mod schema;
 
+mod data;
+
 mod sqlite;
 
 mod reader;
+
+mod history;
 
 #[cfg(test)]
 mod tests;
@@ -19,10 +23,11 @@ pub use reader::Reader;
 pub use sqlite::SqliteStore;
 
 use common::{
-    ids::{StudyId, StudyName, TrialNumber},
+    checkpoint::Digest,
+    ids::{DataName, StudyId, StudyName, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
-    view::{StudyView, TrialView},
+    view::{DataView, StudyView, TrialView},
 };
 use scheduler::Event;
 
@@ -41,12 +46,17 @@ pub struct Commit {
     pub curves: Vec<(StudyId, TrialNumber, CurvePoint)>,
     /// Studies that are gone, log and rows.
     pub deleted: Vec<StudyId>,
+    /// Data sets that were added; their objects are stored.
+    pub data: Vec<DataView>,
+    /// Data sets that are gone.
+    pub data_removed: Vec<DataName>,
 }
 
 impl Commit {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.curves.is_empty() && self.deleted.is_empty()
+        let data = self.data.is_empty() && self.data_removed.is_empty();
+        self.events.is_empty() && self.curves.is_empty() && self.deleted.is_empty() && data
     }
 }
 
@@ -61,6 +71,15 @@ pub struct StoredStudy {
     pub log: Vec<Event>,
 }
 
+/// The data sets of a cluster as a starting coordinator finds them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StoredData {
+    /// By name.
+    pub sets: Vec<DataView>,
+    /// What studies recorded, finished ones included.
+    pub uses: Vec<(StudyId, Digest)>,
+}
+
 /// Where commits go.
 pub trait Store: Send {
     /// Makes a commit durable. When it fails, nothing of the commit is visible.
@@ -71,6 +90,9 @@ pub trait Store: Send {
 
     /// The log of one study, in order.
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError>;
+
+    /// The data sets, and which studies use them.
+    fn data(&mut self) -> Result<StoredData, StoreError>;
 }
 
 /// Why the store did not do what it was asked.

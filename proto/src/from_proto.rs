@@ -7,11 +7,11 @@ use common::{
     evaluation::{Evaluation, Scored},
     hparams::{Hparams, Scalar},
     ids::{Attempt, TrialNumber},
-    metrics::{CurvePoint, Goal, Metric, Metrics, TestMetrics},
-    study::StudySpec,
+    metrics::{CleanMetrics, CurvePoint, Goal, Metric, Metrics, TestMetrics},
+    study::{DataFacts, StudySpec},
     time::Timestamp,
     trial::TrialState,
-    view::{BestView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
+    view::{BestView, DataView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
 };
 
 use crate::v1 as pb;
@@ -99,7 +99,25 @@ impl TryFrom<pb::CurvePoint> for CurvePoint {
 
 impl From<pb::TestMetrics> for TestMetrics {
     fn from(test: pb::TestMetrics) -> Self {
-        Self { accuracy: test.accuracy, loss: test.loss }
+        let clean = |clean: pb::CleanMetrics| {
+            let pb::CleanMetrics { accuracy, loss, samples } = clean;
+            CleanMetrics { accuracy, loss, samples }
+        };
+        Self { accuracy: test.accuracy, loss: test.loss, clean: test.clean.map(clean) }
+    }
+}
+
+impl TryFrom<pb::DataSet> for DataView {
+    type Error = Malformed;
+
+    fn try_from(set: pb::DataSet) -> Result<Self, Malformed> {
+        Ok(Self {
+            name: parse("data_set.name", &set.name)?,
+            facts: DataFacts::from_json(&set.facts_json)
+                .map_err(|error| Malformed::new("data_set.facts_json", error))?,
+            size: set.size,
+            created: Timestamp(set.created_ms),
+        })
     }
 }
 

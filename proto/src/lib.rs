@@ -1,4 +1,4 @@
-//! Rung's wire protocol, `rung.v1`, and the only two files that know both it and the domain.
+//! Rung's wire protocol, `rung.v1`, and the only files that know both it and the domain.
 
 /// Protocol version that a worker and a coordinator must share.
 pub const PROTOCOL: u32 = 2;
@@ -21,6 +21,8 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 mod to_proto;
 
 mod from_proto;
+
+mod history;
 
 pub use from_proto::{Malformed, hparams};
 pub use to_proto::scalars;

@@ -6,9 +6,9 @@ use common::{
     checkpoint::Checkpoint,
     evaluation::{Evaluation, Scored},
     hparams::{Hparams, Scalar},
-    metrics::{CurvePoint, Goal, Metrics, TestMetrics},
+    metrics::{CleanMetrics, CurvePoint, Goal, Metrics, TestMetrics},
     trial::TrialState,
-    view::{BestView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
+    view::{BestView, DataView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
 };
 
 use crate::v1 as pb;
@@ -66,7 +66,22 @@ impl From<CurvePoint> for pb::CurvePoint {
 
 impl From<TestMetrics> for pb::TestMetrics {
     fn from(test: TestMetrics) -> Self {
-        Self { accuracy: test.accuracy, loss: test.loss }
+        let clean = |clean: CleanMetrics| {
+            let CleanMetrics { accuracy, loss, samples } = clean;
+            pb::CleanMetrics { accuracy, loss, samples }
+        };
+        Self { accuracy: test.accuracy, loss: test.loss, clean: test.clean.map(clean) }
+    }
+}
+
+impl From<DataView> for pb::DataSet {
+    fn from(set: DataView) -> Self {
+        Self {
+            name: set.name.into(),
+            facts_json: set.facts.to_json(),
+            size: set.size,
+            created_ms: set.created.0,
+        }
     }
 }
 

@@ -8,6 +8,9 @@ mod faults;
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
+/// One worker id, several processes.
+mod ids;
+
 /// Several studies share workers; studies are paused, resumed, stopped and deleted.
 mod studies;
 
@@ -16,9 +19,23 @@ mod cli;
 
 /// Members of an ensemble, their votes, and what happens when some of them are lost.
 mod ensemble;
+/// The configuration file, and what wins over it.
+mod settings;
+
+/// A libtorch that is missing, or of another version.
+mod libtorch;
 
 /// Real models on real data: the same table and the same weights.
 mod training;
+
+/// One's own data: packed, stored, fetched by workers and trained on.
+mod data;
+
+/// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
+mod export;
+
+/// Reports: their files, their page, and their numbers beside scikit-learn's.
+mod report;
 
 /// House rules that no linter knows.
 mod tidy;

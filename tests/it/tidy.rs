@@ -63,6 +63,13 @@ fn the_driver_machine_knows_no_task_clock_or_socket() {
 }
 
 #[test]
+fn reports_know_no_disk_network_or_clock() {
+    let words = ["std::fs", "std::net", "std::env", "tokio", "SystemTime", "Instant", "async "];
+    let found = holding("coordinator/src/report", &words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
 fn the_coordinator_knows_no_tensor_and_the_worker_no_bracket() {
     let found = holding("coordinator/src", &[" tch::", "use tch", "Tensor"]);
     assert!(found.is_empty(), "{found:#?}");

@@ -99,6 +99,7 @@ impl Cluster {
         let _ = fs::remove_file(&address_file);
         let mut command = Command::new(program("rung"));
         command
+            .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
             .arg("--state")
@@ -122,18 +123,22 @@ impl Cluster {
         }
     }
 
-    /// Starts a worker with one slot and more flags; returns its index.
+    /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
         let index = self.workers.len();
         let mut command = Command::new(program("rung-worker"));
         command
+            .env("RUNG_CONFIG", "/dev/null")
             .args(["--join", &self.address, "--device", "cpu", "--slots", "1"])
-            .args(["--id", &format!("w{index}"), "--checkpoint-every", "0.05"])
+            .args(["--checkpoint-every", "0.05"])
             .args(flags)
             .arg("--scratch")
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .stderr(self.log(&format!("w{index}"))?);
+        if !flags.contains(&"--id") {
+            command.args(["--id", &format!("w{index}")]);
+        }
         self.workers.push(Some(command.spawn().context("rung-worker does not start")?));
         Ok(index)
     }
@@ -156,10 +161,20 @@ impl Cluster {
 
     /// Asks a worker to drain with a signal; returns its exit code.
     pub async fn drain_worker(&mut self, index: usize, signal: Signal) -> Result<Option<i32>> {
+        self.signal_worker(index, signal)?;
+        self.worker_ends(index).await
+    }
+
+    /// Sends a signal to a worker.
+    pub fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
+        Ok(kill(pid(self.workers[index].as_ref().context("that worker is gone")?), signal)?)
+    }
+
+    /// Waits until a worker ends; returns its exit code.
+    pub async fn worker_ends(&mut self, index: usize) -> Result<Option<i32>> {
         let mut child = self.workers[index].take().context("that worker is gone")?;
-        kill(pid(&child), signal)?;
-        let ended = wait_for("the worker to drain", 30, async || Ok(child.try_wait()?)).await?;
-        Ok(ended.code())
+        let ended = wait_for("the worker to end", 30, async || Ok(child.try_wait()?)).await;
+        Ok(ended.with_context(|| self.logs())?.code())
     }
 
     /// Process ids of the trainers of a worker.

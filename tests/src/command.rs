@@ -41,7 +41,12 @@ impl Ran {
 /// Runs `rung` with a state folder of its own and nothing else of this machine's settings.
 pub fn rung(state: &Path, args: &[&str]) -> Ran {
     let mut command = Command::new(program("rung"));
-    command.args(args).env("RUNG_STATE", state).env("NO_COLOR", "1").env_remove("RUNG_COORDINATOR");
+    command
+        .args(args)
+        .env("RUNG_STATE", state)
+        .env("NO_COLOR", "1")
+        .env("RUNG_CONFIG", "/dev/null")
+        .env_remove("RUNG_COORDINATOR");
     let output = command.output().unwrap_or_else(|error| panic!("rung does not start: {error}"));
     Ran {
         code: output.status.code(),

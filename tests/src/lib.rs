@@ -7,8 +7,17 @@ mod cluster;
 
 mod command;
 
+mod page;
+
 mod programs;
+
+mod pytorch;
+
+mod python;
 
 pub use cluster::{Cluster, Row};
 pub use command::{Ran, rung};
+pub use page::Page;
 pub use programs::{program, scratch};
+pub use python::python_with;
+pub use pytorch::pytorch;

@@ -9,8 +9,15 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 5] =
-    ["cpp/batch.cpp", "cpp/dense.cpp", "cpp/optim.cpp", "cpp/philox.cpp", "cpp/runtime.cpp"];
+const SOURCES: [&str; 7] = [
+    "cpp/augment.cpp",
+    "cpp/batch.cpp",
+    "cpp/dense.cpp",
+    "cpp/optim.cpp",
+    "cpp/philox.cpp",
+    "cpp/runtime.cpp",
+    "cpp/trace.cpp",
+];
 
 fn main() {
     for file in SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/philox.h", "build.rs"]) {

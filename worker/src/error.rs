@@ -19,14 +19,20 @@ pub enum WorkerError {
     /// Trainers no longer start.
     #[error("trainers cannot be started: {0}")]
     Trainer(String),
+    /// A folder holds no model that can be used.
+    #[error("{0}")]
+    Model(String),
     /// The coordinator does not want this worker.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
+    /// Another living process has this worker's id.
+    #[error("{0}")]
+    Taken(String),
 }
 
 impl WorkerError {
     /// Whether the command line is to blame.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Scratch { .. })
+        matches!(self, Self::Device(_) | Self::Scratch { .. } | Self::Taken(_) | Self::Model(_))
     }
 }

@@ -29,6 +29,7 @@ use std::{
 use common::{
     hparams::Hparams,
     metrics::{CurvePoint, Metrics, TestMetrics},
+    study::Split,
 };
 
 use self::{curve::Curve, files::State};
@@ -81,7 +82,13 @@ impl Trainer for FormulaTrainer {
             let control = on(Progress::Epoch(last));
             if stops || epoch == task.to_epoch {
                 let (best, checkpoint) = (state.history.best, state.write(task, epoch)?);
-                return Ok(Trained::Finished { last, best, checkpoint, early_stopped: stops });
+                return Ok(Trained::Finished {
+                    last,
+                    best,
+                    checkpoint,
+                    early_stopped: stops,
+                    restored: None,
+                });
             }
             match control {
                 Control::Continue if saved_at.elapsed() < task.checkpoint_every => {}
@@ -101,14 +108,16 @@ impl Trainer for FormulaTrainer {
         let State { link, history } = State::read(&task.checkpoint)?;
         let (samples, classes) = PART;
         let predicted = |first: usize, loss: f64| Predicted {
-            metrics: TestMetrics { accuracy: curve::share(loss), loss },
+            metrics: TestMetrics { accuracy: curve::share(loss), loss, clean: None },
             probabilities: (first..first + samples)
                 .flat_map(|sample| curve::distribution(&link, sample, classes))
                 .collect(),
         };
         let loss = history.best.val_loss;
         // The test part is a little harder, as test parts are.
-        Ok(Evaluated { test: predicted(0, loss * 1.01), validation: predicted(samples, loss) })
+        let validated = task.study.data.split != Split::None;
+        let validation = validated.then(|| predicted(samples, loss));
+        Ok(Evaluated { test: predicted(0, loss * 1.01), validation })
     }
 }
 
@@ -173,9 +182,9 @@ fn advance(
         metrics = Metrics { val_loss: f64::NAN, val_accuracy: f64::NAN, val_macro_f1: f64::NAN, ..metrics };
     }
     let train = &task.study.train;
-    let stops = state.history.record(&metrics, &task.study.objective, train.early_stopping.as_ref());
+    let verdict = state.history.record(&metrics, &task.study.objective, train.early_stopping.as_ref());
     let learning_rate = task.hparams.float("lr").unwrap_or(train.learning_rate);
-    (CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }, stops)
+    (CurvePoint { epoch, metrics, learning_rate, seconds: began.elapsed().as_secs_f64() }, verdict.stops)
 }
 
 /// Saves an epoch's end for whoever goes on, unless it is where the task began or is saved already.

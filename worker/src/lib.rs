@@ -3,7 +3,7 @@
 //! In the order of a lease's life: [`settings`] say which coordinator to join; the supervisor ([`run`]) holds the
 //! connection and carries out what its `session` decides; a lease is worked on in a `slot`, whose trainer process
 //! ([`trainer`]) trains by [`formula`] or with libtorch (`torch`); `objects` carries checkpoints; [`doctor`] looks
-//! without joining.
+//! and [`model`] serves trained models without joining.
 //!
 //! Nothing here knows a bracket or a rung: a lease says from which epoch to which, and no more.
 
@@ -36,6 +36,8 @@ mod host;
 mod backoff;
 
 pub mod doctor;
+
+pub mod model;
 
 mod error;
 pub use error::WorkerError;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -15,19 +14,27 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use worker::{
-    WorkerError, doctor,
+    WorkerError, doctor, model,
     settings::{Cli, Command, JoinArgs, Settings},
     trainer,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::of_this_process() {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     log_to_stderr(matches!(cli.command, Some(Command::Trainer(_))));
     let done = match cli.command {
         Some(Command::Trainer(args)) => trainer::process::run(&args).map(|()| true),
         Some(Command::Doctor(args)) => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(&args, &mut io::stdout())))
         }
+        Some(Command::Ask(args)) => model::ask(&args).map(|()| true),
+        Some(Command::Torchscript(args)) => model::torchscript(&args).map(|()| true),
         None => runtime().and_then(|runtime| runtime.block_on(join(cli.join))).map(|()| true),
     };
     match done {

@@ -1,4 +1,4 @@
-//! Checkpoints and probabilities between this machine's disk and the coordinator's store.
+//! Checkpoints, probabilities and data sets between this machine's disk and the coordinator's store.
 
 mod cache;
 pub(crate) use cache::Cache;
@@ -19,7 +19,7 @@ use common::{
 };
 use proto::v1 as pb;
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -36,6 +36,9 @@ const SLOWEST: u64 = 64 << 10;
 pub(crate) struct Objects {
     link: watch::Receiver<Option<Channel>>,
     cache: Arc<Cache>,
+    data: Arc<Cache>,
+    /// Held while a data set is fetched: slots that wait for the same one then find it.
+    fetching: Arc<Mutex<()>>,
 }
 
 /// Why an object cannot be stored or fetched, now or ever.
@@ -74,8 +77,8 @@ impl Object<'_> {
 
 impl Objects {
     /// Objects of the coordinator that `link` is connected to.
-    pub(crate) fn new(link: watch::Receiver<Option<Channel>>, cache: Cache) -> Self {
-        Self { link, cache: Arc::new(cache) }
+    pub(crate) fn new(link: watch::Receiver<Option<Channel>>, cache: Cache, data: Cache) -> Self {
+        Self { link, cache: Arc::new(cache), data: Arc::new(data), fetching: Arc::default() }
     }
 
     /// Stores both files of a checkpoint; durable when it returns. Waits for as long as the coordinator is away.
@@ -91,18 +94,14 @@ impl Objects {
         Ok(Checkpoint { epoch: files.epoch, weights, state })
     }
 
-    /// Stores an evaluation's probabilities, of the test and of the validation part.
+    /// Stores an evaluation's probabilities, of one part.
     pub(crate) async fn store_probabilities(
         &self,
         lease: &LeaseId,
-        epoch: u32,
-        (test, validation): (&Path, &Path),
-    ) -> Result<(Digest, Digest), ObjectError> {
-        let object = |kind| Object { lease, epoch, kind };
-        tokio::try_join!(
-            self.put(object(pb::ObjectKind::Probabilities), test),
-            self.put(object(pb::ObjectKind::ValidationProbabilities), validation)
-        )
+        (epoch, kind): (u32, pb::ObjectKind),
+        path: &Path,
+    ) -> Result<Digest, ObjectError> {
+        self.put(Object { lease, epoch, kind }, path).await
     }
 
     /// Brings both files of a checkpoint into a folder, verified. Waits for as long as the coordinator is away.
@@ -149,16 +148,38 @@ impl Objects {
             }
         })
         .await?;
-        self.remember(digest, path).await;
+        remember(&self.cache, digest, path).await;
         Ok(digest)
     }
 
+    /// Brings a data set's object into a folder, verified. Waits for as long as the coordinator is away.
+    pub(crate) async fn fetch_data(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
+        let _turn = self.fetching.lock().await;
+        let path = folder.join("data.safetensors");
+        self.bring(&self.data, digest, &path, |channel| transfer::get_data(channel, digest)).await?;
+        Ok(path)
+    }
+
     async fn get(&self, object: Object<'_>, digest: Digest, path: &Path) -> Result<(), ObjectError> {
-        let (cache, to) = (self.cache.clone(), path.to_owned());
-        if blocking(move || cache.take(digest, &to)).await? {
+        self.bring(&self.cache, digest, path, |channel| transfer::get(channel, object.name(digest))).await
+    }
+
+    /// Makes an object appear at a path: from a cache, or else from the coordinator.
+    async fn bring<F>(
+        &self,
+        cache: &Arc<Cache>,
+        digest: Digest,
+        path: &Path,
+        transfer: impl Fn(Channel) -> F,
+    ) -> Result<(), ObjectError>
+    where
+        F: Future<Output = Result<Vec<u8>, Status>>,
+    {
+        let (here, to) = (cache.clone(), path.to_owned());
+        if blocking(move || here.take(digest, &to)).await? {
             return Ok(());
         }
-        let bytes = self.retry("fetch", |channel| transfer::get(channel, object.name(digest))).await?;
+        let bytes = self.retry("fetch", transfer).await?;
         let to = path.to_owned();
         let intact = blocking(move || {
             let intact = Digest::of(&bytes) == digest;
@@ -170,7 +191,7 @@ impl Objects {
         if !intact.await? {
             return Err(ObjectError::Damaged(digest));
         }
-        self.remember(digest, path.to_owned()).await;
+        remember(cache, digest, path.to_owned()).await;
         Ok(())
     }
 
@@ -197,13 +218,13 @@ impl Objects {
             sleep(backoff.wait()).await;
         }
     }
+}
 
-    /// Keeps an object for a later resume; a cache that does not work costs only time.
-    async fn remember(&self, digest: Digest, path: PathBuf) {
-        let cache = self.cache.clone();
-        if let Err(error) = blocking(move || cache.keep(digest, &path)).await {
-            debug!(%error, "object not cached");
-        }
+/// Keeps an object for later; a cache that does not work costs only time.
+async fn remember(cache: &Arc<Cache>, digest: Digest, path: PathBuf) {
+    let cache = cache.clone();
+    if let Err(error) = blocking(move || cache.keep(digest, &path)).await {
+        debug!(%error, "object not cached");
     }
 }
 

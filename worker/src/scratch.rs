@@ -37,13 +37,20 @@ impl Scratch {
         }
         let lock = File::create_new(folder.path().join(LOCK))?;
         lock.lock()?;
-        fs::create_dir(folder.path().join("objects"))?;
+        for cache in ["objects", "data"] {
+            fs::create_dir(folder.path().join(cache))?;
+        }
         Ok(Self { folder, _lock: lock })
     }
 
     /// Where stored objects are kept for later.
     pub(crate) fn objects(&self) -> PathBuf {
         self.folder.path().join("objects")
+    }
+
+    /// Where data sets are kept for later.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Makes the folder of a lease.

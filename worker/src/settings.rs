@@ -1,4 +1,4 @@
-//! What a worker is told when it starts: flags over `RUNG_*` variables over defaults.
+//! What a worker is told when it starts: flags over `RUNG_*` variables over the configuration file over defaults.
 
 mod cores;
 pub use cores::Cores;
@@ -11,8 +11,16 @@ pub use device::Device;
 
 use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::ids::WorkerId;
+use config::{ConfigError, File, Section};
+
+/// What the configuration file can say; an id names one process, so a file that several read cannot give it.
+const WORKER: Section = Section {
+    name: "worker",
+    keys: &["join", "device", "slots", "scratch", "data", "cores", "hang-timeout", "checkpoint-every"],
+    command: None,
+};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -33,6 +41,26 @@ pub struct Cli {
     /// How to join a coordinator, where there is no command.
     #[command(flatten)]
     pub join: JoinArgs,
+    /// File with defaults for flags; without it, rung/config.toml in your configuration folder (~/.config on Linux)
+    // Read before the command line is.
+    #[arg(long = "config", value_name = "FILE", env = "RUNG_CONFIG", global = true)]
+    _config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// The command line of this process, its flags' defaults from the configuration file. Ends the process where clap
+    /// does; fails where the file cannot be used.
+    pub fn of_this_process() -> Result<Self, ConfigError> {
+        let program = config::without_empty_variables(Self::command());
+        // A trainer is told everything by its supervisor; a file that has changed meanwhile is not its affair.
+        let trainer = env::args_os().nth(1).is_some_and(|first| first == "trainer");
+        let file = if trainer { None } else { File::of_this_process()? };
+        let program = match file {
+            Some(file) => file.defaults(program, &[WORKER])?,
+            None => program,
+        };
+        Ok(Self::from_arg_matches(&program.get_matches()).unwrap_or_else(|error| error.exit()))
+    }
 }
 
 /// What the program can do besides joining a coordinator.
@@ -40,6 +68,12 @@ pub struct Cli {
 pub enum Command {
     /// Print what this worker would train on, and whether it can
     Doctor(DoctorArgs),
+    /// Answer pixels on stdin with logits and log-probabilities on stdout, for `rung predict` and `rung evaluate`
+    #[command(hide = true)]
+    Ask(AskArgs),
+    /// Write a model as TorchScript, for `rung export`
+    #[command(hide = true)]
+    Torchscript(TorchscriptArgs),
     /// Be the trainer process of one slot, at the other end of its supervisor's pipe
     #[command(hide = true)]
     Trainer(TrainerArgs),
@@ -99,6 +133,29 @@ pub enum Output {
     Text,
     /// One JSON object.
     Json,
+}
+
+/// Flags of `ask`. Pixels are scaled floats, little-endian, sample by sample; so are a sample's logits and then its
+/// log-probabilities.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// Folder with model.json and model.safetensors.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// What to compute on.
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+}
+
+/// Flags of `torchscript`.
+#[derive(Debug, Args)]
+pub struct TorchscriptArgs {
+    /// Folder with model.json and model.safetensors.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The file to write.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// Flags of a trainer process.

@@ -53,7 +53,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     let (connection, link) = watch::channel(None);
     let shared = Arc::new(Shared {
         events: events.clone(),
-        objects: Objects::new(link, Cache::new(scratch.objects())),
+        objects: Objects::new(link, Cache::objects(scratch.objects()), Cache::data(scratch.data())),
         scratch,
         tracker: tracker.clone(),
         end: end.clone(),
@@ -162,6 +162,7 @@ impl Supervisor {
             Event::SlotFree(slot) => self.session.slot_free(slot),
             Event::Reported(report) => self.reported(report),
             Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
+            Event::Taken(reason) => return Err(WorkerError::Taken(reason)),
             Event::Broken(reason) => return Err(WorkerError::Trainer(reason)),
         }
         Ok(())

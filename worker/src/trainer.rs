@@ -38,6 +38,8 @@ pub struct TrainTask {
     pub checkpoint_every: Duration,
     /// Folder for checkpoint files; the caller deletes what it no longer needs.
     pub scratch: PathBuf,
+    /// The data set's object, verified; none where the trainer finds the data set by its name.
+    pub data: Option<PathBuf>,
 }
 
 /// A checkpoint as two files on this machine.
@@ -86,6 +88,8 @@ pub enum Trained {
         checkpoint: CheckpointFiles,
         /// Early stopping has ended the trial's training for good.
         early_stopped: bool,
+        /// The metrics of the checkpoint's weights, where they are those of an earlier epoch.
+        restored: Option<Metrics>,
     },
     /// The objective is not finite at this epoch; training on would not mend it.
     NotFinite {
@@ -110,6 +114,8 @@ pub struct EvaluateTask {
     pub hparams: Hparams,
     /// The checkpoint to evaluate.
     pub checkpoint: CheckpointFiles,
+    /// The data set's object, verified; none where the trainer finds the data set by its name.
+    pub data: Option<PathBuf>,
 }
 
 /// What an evaluation found.
@@ -117,8 +123,8 @@ pub struct EvaluateTask {
 pub struct Evaluated {
     /// On the test part.
     pub test: Predicted,
-    /// On the validation part.
-    pub validation: Predicted,
+    /// On the validation part; none where the study validates on nothing.
+    pub validation: Option<Predicted>,
 }
 
 /// What a model says of some samples, and what that is worth.

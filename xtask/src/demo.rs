@@ -63,6 +63,8 @@ fn rung(workers: usize, out: &Path) -> Result<Command> {
     rung.arg("--out").arg(out);
     // A state of its own, so that the demo neither finds nor leaves studies among the user's.
     rung.arg("--state").arg(out.join("state"));
+    // The demo is the same everywhere, whatever the user's own file says.
+    rung.env("RUNG_CONFIG", "/dev/null");
     Ok(rung)
 }
 

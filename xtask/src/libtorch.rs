@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use self::check::check;
 use self::download::Kind;
-use self::wheels::VERSION;
+pub(crate) use self::wheels::VERSION;
 use crate::checkout;
 use crate::failure::Failure;
 

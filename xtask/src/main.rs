@@ -14,6 +14,8 @@ mod prerequisites;
 
 mod libtorch;
 
+mod pytorch;
+
 mod test;
 
 mod steps;

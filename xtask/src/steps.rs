@@ -38,6 +38,23 @@ impl Steps {
         passed
     }
 
+    /// Runs a step that the machine may be unable to do: then it counts as left out, for the reason that it gives.
+    pub(crate) fn attempt<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+        println!("\n── {name}");
+        let start = Instant::now();
+        match step() {
+            Ok(done) => {
+                println!("── {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
+                self.done.push((name.to_owned(), Outcome::Passed(start.elapsed())));
+                Some(done)
+            }
+            Err(error) => {
+                self.skip(name, &format!("{error:#}"));
+                None
+            }
+        }
+    }
+
     /// Notes a step that is left out.
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         println!("\n── {name}: SKIPPED, {reason}");

@@ -1,4 +1,5 @@
 use std::env;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -7,8 +8,8 @@ use crate::args::{self, Args};
 use crate::checkout::{self, cargo};
 use crate::libtorch::Choice;
 use crate::prerequisites::runs;
-use crate::setup;
 use crate::steps::{Steps, command};
+use crate::{pytorch, setup};
 
 /// What `cargo xtask test --help` prints.
 pub(crate) const HELP: &str = "\
@@ -18,6 +19,8 @@ Sets up, then checks everything that a change must pass: format, clippy with war
 tests (by cargo-nextest where it is installed), the examples in the documentation, and licences and sources where
 cargo-deny is installed or CI=true (which installs it). A step that fails does not keep the others from running, but without binaries no test runs.
 Ends with a summary and the exit code of the first step that failed.
+
+PyTorch for Python, which loads what Rung exports, is downloaded to the user's cache folder once (0.6 GB).
 
 With CI=true in the environment a test that had to be skipped counts as failed.";
 
@@ -38,15 +41,17 @@ fn check(steps: &mut Steps) -> Result<()> {
     steps.run("clippy", || {
         command(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
+    let pytorch = pytorch(steps);
     if steps.run("build", || command(cargo(&["build", "--workspace", "--bins"]))) {
         if has("nextest") {
-            let nextest = with_binaries(cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]))?;
+            let nextest =
+                with_binaries(cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]), &pytorch)?;
             steps.run("tests", || command(nextest));
             // These are the only tests that nextest leaves out.
-            let examples = with_binaries(cargo(&["test", "--workspace", "--doc"]))?;
+            let examples = with_binaries(cargo(&["test", "--workspace", "--doc"]), &pytorch)?;
             steps.run("examples", || command(examples));
         } else {
-            let tests = with_binaries(cargo(&["test", "--workspace", "--no-fail-fast"]))?;
+            let tests = with_binaries(cargo(&["test", "--workspace", "--no-fail-fast"]), &pytorch)?;
             steps.run("tests", || command(tests));
         }
     } else {
@@ -59,7 +64,7 @@ fn check(steps: &mut Steps) -> Result<()> {
 /// Checks licences and sources. On CI, where nothing may be skipped, the tool is installed where it is missing.
 fn deny(steps: &mut Steps) {
     if !has("deny") {
-        if env::var("CI").is_ok_and(|ci| ci == "true") {
+        if on_ci() {
             steps.run("install deny", || command(cargo(&["install", "--locked", "cargo-deny@0.20.2"])));
         } else {
             return steps.skip("deny", "it needs cargo-deny (`cargo install --locked cargo-deny`)");
@@ -74,8 +79,25 @@ fn has(subcommand: &str) -> bool {
     runs(&cargo, &[subcommand, "--version"])
 }
 
-/// Tells tests where the binaries lie that they start, so that none builds any.
-fn with_binaries(mut cargo: Command) -> Result<Command> {
+/// Brings PyTorch for the tests of exports, which are skipped without it; on CI, where nothing may be, that is a failure.
+fn pytorch(steps: &mut Steps) -> Option<PathBuf> {
+    if !on_ci() {
+        return steps.attempt("pytorch", pytorch::prepare);
+    }
+    let mut found = None;
+    steps.run("pytorch", || pytorch::prepare().map(|folder| found = Some(folder)));
+    found
+}
+
+fn on_ci() -> bool {
+    env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// Tells tests where the binaries lie that they start, so that none builds any, and where PyTorch is.
+fn with_binaries(mut cargo: Command, pytorch: &Option<PathBuf>) -> Result<Command> {
     cargo.env("RUNG_TEST_BINARIES", checkout::binaries("debug")?);
+    if let Some(pytorch) = pytorch {
+        cargo.env("RUNG_TEST_PYTORCH", pytorch);
+    }
     Ok(cargo)
 }

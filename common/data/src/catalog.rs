@@ -1,5 +1,7 @@
 //! What is known of each data set before it is opened.
 
+use common::nearest::nearest;
+
 use crate::DataError;
 
 /// One data set: its classes, its files and where they come from.
@@ -41,13 +43,8 @@ pub(crate) fn entry(name: &str) -> Result<Entry, DataError> {
     if let Some(entry) = known.iter().find(|entry| entry.name == name) {
         return Ok(entry.clone());
     }
-    let nearest = known
-        .iter()
-        .map(|entry| (strsim::damerau_levenshtein(entry.name, &name.to_lowercase()), entry.name))
-        .filter(|(distance, nearest)| *distance <= nearest.len() / 2)
-        .min()
-        .map(|(_, nearest)| nearest);
-    let known = known.iter().map(|entry| entry.name).collect();
+    let known: Vec<_> = known.iter().map(|entry| entry.name).collect();
+    let nearest = nearest(name, known.iter().copied());
     Err(DataError::Unknown { name: name.to_owned(), nearest, known })
 }
 

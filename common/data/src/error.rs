@@ -47,20 +47,12 @@ pub enum DataError {
     },
 
     /// The file does not hold what was published.
-    #[error(
-        "data file `{}` is corrupted: the md5 of its uncompressed contents is {found}, expected {expected} ({detail}); \
-         delete it and {FETCH}",
-        .path.display()
-    )]
+    #[error("data file `{}` is corrupted: {problem}; delete it and {FETCH}", .path.display())]
     Corrupted {
         /// The file.
         path: PathBuf,
-        /// The md5 of the published contents, in hex.
-        expected: String,
-        /// The md5 of what could be uncompressed, in hex.
-        found: String,
-        /// How much that was, and what stopped it.
-        detail: String,
+        /// How it differs: both md5 of its contents in hex, and how much could be uncompressed.
+        problem: String,
     },
 
     /// The file holds what was expected, but that is not a list of images or labels.
@@ -71,6 +63,19 @@ pub enum DataError {
         /// What is wrong with it.
         problem: String,
     },
+
+    /// One's own files are not what their format asks for.
+    #[error("`{}`: {problem}", .path.display())]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A packed data set is damaged, or larger than one may be.
+    #[error("the packed data set cannot be used: {0}")]
+    Object(String),
 
     /// No source had the files.
     #[error(

@@ -87,13 +87,8 @@ fn wanted<'a>(entry: &'a Entry, into: &Path) -> Vec<&'a File> {
 
 /// Says how a file that was got differs from the one wanted, if it does.
 fn check(file: &File, compressed: &[u8]) -> Result<(), String> {
-    match verify::contents(compressed, file) {
-        Ok(_) => Ok(()),
-        Err(mismatch) => Err(format!(
-            "its `{}` has md5 {} uncompressed, expected {} ({})",
-            file.name, mismatch.found, file.md5, mismatch.detail
-        )),
-    }
+    let problem = verify::contents(compressed, file).map(drop);
+    problem.map_err(|problem| format!("its `{}` is not the one published: {problem}", file.name))
 }
 
 /// Writes a file under another name, syncs it and then gives it its own.

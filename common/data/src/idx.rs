@@ -1,7 +1,21 @@
 //! The IDX format of the MNIST family: a magic number, the sizes, then one byte per value.
 
-/// Splits a file of `N` dimensions into its sizes and its values.
-pub(crate) fn parse<const N: usize>(mut bytes: Vec<u8>) -> Result<([usize; N], Vec<u8>), String> {
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+
+/// Undoes gzip where there is any; says why where it is broken.
+pub fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut contents = Vec::new();
+    let read = MultiGzDecoder::new(&bytes[..]).read_to_end(&mut contents);
+    read.map(|_| contents).map_err(|error| format!("it cannot be uncompressed: {error}"))
+}
+
+/// Splits a file of `N` dimensions into its sizes and its values; says what is wrong where that cannot be.
+pub fn parse<const N: usize>(mut bytes: Vec<u8>) -> Result<([usize; N], Vec<u8>), String> {
     let header = 4 * (N + 1);
     if bytes.len() < header {
         return Err(format!("it has {} bytes, too few for a header of {header}", bytes.len()));
@@ -35,6 +49,15 @@ mod tests {
     fn images_and_labels() {
         assert_eq!(parse(images([2, 1, 3], &[1, 2, 3, 4, 5, 6])), Ok(([2, 1, 3], vec![1, 2, 3, 4, 5, 6])));
         assert_eq!(parse(labels(&[9, 8])), Ok(([2], vec![9, 8])));
+    }
+
+    #[test]
+    fn gzip_is_undone_where_there_is_any() {
+        let plain = labels(&[1, 2]);
+        assert_eq!(uncompressed(plain.clone()), Ok(plain.clone()));
+        let packed = crate::fixture::gzip(&plain, 6);
+        assert_eq!(uncompressed(packed.clone()), Ok(plain));
+        assert!(uncompressed(packed[..packed.len() - 9].to_vec()).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use crate::catalog::{self, Entry, File};
-use crate::{DataError, Dataset, Images, Sources, dataset, idx, verify};
+use crate::{DataError, Dataset, Samples, Sources, dataset, idx, verify};
 
 /// Reads a data set from the first folder that has it, every file verified.
 ///
@@ -16,10 +16,11 @@ pub(crate) fn open_entry(entry: &Entry, sources: &Sources) -> Result<Dataset, Da
     let train = images(&folder, &entry.train_images, &entry.train_labels, classes)?;
     let test = images(&folder, &entry.test_images, &entry.test_labels, classes)?;
     let digest = dataset::digest(&train, &test);
-    Ok(Dataset { name: entry.name.to_owned(), classes: entry.classes.to_vec(), train, test, digest })
+    let classes = entry.classes.iter().map(|class| (*class).to_owned()).collect();
+    Ok(Dataset { name: entry.name.to_owned(), classes, train, test, scale: None, digest })
 }
 
-fn images(folder: &Path, images: &File, labels: &File, classes: usize) -> Result<Images, DataError> {
+fn images(folder: &Path, images: &File, labels: &File, classes: usize) -> Result<Samples, DataError> {
     let path = folder.join(images.name);
     let parsed = idx::parse::<3>(verify::read(&path, images)?);
     let ([count, height, width], pixels) =
@@ -34,7 +35,7 @@ fn images(folder: &Path, images: &File, labels: &File, classes: usize) -> Result
     if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
         return Err(malformed(format!("it has label {label}, but there are {classes} classes")));
     }
-    Ok(Images { count, height, width, pixels, labels })
+    Ok(Samples::images([count, 1, height, width], pixels, labels))
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
         let fixture = Fixture::new();
         let dataset = open_entry(&fixture.entry, &fixture.sources()).unwrap();
         assert_eq!((dataset.train.count, dataset.train.height, dataset.train.width), (3, 2, 2));
-        assert_eq!(dataset.train.pixels, (0..12).collect::<Vec<u8>>());
+        assert_eq!(dataset.train.pixels(), Some(&(0..12).collect::<Vec<u8>>()[..]));
         assert_eq!(dataset.train.labels, [0, 1, 0]);
         assert_eq!((dataset.test.count, &dataset.test.labels[..]), (1, &[1][..]));
         assert_eq!(dataset.classes, ["left", "right"]);

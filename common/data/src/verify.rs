@@ -14,34 +14,28 @@ use crate::catalog::File;
 pub(crate) fn read(path: &Path, file: &File) -> Result<Vec<u8>, DataError> {
     let compressed =
         fs::read(path).map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
-    contents(&compressed, file).map_err(|mismatch| DataError::Corrupted {
-        path: path.to_owned(),
-        expected: file.md5.to_owned(),
-        found: mismatch.found,
-        detail: mismatch.detail,
-    })
+    contents(&compressed, file).map_err(|problem| DataError::Corrupted { path: path.to_owned(), problem })
 }
 
-/// How the contents of a file differ from those expected.
-pub(crate) struct Mismatch {
-    pub(crate) found: String,
-    pub(crate) detail: String,
-}
-
-/// Uncompresses a file's bytes and compares the digest of what comes out.
-pub(crate) fn contents(compressed: &[u8], file: &File) -> Result<Vec<u8>, Mismatch> {
+/// Uncompresses a file's bytes and compares the digest of what comes out; says how it differs from what is expected.
+pub(crate) fn contents(compressed: &[u8], file: &File) -> Result<Vec<u8>, String> {
     // One byte more than expected is enough to know that there is too much.
     let mut bytes = Vec::with_capacity(file.bytes + 1);
     let read = MultiGzDecoder::new(compressed).take(file.bytes as u64 + 1).read_to_end(&mut bytes);
     let found = hex(&Md5::digest(&bytes));
-    let length = || match bytes.len() {
+    let length = match bytes.len() {
         length if length > file.bytes => format!("more than {} bytes", file.bytes),
         length => format!("{length} of {} bytes", file.bytes),
     };
+    let differs =
+        |detail| format!("the md5 of its uncompressed contents is {found}, expected {} ({detail})", file.md5);
     match read {
         Ok(_) if found == file.md5 => Ok(bytes),
-        Ok(_) => Err(Mismatch { detail: length(), found }),
-        Err(error) => Err(Mismatch { detail: format!("{}, then {error}", length()), found }),
+        Ok(_) => Err(differs(length)),
+        Err(error) if found == file.md5 => Err(format!(
+            "its contents, md5 {found}, are right, but it does not end as a gzip file does: {error}"
+        )),
+        Err(error) => Err(differs(format!("{length}, then {error}"))),
     }
 }
 
@@ -80,15 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_in_its_trailer_is_refused() {
-        let error = error_after(|bytes| bytes[..bytes.len() - 4].to_vec());
-        assert!(error.contains("28 of 28 bytes, then "), "{error}");
-    }
-
-    #[test]
-    fn bytes_after_the_end_are_refused() {
-        let error = error_after(|bytes| [bytes, b"more".to_vec()].concat());
-        assert!(error.contains("28 of 28 bytes, then "), "{error}");
+    fn what_is_wrong_after_the_right_contents_is_said() {
+        let cut_in_its_trailer = error_after(|bytes| bytes[..bytes.len() - 4].to_vec());
+        let with_bytes_appended = error_after(|bytes| [bytes, b"more than a header".to_vec()].concat());
+        for error in [cut_in_its_trailer, with_bytes_appended] {
+            assert!(error.contains("are right, but it does not end as a gzip file does: "), "{error}");
+            assert!(!error.contains(", expected "), "{error}");
+        }
     }
 
     #[test]

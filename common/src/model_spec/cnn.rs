@@ -1,57 +1,65 @@
-//! Convolutional blocks with batch norm and dropout, and a dense head.
+//! Convolutional blocks and a dense head, sized one by one.
 
 use super::{
     DataShape, Layer, Unbuildable,
-    layer::Stack,
-    wanted::{MOST_LAYERS, WIDEST, dropout, whole},
+    block::{Block, Style},
+    head::head,
+    stack::Stack,
+    wanted::{WIDEST, Wanted},
 };
-use crate::hparams::{Hparams, Scalar};
 
 /// Blocks where `blocks` is left out.
 const BLOCKS: u32 = 4;
 
-/// Widths of the head's hidden layers.
-const HEAD: [u32; 2] = [128, 64];
+/// Hidden layers of the head where `dense_layers` is left out.
+const HEAD_LAYERS: u32 = 2;
 
-/// The layers that `blocks`, `filters_1`…, `kernel`, `pool` and `dropout` describe.
+/// What is asked of hyperparameters; `N` counts blocks from 1.
+pub(super) const HPARAMS: &[&str] = &[
+    "blocks",
+    "filters",
+    "filters_N",
+    "kernel",
+    "kernel_N",
+    "pool",
+    "pool_N",
+    "convs",
+    "convs_N",
+    "dropout",
+    "dropout_N",
+    "batch_norm",
+    "bias",
+    "activation",
+    "initializer",
+    "head",
+    "dense_layers",
+    "dense_units",
+    "dense_dropout",
+];
+
+/// The layers that `blocks`, `filters_1`…, `kernel`, `pool`, `dropout` and the head's fields describe.
 ///
-/// A block is two convolutions, each with batch norm and ReLU, then a max-pool (left out where the image is smaller
-/// than it) and dropout.
-pub(super) fn layers(hparams: &Hparams, shape: &DataShape) -> Result<Vec<Layer>, Unbuildable> {
-    let blocks = match hparams.get("blocks") {
-        Some(_) => whole(hparams, "blocks", 0, i64::from(MOST_LAYERS) - 1)?,
-        None => BLOCKS,
+/// A block is two convolutions (`convs`), each with batch norm and ReLU, then a max-pool (left out where the image is
+/// smaller than it) and dropout. A block's own hyperparameter comes before the common one.
+pub(super) fn layers(wanted: Wanted<'_>, shape: &DataShape) -> Result<Vec<Layer>, Unbuildable> {
+    let style = Style {
+        batch_norm: wanted.switch("batch_norm", true)?,
+        bias: wanted.switch("bias", true)?,
+        activation: wanted.choice("activation")?,
     };
-    let (kernel, pool) = (kernel(hparams)?, whole(hparams, "pool", 1, WIDEST)?);
-    let rate = dropout(hparams, "dropout")?;
     let mut stack = Stack::new(shape);
-    for block in 1..=blocks {
-        let filters = whole(hparams, &format!("filters_{block}"), 1, WIDEST)?;
-        let name = format!("block_{block}");
-        stack.conv(&name, 0, filters, kernel);
-        stack.conv(&name, 1, filters, kernel);
-        stack.pool(format!("{name}.pool"), pool);
-        stack.dropout(format!("{name}.dropout"), rate);
+    for number in 1..=wanted.count("blocks", BLOCKS, 0)? {
+        let own = |stem: &str| wanted.own_or_common(stem, number);
+        let own_if_there = |stem: &str| wanted.own_if_there(stem, number);
+        let block = Block {
+            kernel: wanted.kernel(&own_if_there("kernel"))?,
+            pool: wanted.whole(&own_if_there("pool"), (1, WIDEST))?,
+            filters: wanted.whole(&own("filters"), (1, WIDEST))?,
+            convs: wanted.count(&own("convs"), 2, 1)?,
+            dropout: wanted.rate(&own("dropout"))?,
+        };
+        block.stack(number, style, &mut stack)?;
     }
-    stack.flatten()?;
-    for (i, width) in HEAD.into_iter().enumerate() {
-        stack.dense(format!("dense_{i}"), width);
-        stack.relu(format!("relu_{i}"));
-        stack.dropout(format!("dropout_{i}"), rate);
-    }
-    stack.dense(format!("dense_{}", HEAD.len()), shape.classes);
+    head(wanted, (style.activation, HEAD_LAYERS), &mut stack, shape)?;
     Ok(stack.layers)
-}
-
-/// The kernels' side: odd, so that `same` padding is even.
-fn kernel(hparams: &Hparams) -> Result<u32, Unbuildable> {
-    let kernel = whole(hparams, "kernel", 1, 999)?;
-    if kernel % 2 == 1 {
-        return Ok(kernel);
-    }
-    Err(Unbuildable::Unusable {
-        name: "kernel".to_owned(),
-        value: Scalar::Int(kernel.into()),
-        expected: "an odd number".to_owned(),
-    })
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::{hparams::Scalar, preset::preset, study::SchedulerSpec};
 
+mod draws;
+
 const SHAPE: DataShape = DataShape { channels: 1, height: 28, width: 28, classes: 10 };
 
 /// The model of a preset of one configuration.
@@ -22,6 +24,9 @@ fn presets_have_the_published_parameter_counts() {
         ("mlp-large", 903_498),
         ("cnn-4block", 314_730),
         ("cnn-5block", 872_554),
+        ("resnet-small", 174_970),
+        ("resnet-20", 272_186),
+        ("vgg-small", 435_754),
     ] {
         assert_eq!(model(name).parameters(), parameters, "{name}");
     }
@@ -47,6 +52,7 @@ fn a_dense_network_is_flatten_then_dense_relu_dropout() {
         Layer {
             name: "dense_2".to_owned(),
             op: Op::Dense { inputs: 4, outputs: 10 },
+            from: None,
             output: vec![10],
             parameters: 50,
         }
@@ -96,15 +102,103 @@ fn pools_larger_than_the_image_are_left_out() {
     );
 }
 
+/// Modules of PyTorch are named so: no name twice, none that another one is inside of.
 #[test]
-fn layer_names_differ() {
-    for name in ["mlp-large", "cnn-5block"] {
+fn layer_names_make_a_tree_of_modules() {
+    for name in ["mlp-large", "cnn-5block", "resnet-small", "resnet-20", "vgg-small"] {
         let model = model(name);
         let mut names = names(&model);
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), model.layers.len());
+        assert_eq!(names.len(), model.layers.len(), "{name}");
+        let inside = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with('.'));
+        assert!(!names.iter().any(|a| names.iter().any(|b| inside(a, b))), "{name}: {names:?}");
     }
+}
+
+/// Whoever reads the list from the top has every output that a layer asks for.
+#[test]
+fn layers_refer_to_earlier_layers_of_fitting_shapes() {
+    let model = model("resnet-20");
+    for (i, layer) in model.layers.iter().enumerate() {
+        let earlier = |name: &str| model.layers[..i].iter().find(|layer| layer.name == name).unwrap();
+        if let Some(from) = &layer.from {
+            assert_eq!(earlier(from).output[1] / 2, layer.output[1], "{}", layer.name);
+        }
+        if let Op::Add { other } = &layer.op {
+            assert_eq!(earlier(other).output, layer.output, "{}", layer.name);
+        }
+    }
+    assert_eq!(model.layers.iter().filter(|layer| layer.from.is_some()).count(), 2);
+}
+
+#[test]
+fn batch_norm_activation_and_initializer_are_hyperparameters() {
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    let mut hparams = Hparams::from([
+        ("layers", Scalar::Int(1)),
+        ("units", Scalar::Int(8)),
+        ("batch_norm", Scalar::Bool(true)),
+        ("activation", text("gelu")),
+        ("initializer", text("he_normal")),
+    ]);
+    let dense = ModelSpec::build(ModelKind::Mlp, &hparams, &SHAPE).unwrap();
+    assert_eq!(names(&dense), ["flatten", "dense_0", "norm_0", "gelu_0", "dense_1"]);
+    assert_eq!(dense.parameters(), 785 * 8 + 16 + 90);
+    assert_eq!(dense.initializer, Initializer::HeNormal);
+    hparams.0.insert("activation".to_owned(), text("relux"));
+    let error = ModelSpec::build(ModelKind::Mlp, &hparams, &SHAPE).unwrap_err().to_string();
+    let expected =
+        "the model cannot use activation=relux: one of relu, gelu, silu, tanh, elu, leaky_relu is expected";
+    assert_eq!(error, expected);
+    hparams.0.insert("activation".to_owned(), text("elu"));
+    hparams.0.insert("batch_norm".to_owned(), Scalar::Int(1));
+    let error = ModelSpec::build(ModelKind::Mlp, &hparams, &SHAPE).unwrap_err().to_string();
+    assert_eq!(error, "the model cannot use batch_norm=1: true or false is expected");
+}
+
+#[test]
+fn a_convolutional_net_may_say_everything_block_by_block() {
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    let hparams = Hparams::from([
+        ("blocks", Scalar::Int(2)),
+        ("filters_1", Scalar::Int(4)),
+        ("filters", Scalar::Int(8)),
+        ("kernel", Scalar::Int(3)),
+        ("kernel_2", Scalar::Int(5)),
+        ("pool", Scalar::Int(2)),
+        ("convs", Scalar::Int(1)),
+        ("dropout", Scalar::Float(0.5)),
+        ("dropout_1", Scalar::Float(0.0)),
+        ("dense_dropout", Scalar::Float(0.0)),
+        ("batch_norm", Scalar::Bool(false)),
+        ("activation", text("silu")),
+        ("head", text("average")),
+        ("dense_layers", Scalar::Int(2)),
+        ("dense_units", Scalar::Int(6)),
+    ]);
+    let model = ModelSpec::build(ModelKind::Cnn, &hparams, &SHAPE).unwrap();
+    let expected = [
+        "block_1.conv_0 [4, 28, 28] 40",
+        "block_1.silu_0 [4, 28, 28] 0",
+        "block_1.pool [4, 14, 14] 0",
+        "block_2.conv_0 [8, 14, 14] 808",
+        "block_2.silu_0 [8, 14, 14] 0",
+        "block_2.pool [8, 7, 7] 0",
+        "block_2.dropout [8, 7, 7] 0",
+        "average [8] 0",
+        "dense_0 [6] 54",
+        "silu_0 [6] 0",
+        "dense_1 [3] 21",
+        "silu_1 [3] 0",
+        "dense_2 [10] 40",
+    ];
+    let described: Vec<String> = model
+        .layers
+        .iter()
+        .map(|layer| format!("{} {:?} {}", layer.name, layer.output, layer.parameters))
+        .collect();
+    assert_eq!(described, expected);
 }
 
 #[test]
@@ -140,5 +234,9 @@ fn models_know_their_hyperparameters() {
         assert!(!ModelKind::Mlp.knows(name), "{name}");
     }
     assert!(ModelKind::Cnn.knows("filters_4") && !ModelKind::Cnn.knows("units_0"));
+    for name in ["blocks", "width", "weight_decay", "label_smoothing", "batch_size"] {
+        assert!(ModelKind::Resnet.knows(name) && ModelKind::Vgg.knows(name), "{name}");
+    }
+    assert!(!ModelKind::Resnet.knows("pool") && !ModelKind::Resnet.knows("width_1"));
     assert!(ModelKind::Formula.knows("anything"));
 }

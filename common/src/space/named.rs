@@ -1,4 +1,6 @@
-//! The spaces that have a name: those of the first user's study of Fashion-MNIST.
+//! The spaces that have a name: those of the first user's study of Fashion-MNIST, and what it wished for.
+
+mod all;
 
 use super::{Comparison, Condition, Domain, Parameter, SearchSpace, Test};
 use crate::hparams::Scalar;
@@ -8,7 +10,10 @@ pub(super) fn named(name: &str) -> Option<SearchSpace> {
     let parameters = match name {
         "mlp" => mlp(),
         "mlp-tied" => mlp_tied(),
+        "mlp-best" => all::mlp(),
         "cnn" => cnn(),
+        "cnn-all" => all::cnn(),
+        "resnet" => all::resnet(),
         _ => return None,
     };
     Some(SearchSpace { parameters })
@@ -18,10 +23,7 @@ pub(super) fn named(name: &str) -> Option<SearchSpace> {
 fn mlp() -> Vec<Parameter> {
     let mut parameters = vec![layers()];
     for layer in 0..6 {
-        let when = (layer >= 2).then(|| Condition {
-            parameter: "layers".to_owned(),
-            test: Test::Is(Comparison::AtLeast, Scalar::Int(layer + 1)),
-        });
+        let when = (layer >= 2).then(|| at_least("layers", layer + 1));
         parameters.push(Parameter { when: when.clone(), ..ints(&format!("units_{layer}"), &WIDTHS) });
         parameters.push(Parameter { when, ..floats(&format!("dropout_{layer}"), &DROPOUTS) });
     }
@@ -62,6 +64,11 @@ fn ints(name: &str, values: &[i64]) -> Parameter {
 
 fn floats(name: &str, values: &[f64]) -> Parameter {
     always(name, Domain::Choice(values.iter().map(|value| Scalar::Float(*value)).collect()))
+}
+
+/// Holds where an earlier parameter has at least this value.
+fn at_least(parameter: &str, value: i64) -> Condition {
+    Condition { parameter: parameter.to_owned(), test: Test::Is(Comparison::AtLeast, Scalar::Int(value)) }
 }
 
 fn always(name: &str, domain: Domain) -> Parameter {

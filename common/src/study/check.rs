@@ -1,10 +1,15 @@
 //! What a schema cannot say: how the parts of a study must fit together.
 
-use super::{DataSpec, FixedTrial, Hyperband, ModelKind, Sampler, SchedulerSpec, SpecError, StudySpec};
+use super::{
+    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec,
+    SpecError, Split, StudySpec, TrainSpec,
+};
 use crate::{
-    hparams::Hparams,
+    hparams::{Hparams, Scalar},
+    ids::DataName,
     model_spec::{DataShape, ModelSpec, Unbuildable},
     random::{Purpose, Stream},
+    recipe::Recipe,
     space::{Domain, Parameter},
 };
 
@@ -23,20 +28,87 @@ impl Flaw {
 
 /// The first thing that is wrong with a study, if anything.
 pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
-    let Some(shape) = study.data.shape() else {
-        return Some(Flaw::new(
-            &["data", "name"],
-            SpecError::unknown("data set", &study.data.name, DataSpec::NAMES),
-        ));
-    };
+    let stopping = study.train.early_stopping.as_ref();
+    if study.model == ModelKind::Formula && stopping.is_some_and(|rule| rule.restore_best) {
+        let error = SpecError::new("the formula has no weights to restore: leave out `restore_best`");
+        return Some(Flaw::new(&["train", "early_stopping", "restore_best"], error));
+    }
+    if let Err(flaw) = data(study) {
+        return Some(flaw);
+    }
+    // What models make of one's own data is known only once the coordinator has said what its name means.
+    let shape = study.data.shape();
     match &study.scheduler {
-        SchedulerSpec::Hyperband(hyperband) => search(study, hyperband, &shape).err(),
-        SchedulerSpec::Fixed { .. } => fixed(study, &shape).err(),
+        SchedulerSpec::Hyperband(hyperband) => search(study, hyperband, shape.as_ref()).err(),
+        SchedulerSpec::Fixed { .. } => fixed(study, shape.as_ref()).err(),
     }
 }
 
+/// Checks the data set, and that model and objective can do with it.
+fn data(study: &StudySpec) -> Result<(), Flaw> {
+    let spec = &study.data;
+    let name = |error: SpecError| Flaw::new(&["data", "name"], error);
+    spec.name.parse::<DataName>().map_err(|error| name(SpecError::new(error.to_string())))?;
+    if spec.facts.is_none() && DataSpec::misspelt(&spec.name).is_some() {
+        return Err(name(SpecError::unknown("data set", &spec.name, DataSpec::NAMES)));
+    }
+    if let Some(facts) = &spec.facts {
+        recorded(spec, facts).map_err(|error| Flaw::new(&["data", "facts"], error))?;
+    }
+    if study.model == ModelKind::Formula {
+        return Ok(());
+    }
+    let table = spec.facts.as_ref().is_some_and(|facts| facts.kind == DataKind::Table);
+    if table && study.model != ModelKind::Mlp {
+        let message = format!(
+            "model `{}` needs images, and `{}` is a table: use `model: mlp`",
+            study.model.as_str(),
+            spec.name
+        );
+        return Err(Flaw::new(&["model"], SpecError::new(message)));
+    }
+    let mirrored = study.train.flip_averaging;
+    if table && (mirrored || !study.train.augment.is_none()) {
+        let key = if mirrored { "flip_averaging" } else { "augment" };
+        let message = format!("`{key}` needs images, and `{}` is a table: leave it out", spec.name);
+        return Err(Flaw::new(&["train", key], SpecError::new(message)));
+    }
+    if spec.split != Split::None {
+        return Ok(());
+    }
+    let without = |what: &str, given: &str, instead: &str| {
+        SpecError::new(format!(
+            "`split: none` leaves no sample to validate on, so {what} cannot be {given}: {instead}"
+        ))
+    };
+    if study.objective.metric.validates() {
+        let error =
+            without("the objective", study.objective.metric.as_str(), "use train_loss or train_accuracy");
+        return Err(Flaw::new(&["objective"], error));
+    }
+    match &study.train.early_stopping {
+        Some(rule) if rule.monitor != Monitor::Loss => {
+            let error = without("what early stopping monitors", "of validation", "use `monitor: loss`");
+            Err(Flaw::new(&["train", "early_stopping"], error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks recorded facts.
+fn recorded(spec: &DataSpec, facts: &DataFacts) -> Result<(), SpecError> {
+    if DataFacts::known(&spec.name).is_some_and(|known| known != *facts) {
+        return Err(SpecError::new(format!("these are not the facts of `{}`: leave them out", spec.name)));
+    }
+    if !(1..=DataFacts::MOST_CLASSES).contains(&facts.classes.len()) {
+        let most = DataFacts::MOST_CLASSES;
+        return Err(SpecError::new(format!("{} classes are not from 1 to {most}", facts.classes.len())));
+    }
+    Ok(())
+}
+
 /// Checks a study that searches.
-fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result<(), Flaw> {
+fn search(study: &StudySpec, hyperband: &Hyperband, shape: Option<&DataShape>) -> Result<(), Flaw> {
     let space = &study.space;
     if hyperband.min_epochs > hyperband.max_epochs {
         let message =
@@ -56,24 +128,42 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: &DataShape) -> Result
         error.help = Some("give real numbers a `step`, or use `sampler: {kind: random}`".to_owned());
         return Err(Flaw::new(&["sampler"], error));
     }
-    admits_something(study, shape)
+    shape.map_or(Ok(()), |shape| admits_something(study, shape))
 }
 
-/// Checks that the model knows a parameter, and that a learning rate is one.
+/// Checks that the model knows a parameter and the names among its values, and that training can use all of them.
 fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
     }
-    let positive = match &parameter.domain {
-        Domain::Choice(values) => values.iter().all(|value| value.as_f64().is_some_and(|value| value > 0.0)),
-        Domain::Int { min, .. } => *min > 0,
-        Domain::Float { min, .. } => *min > 0.0,
+    if let (Some(names), Domain::Choice(values)) = (model.hparam_choices(&parameter.name), &parameter.domain)
+        && let Some(odd) = values.iter().find(|value| !names.iter().any(|name| is_text(value, name)))
+    {
+        return Err(Flaw::new(&path, SpecError::unknown(&parameter.name, &odd.to_string(), &names)));
+    }
+    let values = match &parameter.domain {
+        Domain::Choice(values) => values.clone(),
+        Domain::Int { min, max, .. } => vec![Scalar::Int(*min), Scalar::Int(*max)],
+        Domain::Float { min, max, .. } => vec![Scalar::Float(*min), Scalar::Float(*max)],
     };
-    if model != ModelKind::Formula && parameter.name == "lr" && !positive {
-        return Err(Flaw::new(&path, SpecError::new("`lr` must be above 0")));
+    for value in values {
+        let hparams = Hparams::from([(parameter.name.as_str(), value)]);
+        usable(model, &hparams).map_err(|error| Flaw::new(&path, error))?;
     }
     Ok(())
+}
+
+/// Checks the hyperparameters of training; the formula takes anything.
+fn usable(model: ModelKind, hparams: &Hparams) -> Result<(), SpecError> {
+    match Recipe::of(&TrainSpec::default(), hparams) {
+        Err(unusable) if model != ModelKind::Formula => Err(SpecError::new(unusable.to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn is_text(value: &Scalar, text: &str) -> bool {
+    matches!(value, Scalar::Text(own) if own == text)
 }
 
 /// How many draws are tried before a space counts as empty under its constraints.
@@ -108,7 +198,7 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
 }
 
 /// Checks a study of listed configurations.
-fn fixed(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
+fn fixed(study: &StudySpec, shape: Option<&DataShape>) -> Result<(), Flaw> {
     let SchedulerSpec::Fixed { epochs, horizon, trials } = &study.scheduler else {
         return Ok(());
     };
@@ -146,17 +236,14 @@ fn adoption(study: &StudySpec, epochs: u32, trials: &[FixedTrial]) -> Result<(),
 }
 
 /// Checks that a listed configuration can be trained.
-fn trainable(study: &StudySpec, hparams: &Hparams, shape: &DataShape) -> Result<(), SpecError> {
+fn trainable(study: &StudySpec, hparams: &Hparams, shape: Option<&DataShape>) -> Result<(), SpecError> {
     if let Some((name, _)) = hparams.iter().find(|(name, _)| !study.model.knows(name)) {
         return Err(unknown_hparam(study.model, name));
     }
+    usable(study.model, hparams)?;
+    let Some(shape) = shape else { return Ok(()) };
     let model =
         ModelSpec::build(study.model, hparams, shape).map_err(|error| SpecError::new(error.to_string()))?;
-    if study.model != ModelKind::Formula
-        && hparams.get("lr").is_some_and(|lr| !lr.as_f64().is_some_and(|lr| lr > 0.0))
-    {
-        return Err(SpecError::new("`lr` must be above 0"));
-    }
     if !study.constraints.admit(&model) {
         let message =
             format!("the model has {} parameters, which the constraints exclude", model.parameters());

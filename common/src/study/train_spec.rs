@@ -1,10 +1,23 @@
 //! How a trial trains, as far as its hyperparameters do not say.
 
+mod augment;
+
+mod early_stopping;
+
+mod optimizer;
+
+mod schedule;
+
+pub use augment::{Augment, AugmentName};
+pub use early_stopping::{EarlyStopping, Monitor};
+pub use optimizer::Optimizer;
+pub use schedule::Schedule;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How every trial of a study trains. A hyperparameter of the same name overrides a field for its trial
-/// (`lr` overrides `learning_rate`).
+/// (`lr` overrides `learning_rate`); see [`crate::recipe::Recipe`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSpec {
@@ -13,16 +26,43 @@ pub struct TrainSpec {
     pub batch_size: u32,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Learning rate of trials whose space has no `lr`.
+    /// Learning rate of trials whose space has no `lr`; where a schedule moves it, its greatest value.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
+    /// Share of the last step that an `sgd` step keeps, by Nesterov's rule; other optimizers have none.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub momentum: f64,
+    /// How much of each weight decays with a step, in units of the learning rate. Biases and batch norm do not decay.
+    #[schemars(range(min = 0))]
+    pub weight_decay: f64,
+    /// How the learning rate moves from step to step, up to the study's most epochs.
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate rises from 0, before and besides the schedule.
+    #[schemars(range(min = 0))]
+    pub warmup: f64,
+    /// Share of the target that is spread evenly over all classes (Szegedy et al., 2016).
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub label_smoothing: f64,
+    /// Gradients longer than this are shortened to it; never where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub clip_norm: Option<f64>,
+    /// How training images are changed at random: a name, or what is done written out.
+    pub augment: Augment,
+    /// Whether weights are averaged over steps; what is validated, stored and exported is the average.
+    pub average: Average,
+    /// Decay of the running average of weights, once enough steps are taken to fill it.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub average_decay: f64,
+    /// Whether an evaluation averages each image's probabilities with those of its mirror image.
+    pub flip_averaging: bool,
     /// When a trial stops improving; never where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
     /// Threads of a trainer on a CPU. Part of the result: other thread counts add in another order.
     #[schemars(range(min = 1, max = 1_024))]
     pub threads: u32,
-    /// Number format of weights and arithmetic.
+    /// Number format of products and of what passes between layers.
     pub precision: Precision,
     /// How long an epoch of the formula trainer lasts, in seconds; other models take the time they take.
     #[schemars(range(min = 0))]
@@ -35,6 +75,16 @@ impl Default for TrainSpec {
             batch_size: 128,
             optimizer: Optimizer::default(),
             learning_rate: 1e-3,
+            momentum: 0.9,
+            weight_decay: 0.0,
+            schedule: Schedule::default(),
+            warmup: 0.0,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            augment: Augment::default(),
+            average: Average::default(),
+            average_decay: 0.999,
+            flip_averaging: false,
             early_stopping: None,
             threads: 1,
             precision: Precision::default(),
@@ -43,48 +93,25 @@ impl Default for TrainSpec {
     }
 }
 
-/// The rule by which steps are taken.
+/// Whether weights are averaged over steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// Adam (Kingma and Ba, 2015) with beta 0.9 and 0.999, epsilon 1e-8.
+pub enum Average {
+    /// The weights as the last step left them.
     #[default]
-    Adam,
+    None,
+    /// An exponential running average; after step `t` its decay is at most `(1 + t) / (10 + t)`.
+    Ema,
 }
 
-/// Number format of weights and arithmetic.
+/// Number format of arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// IEEE single precision throughout.
     #[default]
     Float32,
-}
-
-/// Ends a trial's training, not its place: its value and checkpoint stand for every later rung.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EarlyStopping {
-    /// What must improve.
-    #[serde(default)]
-    pub monitor: Monitor,
-    /// Epochs without improvement that are waited for.
-    pub patience: u32,
-    /// Least change that counts as an improvement.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub min_delta: f64,
-}
-
-/// What early stopping watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Monitor {
-    /// Training loss; lower is better.
-    Loss,
-    /// Validation loss; lower is better.
-    #[default]
-    ValLoss,
-    /// Validation accuracy; higher is better.
-    ValAccuracy,
+    /// Products, and what passes between the layers of a network with convolutions, in bfloat16; sums within products,
+    /// weights, their gradients and the optimizer in single precision. Fast where the processor has it.
+    Bfloat16,
 }

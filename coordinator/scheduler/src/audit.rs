@@ -52,6 +52,7 @@ pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
         epochs: 0,
         paused: false,
         ended: false,
+        reached: None,
         finished: false,
     };
     events
@@ -75,6 +76,8 @@ struct Log {
     epochs: u64,
     paused: bool,
     ended: bool,
+    /// The trial that ended training by reaching the target.
+    reached: Option<TrialNumber>,
     finished: bool,
 }
 
@@ -135,8 +138,9 @@ impl Log {
                 Ok(())
             }
             Event::Ticked { .. } => Ok(()),
-            Event::BudgetEnded { .. } => {
+            Event::BudgetEnded { reached, .. } => {
                 must(!self.ended, "training ends twice")?;
+                self.reached = reached;
                 (self.ended, self.paused) = (true, false);
                 self.trials.iter_mut().for_each(|trial| trial.lease = None);
                 Ok(())

@@ -2,7 +2,7 @@
 
 mod bits;
 
-pub use bits::{ScoredBits, TestBits};
+pub use bits::{CleanBits, ScoredBits, TestBits};
 
 use common::{
     checkpoint::{Checkpoint, Digest},
@@ -197,6 +197,10 @@ pub enum Event {
     BudgetEnded {
         /// Why.
         reason: EndReason,
+        /// The trial whose result reached the target: the study's best from here on, whatever rung it is on. None for
+        /// other reasons, and in logs of releases that ranked it like any other.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reached: Option<TrialNumber>,
         /// When.
         at: Timestamp,
     },

@@ -79,7 +79,8 @@ pub struct Study {
     epochs: u64,
     clock: ActiveClock,
     paused: bool,
-    target_reached: bool,
+    /// The first result that reached the target.
+    target_reached: Option<Best>,
     ended: Option<EndReason>,
     /// Completed trials that wait to be measured, where every one is to be.
     unmeasured: BTreeSet<TrialNumber>,
@@ -88,7 +89,8 @@ pub struct Study {
     finished: Option<Ending>,
 }
 
-/// The result that leads a study: the best one among the results of the most epochs.
+/// The result that leads a study: the best one among the results of the most epochs, or the one that ended the study by
+/// reaching its target.
 ///
 /// It stands whatever becomes of its trial afterwards, so its checkpoint must be kept as long as it leads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -186,7 +188,7 @@ impl Study {
             epochs: 0,
             clock: ActiveClock::new(spec.budget.max_time),
             paused: false,
-            target_reached: false,
+            target_reached: None,
             ended: None,
             unmeasured: BTreeSet::new(),
             test_touches: 0,

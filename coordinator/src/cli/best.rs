@@ -7,7 +7,7 @@ use common::{
     checkpoint::Digest,
     hparams::Hparams,
     ids::{StudyName, TrialNumber},
-    metrics::{Metric, TestMetrics},
+    metrics::{CleanMetrics, Metric, TestMetrics},
     study::ModelKind,
     view::BestView,
 };
@@ -87,6 +87,9 @@ impl BestReport {
     }
 }
 
+/// Columns that a study has only where some test samples validated.
+const CLEAN: [&str; 3] = ["test.clean.accuracy", "test.clean.loss", "test.clean.samples"];
+
 impl Show for BestReport {
     fn table(&self) -> String {
         let mut facts = vec![
@@ -96,7 +99,19 @@ impl Show for BestReport {
         ];
         match &self.test {
             Some(test) => {
-                facts.push(("test accuracy", format!("{:.4} (loss {:.4})", test.accuracy, test.loss)))
+                let score = format!("{:.4} (loss {:.4})", test.accuracy, test.loss);
+                match &test.clean {
+                    None => facts.push(("test accuracy", score)),
+                    Some(clean) => {
+                        let CleanMetrics { accuracy, loss, samples } = clean;
+                        let text = format!(
+                            "{accuracy:.4} (loss {loss:.4}) on the {} clean samples",
+                            count(*samples)
+                        );
+                        facts.push(("test accuracy", text));
+                        facts.push(("contaminated", format!("{score} on all, validation samples included")));
+                    }
+                }
             }
             None => facts.push(("test accuracy", "not evaluated yet".to_owned())),
         }
@@ -119,7 +134,9 @@ impl Show for BestReport {
         let head =
             ["study", "trial", "metric", "value", "epochs", "model", "parameters", "checkpoint", "complete"];
         let names = self.hparams.iter().map(|(name, _)| format!("hparams.{name}"));
-        let tail = ["test.accuracy", "test.loss"].map(str::to_owned);
+        let clean = self.test.and_then(|test| test.clean);
+        let tail = ["test.accuracy", "test.loss"].map(str::to_owned).into_iter();
+        let tail = tail.chain(clean.iter().flat_map(|_| CLEAN.map(str::to_owned)));
         let mut table = Table::new(head.map(str::to_owned).into_iter().chain(tail).chain(names));
         let row = [
             self.study.to_string(),
@@ -134,7 +151,10 @@ impl Show for BestReport {
             exact(self.test.map(|test| test.accuracy)),
             exact(self.test.map(|test| test.loss)),
         ];
-        table.row(row.into_iter().chain(self.hparams.iter().map(|(_, value)| value.to_string())));
+        let row = row.into_iter().chain(clean.iter().flat_map(|clean| {
+            [exact(Some(clean.accuracy)), exact(Some(clean.loss)), clean.samples.to_string()]
+        }));
+        table.row(row.chain(self.hparams.iter().map(|(_, value)| value.to_string())));
         table
     }
 }

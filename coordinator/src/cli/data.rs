@@ -1,18 +1,27 @@
-//! `rung data`: data sets, what is in them, and whether they are what was published.
+//! `rung data`: data sets, what is in them, whether they are whole, and one's own.
+
+mod add;
+
+mod list;
+
+mod pictures;
+
+mod show;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use common::study::DataSpec;
-use data::{Dataset, Images, Sources};
+use common::{ids::DataName, nearest::nearest, study::DataSpec, view::DataView};
+use data::{Dataset, Sources};
 use serde::Serialize;
 
 use super::{
-    args::FormatArgs,
+    args::{FormatArgs, TargetArgs},
+    embedded::with_coordinator,
     failure::Failure,
     output::{self, Show, Table},
-    text::count,
 };
+use crate::client::{ClientError, Cluster, Remote, Target};
 
 /// Flags of `rung data`.
 #[derive(Debug, Args)]
@@ -21,17 +30,32 @@ pub(super) struct DataArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
-    output: FormatArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Data sets that are known, and where they are on this machine
-    List(FormatArgs),
-    /// Sizes, classes and how many images each class has
-    Show(NameArgs),
-    /// Compare every file with its published checksum
+    /// Data sets that are known or were added, and where they are
+    List(ListArgs),
+    /// Sizes, classes and how many samples each class has; as pictures too
+    Show(ShowArgs),
+    /// Compare every file, or the packed object, with its checksum
     Verify(NameArgs),
+    /// Pack one's own data and store it in the cluster
+    ///
+    /// Files are read where this runs; a study that says `data: {name: NAME}` trains on what was stored, on any
+    /// worker.
+    Add(add::AddArgs),
+    /// Remove added data that no study uses
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
 }
 
 #[derive(Debug, Args)]
@@ -40,179 +64,135 @@ struct NameArgs {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
     output: FormatArgs,
 }
 
-/// Lists, shows or verifies data sets.
-pub(super) fn run(args: DataArgs) -> Result<(), Failure> {
-    let sources = Sources::from_env();
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Also write the first 40 images with their labels (samples.svg), the classes' shares (classes.svg) and all
+    /// numbers (data.json) to this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    set: NameArgs,
+}
+
+#[derive(Debug, Args)]
+struct RemoveArgs {
+    /// The data set's name
+    #[arg(value_name = "NAME")]
+    name: DataName,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Lists, shows, verifies, adds or removes data sets.
+pub(super) async fn run(args: DataArgs) -> Result<(), Failure> {
     match args.verb {
-        None => output::show(&DataRows::new(&sources), args.output.format),
-        Some(Verb::List(output)) => output::show(&DataRows::new(&sources), output.format),
-        Some(Verb::Show(args)) => output::show(&DataReport::new(&args.name, &sources)?, args.output.format),
-        Some(Verb::Verify(args)) => {
-            let report = DataReport::new(&args.name, &sources)?;
-            output::show(
-                &Verified { name: report.name, folder: report.folder, digest: report.digest },
-                args.output.format,
-            )
-        }
+        None => list::run(args.list).await,
+        Some(Verb::List(args)) => list::run(args).await,
+        Some(Verb::Show(args)) => show::run(args).await,
+        Some(Verb::Verify(args)) => verify(args).await,
+        Some(Verb::Add(args)) => add::run(args).await,
+        Some(Verb::Remove(args)) => remove(args).await,
     }
 }
 
-/// What the classes of a data set are called, where it is on this machine.
-pub(super) fn classes(name: &str) -> Option<Vec<&'static str>> {
-    data::open(name, &Sources::from_env()).ok().map(|dataset| dataset.classes)
-}
-
-/// Data sets and where they are.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct DataRows(Vec<DataRow>);
-
-#[derive(Debug, Serialize)]
-struct DataRow {
-    name: &'static str,
+/// A data set, and the folder that it was found in; none where it came out of the cluster's store.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) dataset: Dataset,
     folder: Option<PathBuf>,
 }
 
-impl DataRows {
-    fn new(sources: &Sources) -> Self {
-        let row = |name: &&'static str| DataRow { name, folder: sources.locate(name).ok() };
-        Self(DataSpec::NAMES.iter().map(row).collect())
+/// Opens a data set that is known by name on this machine, or one of the cluster's store.
+pub(super) async fn open(target: &Target, name: &str) -> Result<Opened, Failure> {
+    if DataSpec::NAMES.contains(&name) {
+        let (sources, name) = (Sources::from_env(), name.to_owned());
+        let folder = sources.locate(&name)?;
+        let dataset = tokio::task::spawn_blocking(move || data::open(&name, &sources)).await??;
+        return Ok(Opened { dataset, folder: Some(folder) });
+    }
+    let cluster = target.cluster().await?;
+    let sets = cluster.data().await?;
+    let Some(set) = sets.iter().find(|set| set.name.as_str() == name) else {
+        return Err(unknown(name, &sets));
+    };
+    let bytes = cluster.data_object(set.facts.digest).await?;
+    let name = name.to_owned();
+    let dataset = tokio::task::spawn_blocking(move || data::verified(&name, &bytes)).await??;
+    Ok(Opened { dataset, folder: None })
+}
+
+/// A study's own data set, whatever its name means by now: off this machine, or out of the cluster's store.
+pub(super) async fn of_study(cluster: &Cluster, spec: &DataSpec) -> Result<Dataset, Failure> {
+    let (spec, sources) = (spec.clone(), Sources::from_env());
+    let Some(digest) = spec.object() else {
+        let opened = tokio::task::spawn_blocking(move || data::open(&spec.name, &sources)).await?;
+        return opened.map_err(|error| {
+            Failure::from(error)
+                .help("this needs the study's data set on this machine: name its folder in RUNG_DATA")
+        });
+    };
+    let bytes = cluster.data_object(digest).await?;
+    Ok(tokio::task::spawn_blocking(move || data::verified(&spec.name, &bytes)).await??)
+}
+
+/// The failure of a name that no data set has.
+fn unknown(name: &str, sets: &[DataView]) -> Failure {
+    let names: Vec<&str> =
+        DataSpec::NAMES.iter().copied().chain(sets.iter().map(|set| set.name.as_str())).collect();
+    let failure = Failure::bad_input(format!("unknown data set `{name}`"));
+    match nearest(name, names.iter().copied()) {
+        Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
+        None => failure.help(format!("known are {}; `rung data add` adds others", names.join(", "))),
     }
 }
 
-impl Show for DataRows {
-    fn table(&self) -> String {
-        let mut table = Table::new(["name", "folder"]);
-        for row in &self.0 {
-            let missing = || "not on this machine; `cargo xtask setup` fetches it".to_owned();
-            table.row([
-                row.name.to_owned(),
-                row.folder.as_ref().map_or_else(missing, |f| f.display().to_string()),
-            ]);
-        }
-        table.render()
-    }
-
-    fn csv(&self) -> Table {
-        let mut table = Table::new(["name", "folder"]);
-        for row in &self.0 {
-            table.row([
-                row.name.to_owned(),
-                row.folder.as_ref().map(|f| f.display().to_string()).unwrap_or_default(),
-            ]);
-        }
-        table
-    }
+async fn verify(args: NameArgs) -> Result<(), Failure> {
+    let Opened { dataset, folder } = open(&args.target.target(), &args.name).await?;
+    output::show(&Verified { name: dataset.name, folder, digest: dataset.digest }, args.output.format)
 }
 
-/// A data set that is what was published.
+async fn remove(args: RemoveArgs) -> Result<(), Failure> {
+    let target = args.target.target();
+    // Where no coordinator runs, a wrong name creates nothing.
+    let sets = target.cluster().await?.data().await?;
+    if !sets.iter().any(|set| set.name == args.name) {
+        return Err(match DataSpec::NAMES.contains(&args.name.as_str()) {
+            true => Failure::bad_input(format!("`{}` was not added: rung knows it by name", args.name)),
+            false => unknown(args.name.as_str(), &sets),
+        });
+    }
+    let remove = async |remote: &Remote| -> Result<(), ClientError> { remote.remove_data(&args.name).await };
+    with_coordinator(&target, None, remove).await?;
+    output::message(&format!("data set {} is removed", args.name));
+    Ok(())
+}
+
+/// A data set that is what it should be.
 #[derive(Debug, Serialize)]
 struct Verified {
     name: String,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     digest: String,
 }
 
 impl Show for Verified {
     fn table(&self) -> String {
-        format!("{} in {} is as published\ndigest {}", self.name, self.folder.display(), self.digest)
+        let found = match &self.folder {
+            Some(folder) => format!("in {} is as published", folder.display()),
+            None => "in the cluster's store is as it was added".to_owned(),
+        };
+        format!("{} {found}\ndigest {}", self.name, self.digest)
     }
 
     fn csv(&self) -> Table {
         let mut table = Table::new(["name", "folder", "digest"]);
-        table.row([self.name.clone(), self.folder.display().to_string(), self.digest.clone()]);
+        let folder = self.folder.as_ref().map(|folder| folder.display().to_string());
+        table.row([self.name.clone(), folder.unwrap_or_default(), self.digest.clone()]);
         table
-    }
-}
-
-/// What is in a data set.
-#[derive(Debug, Serialize)]
-struct DataReport {
-    name: String,
-    folder: PathBuf,
-    digest: String,
-    height: usize,
-    width: usize,
-    train: usize,
-    test: usize,
-    classes: Vec<Class>,
-}
-
-#[derive(Debug, Serialize)]
-struct Class {
-    label: usize,
-    name: &'static str,
-    train: usize,
-    test: usize,
-}
-
-impl DataReport {
-    fn new(name: &str, sources: &Sources) -> Result<Self, Failure> {
-        let folder = sources.locate(name)?;
-        let Dataset { name, classes, train, test, digest } = data::open(name, sources)?;
-        let of = |images: &Images, class: usize| {
-            images.labels.iter().filter(|l| usize::from(**l) == class).count()
-        };
-        let class = |(label, name)| Class { label, name, train: of(&train, label), test: of(&test, label) };
-        Ok(Self {
-            name,
-            folder,
-            digest,
-            height: train.height,
-            width: train.width,
-            train: train.count,
-            test: test.count,
-            classes: classes.into_iter().enumerate().map(class).collect(),
-        })
-    }
-}
-
-impl Show for DataReport {
-    fn table(&self) -> String {
-        let Self { height, width, .. } = self;
-        let facts = output::facts(&[
-            ("data set", self.name.clone()),
-            ("folder", self.folder.display().to_string()),
-            ("digest", self.digest.clone()),
-            ("train", format!("{} images of {height} × {width}", count(self.train as u64))),
-            ("test", format!("{} images of {height} × {width}", count(self.test as u64))),
-        ]);
-        let mut table = Table::new(["label", "class", "train", "test"]);
-        for class in &self.classes {
-            let (train, test) = (count(class.train as u64), count(class.test as u64));
-            table.row([class.label.to_string(), class.name.to_owned(), train, test]);
-        }
-        format!("{facts}\n{}", table.render())
-    }
-
-    fn csv(&self) -> Table {
-        let mut table = Table::new(["label", "class", "train", "test"]);
-        for class in &self.classes {
-            let cells = [class.label.to_string(), class.name.to_owned()];
-            table.row(cells.into_iter().chain([class.train.to_string(), class.test.to_string()]));
-        }
-        table
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_data_set_that_is_not_here_is_listed_as_missing() {
-        let rows = DataRows::new(&Sources::nowhere());
-        assert_eq!(serde_json::to_string(&rows).unwrap(), r#"[{"name":"fashion-mnist","folder":null}]"#);
-        assert!(rows.table().contains("cargo xtask setup"));
-    }
-
-    #[test]
-    fn an_unknown_name_is_bad_input() {
-        let failure = DataReport::new("fashion-minst", &Sources::nowhere()).unwrap_err();
-        assert_eq!(failure.code, crate::cli::failure::Code::BadInput);
-        assert!(failure.message.contains("did you mean `fashion-mnist`?"), "{}", failure.message);
     }
 }

@@ -10,6 +10,7 @@ use tokio::{process::Command, time::timeout};
 
 use super::{
     args::{FormatArgs, TargetArgs},
+    defaults,
     failure::Failure,
     output::{self, Show, Table},
     run,
@@ -36,6 +37,7 @@ pub(super) struct DoctorArgs {
 pub(super) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     let target = args.target.target();
     let mut checks = vec![Check::good("rung", format!("version {}", env!("CARGO_PKG_VERSION")))];
+    checks.push(configuration());
     let found = target.coordinator().await;
     let running = matches!(found, Ok(Some(_)));
     checks.push(match found {
@@ -55,6 +57,13 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     match bad {
         0 => Ok(()),
         bad => Err(Failure::failed(format!("{} not passed", plural(bad as u64, "check")))),
+    }
+}
+
+fn configuration() -> Check {
+    match defaults::read() {
+        Some(path) => Check::good("configuration", format!("read from {}", path.display())),
+        None => Check::good("configuration", "no file; flags, variables and defaults count"),
     }
 }
 
@@ -106,12 +115,16 @@ async fn worker() -> Check {
             return Check::bad("rung-worker", format!("{}; {help}", failure.message));
         }
     };
-    let checked = Command::new(&program).arg("doctor").stdin(Stdio::null()).kill_on_drop(true).output();
-    match timeout(PATIENCE, checked).await {
+    let mut doctor = Command::new(&program);
+    doctor.arg("doctor").stdin(Stdio::null()).kill_on_drop(true);
+    if let Some(path) = defaults::read() {
+        doctor.env("RUNG_CONFIG", path);
+    }
+    match timeout(PATIENCE, doctor.output()).await {
         Ok(Ok(done)) => {
             let text =
                 [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
-            Check { name: "rung-worker", ok: done.status.success(), detail: text.trim().to_owned() }
+            Check { name: "rung-worker", ok: done.status.success(), detail: advised(text.trim()) }
         }
         Ok(Err(error)) => {
             Check::bad("rung-worker", format!("{} cannot be started: {error}", program.display()))
@@ -120,6 +133,13 @@ async fn worker() -> Check {
             Check::bad("rung-worker", format!("{} doctor gave no answer in {PATIENCE:?}", program.display()))
         }
     }
+}
+
+/// What a worker's check says, with what to do where the system could not even load it for want of libtorch.
+fn advised(text: &str) -> String {
+    let unloaded = ["libtorch", "libc10"].iter().any(|library| text.contains(library))
+        && (text.contains("shared librar") || text.contains("Library not loaded"));
+    if unloaded { format!("{text}\nlibtorch is missing: run `cargo xtask setup`") } else { text.to_owned() }
 }
 
 /// One thing that was checked.

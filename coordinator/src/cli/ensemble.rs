@@ -10,10 +10,10 @@ mod write;
 
 use clap::{Args, ValueEnum};
 use common::{
+    split::Parts,
     study::{DataSpec, Split},
     view::{StudyPhase, StudyView},
 };
-use data::Sources;
 
 use super::{
     args::{StudyRef, key_value},
@@ -110,8 +110,7 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
     if let Some(folder) = &options.out {
         files::check(folder)?;
     }
-    let data = plan.spec.data.clone();
-    let labelled = tokio::task::spawn_blocking(move || Labelled::of(&data)).await??;
+    let labelled = Labelled::of(&cluster, &plan.spec.data).await?;
     let (format, out) = (options.output.format, options.out.clone());
     let show = async |cluster: Cluster, view: &StudyView| {
         let (report, gathered) = assemble(&cluster, view, (&plan, &labelled), vote).await?;
@@ -165,18 +164,13 @@ struct Labelled {
 }
 
 impl Labelled {
-    /// Those of a study's data, which must be on this machine.
-    fn of(spec: &DataSpec) -> Result<Self, Failure> {
-        let dataset = data::open(&spec.name, &Sources::from_env())?;
-        let parts = match spec.split {
-            Split::Holdout => {
-                let classes = dataset.classes.len();
-                common::split::holdout(&dataset.train.labels, classes, &dataset.digest, spec.split_seed)
-            }
-        };
-        let label = |row: &u32| dataset.train.labels[*row as usize];
-        let validation = parts.validation.iter().map(label).collect();
-        let classes = dataset.classes.iter().map(ToString::to_string).collect();
-        Ok(Self { classes, truth: Truth { validation, test: dataset.test.labels } })
+    /// Those of a study's data.
+    async fn of(cluster: &Cluster, spec: &DataSpec) -> Result<Self, Failure> {
+        let dataset = super::data::of_study(cluster, spec).await?;
+        let (train, test) = (&dataset.train.labels, &dataset.test.labels);
+        let parts = Parts::of(spec, (train, test), dataset.classes.len(), &dataset.digest);
+        let judged = if spec.split == Split::Paper { test } else { train };
+        let validation = parts.validation.iter().map(|row| judged[*row as usize]).collect();
+        Ok(Self { classes: dataset.classes, truth: Truth { validation, test: dataset.test.labels } })
     }
 }

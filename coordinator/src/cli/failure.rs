@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
+use config::ConfigError;
 use data::DataError;
 
 use super::input::SpecFault;
@@ -83,9 +84,12 @@ fn is_bad_input(error: &(dyn Error + 'static)) -> bool {
                 | DataError::Unreadable { .. }
                 | DataError::Corrupted { .. }
                 | DataError::Malformed { .. }
+                | DataError::Unusable { .. }
+                | DataError::Object(_)
         )
     };
     error.is::<SpecFault>()
+        || error.is::<ConfigError>()
         || error.is::<StartError>()
         || error.is::<ResolveError>()
         || error.downcast_ref().is_some_and(ClientError::is_bad_input)

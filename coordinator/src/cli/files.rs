@@ -8,9 +8,8 @@ use std::{
 };
 
 use common::{
-    model_spec::{DataShape, Layer, ModelSpec},
     space::SearchSpace,
-    study::{Budget, Constraints, Evaluate, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
+    study::{Budget, Constraints, Evaluate, FixedTrial, Sampler, SchedulerSpec, StudySpec},
     view::BestView,
 };
 use serde::Serialize;
@@ -21,6 +20,7 @@ use super::{
     output::Show as _,
     rows::TrialRows,
     text::{metric, plural},
+    trained::describe,
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
@@ -43,7 +43,6 @@ pub(crate) async fn write(
     folder: &Path,
 ) -> Result<Vec<&'static str>, Failure> {
     check(folder)?;
-    fs::create_dir_all(folder)?;
     let trials = cluster.trials(best.study.id.as_str()).await?;
     let mut files = vec![
         ("best.json", line(&BestReport::new(best))?),
@@ -53,14 +52,15 @@ pub(crate) async fn write(
     if let Some(leader) = &best.study.best {
         let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
         files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
-        files.push(("model.json", line(&ModelFile::new(best))?));
+        files.push(("model.json", line(&describe(best))?));
     }
     write_all(folder, &files)?;
     Ok(files.into_iter().map(|(name, _)| name).collect())
 }
 
-/// Writes files to a folder that is there, each whole or not at all.
-pub(super) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
+/// Writes files into a folder, which is made where it is missing. Each file is whole or not there.
+pub(crate) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
+    fs::create_dir_all(folder)?;
     for (name, bytes) in files {
         let path = folder.join(name);
         whole(folder, &path, bytes)
@@ -109,45 +109,15 @@ fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
     })
 }
 
-/// What a file of weights holds, for programs that load it.
-#[derive(Debug, Serialize)]
-pub(super) struct ModelFile {
-    #[serde(flatten)]
-    best: BestReport,
-    data: String,
-    input: Option<DataShape>,
-    classes: Option<Vec<&'static str>>,
-    layers: Vec<Layer>,
-    format: &'static str,
-}
-
-impl ModelFile {
-    /// Of a study's best trial.
-    pub(super) fn new(best: &BestView) -> Self {
-        let data = &best.spec.data;
-        let input = data.shape().filter(|_| best.spec.model != ModelKind::Formula);
-        let model =
-            input.and_then(|input| ModelSpec::build(best.spec.model, &best.trial.hparams, &input).ok());
-        Self {
-            best: BestReport::new(best),
-            data: data.name.clone(),
-            input,
-            classes: input.and_then(|_| super::data::classes(&data.name)),
-            layers: model.map(|model| model.layers).unwrap_or_default(),
-            format: "safetensors",
-        }
-    }
-}
-
-/// A value as one line of JSON.
-pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+/// A value as a line of JSON.
+pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
 /// Writes a file under another name, syncs it and then gives it its own.
-fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = tempfile::NamedTempFile::new_in(folder)?;
     partial.write_all(bytes)?;
     // Temporary files are their owner's alone; results are for whoever may read the folder.
@@ -159,6 +129,8 @@ fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use common::study::ModelKind;
+
     use super::*;
     use crate::cli::fixture;
 

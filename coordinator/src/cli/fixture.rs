@@ -42,7 +42,7 @@ pub(crate) fn study() -> StudyView {
         finished: Some(Timestamp(1_795_442_799_123)),
         leases: 0,
         active_ms: 88_000,
-        test: Some(TestMetrics { accuracy: 0.8712, loss: 0.34 }),
+        test: Some(TestMetrics { accuracy: 0.8712, loss: 0.34, clean: None }),
         test_touches: 1,
     }
 }

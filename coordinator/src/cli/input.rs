@@ -4,8 +4,9 @@ use std::{fmt, fs, io, path::Path};
 
 use clap::Args;
 use common::{
+    nearest::nearest,
     preset,
-    study::{ModelKind, Place, SchedulerSpec, SpecError, Split, StudySpec},
+    study::{ModelKind, Place, SchedulerSpec, SpecError, StudySpec},
 };
 
 use super::{args::key_value, failure::Failure};
@@ -93,29 +94,17 @@ fn text(study: &str) -> Result<(String, String), Failure> {
 
 /// Samples of an epoch, as far as they are known without the data.
 pub(crate) fn training_samples(spec: &StudySpec) -> Option<u64> {
-    match (spec.model, spec.data.name.as_str(), spec.data.split) {
-        (ModelKind::Formula, _, _) => None,
-        // Nine tenths of 60,000.
-        (_, "fashion-mnist", Split::Holdout) => Some(54_000),
-        _ => None,
-    }
+    if spec.model == ModelKind::Formula { None } else { spec.data.training_samples() }
 }
 
 /// Neither a preset nor a file.
 pub(crate) fn unknown_preset(name: &str) -> Failure {
     let unknown = format!("`{name}` is neither a preset nor a file");
     let failure = Failure::bad_input(unknown);
-    match nearest(name, preset::ALL) {
+    match nearest(name, preset::ALL.iter().copied()) {
         Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
         None => failure.help(format!("presets are {}", preset::ALL.join(", "))),
     }
-}
-
-/// The name that looks most like another, if any does.
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(known, &name.to_lowercase());
-    let found = known.iter().map(|known| (distance(known), *known)).min()?;
-    (found.0 <= found.1.len().div_ceil(3)).then_some(found.1)
 }
 
 /// A study's text that is no study, shown with the line that is wrong.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use common::{
     hparams::Hparams,
     model_spec::{DataShape, Layer, ModelSpec, Op},
+    nearest::nearest,
     preset::{self, Preset},
     space::SearchSpace,
     study::{ModelKind, SchedulerSpec},
@@ -13,7 +14,6 @@ use serde::Serialize;
 use super::{
     args::FormatArgs,
     failure::Failure,
-    input,
     output::{self, Show, Table},
     text::count,
 };
@@ -62,7 +62,7 @@ fn list(output: FormatArgs) -> Result<(), Failure> {
 fn named(name: &str) -> Result<Preset, Failure> {
     let unknown = || {
         let failure = Failure::bad_input(format!("there is no model `{name}`"));
-        match input::nearest(name, preset::ALL) {
+        match nearest(name, preset::ALL.iter().copied()) {
             Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
             None => failure.help(format!("known are {}", preset::ALL.join(", "))),
         }
@@ -133,7 +133,7 @@ impl Show for ModelReport {
         let mut table = Table::new(["layer", "what", "output", "parameters"]);
         for layer in &self.layers {
             let sides: Vec<_> = layer.output.iter().map(ToString::to_string).collect();
-            table.row([layer.name.clone(), what(&layer.op), sides.join(" × "), count(layer.parameters)]);
+            table.row([layer.name.clone(), what(layer), sides.join(" × "), count(layer.parameters)]);
         }
         text += &table.render();
         if let Some(hparams) = &self.hparams {
@@ -148,21 +148,39 @@ impl Show for ModelReport {
         let mut table = Table::new(["layer", "kind", "output", "parameters"]);
         for layer in &self.layers {
             let sides: Vec<_> = layer.output.iter().map(ToString::to_string).collect();
-            table.row([layer.name.clone(), what(&layer.op), sides.join("x"), layer.parameters.to_string()]);
+            table.row([layer.name.clone(), what(layer), sides.join("x"), layer.parameters.to_string()]);
         }
         table
     }
 }
 
-/// A layer's kind and sizes.
-fn what(op: &Op) -> String {
+/// A layer's kind and sizes, and its input where that is not the layer before.
+fn what(layer: &Layer) -> String {
+    match &layer.from {
+        Some(from) => format!("{} of {from}", kind(&layer.op)),
+        None => kind(&layer.op),
+    }
+}
+
+fn kind(op: &Op) -> String {
     match op {
         Op::Flatten => "flatten".to_owned(),
         Op::Dense { inputs, outputs } => format!("dense {inputs} to {outputs}"),
-        Op::Conv { inputs, outputs, kernel } => format!("conv {kernel}x{kernel} {inputs} to {outputs}"),
+        Op::Conv { inputs, outputs, kernel, stride, bias } => {
+            let stride = if *stride == 1 { String::new() } else { format!(", stride {stride}") };
+            let bias = if *bias { "" } else { ", no bias" };
+            format!("conv {kernel}x{kernel} {inputs} to {outputs}{stride}{bias}")
+        }
         Op::BatchNorm { .. } => "batch norm".to_owned(),
         Op::Relu => "relu".to_owned(),
+        Op::Gelu => "gelu".to_owned(),
+        Op::Silu => "silu".to_owned(),
+        Op::Tanh => "tanh".to_owned(),
+        Op::Elu => "elu".to_owned(),
+        Op::LeakyRelu => "leaky relu".to_owned(),
         Op::MaxPool { size } => format!("max pool {size}x{size}"),
+        Op::GlobalAvgPool => "mean of each channel".to_owned(),
+        Op::Add { other } => format!("plus {other}"),
         Op::Dropout { rate } => format!("dropout {rate}"),
     }
 }
@@ -229,6 +247,9 @@ mod tests {
             ("mlp-large", 903_498),
             ("cnn-4block", 314_730),
             ("cnn-5block", 872_554),
+            ("resnet-small", 174_970),
+            ("resnet-20", 272_186),
+            ("vgg-small", 435_754),
         ] {
             let report = ModelReport::new(named(name).unwrap()).unwrap();
             assert_eq!(report.parameters, Some(parameters), "{name}");
@@ -248,6 +269,8 @@ mod tests {
     fn a_wrong_name_suggests_the_nearest() {
         let failure = named("cnn-4blok").unwrap_err();
         assert_eq!(failure.help.as_deref(), Some("did you mean `cnn-4block`?"));
-        assert!(named("resnet").unwrap_err().help.is_some_and(|help| help.starts_with("known are mlp, ")));
+        assert!(
+            named("transformer").unwrap_err().help.is_some_and(|help| help.starts_with("known are mlp, "))
+        );
     }
 }

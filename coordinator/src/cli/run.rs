@@ -45,8 +45,7 @@ pub(super) struct Options {
     /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
     #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = clap::value_parser!(u32).range(..=1024))]
     local: Option<u32>,
-    /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json; of
-    /// an ensemble ensemble.json, ensemble.csv, predictions.csv and its members' models
+    /// Write best.json, best.yaml, trials.csv, model.safetensors, model.json and report.html to this folder at the end
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
@@ -202,7 +201,12 @@ async fn finish(finished: Finished<'_>) -> Result<(), Failure> {
     output::show(&super::best::BestReport::new(&best), options.output.format)?;
     output::message(&text);
     if let Some(folder) = &options.out {
-        let written = files::write(&cluster, &best, folder).await?;
+        let mut written = files::write(&cluster, &best, folder).await?;
+        // The result is there; a machine without the data set is no reason to fail after all that training.
+        match super::report::page(&cluster, &best, folder).await {
+            Ok(()) => written.push("report.html"),
+            Err(failure) => output::message(&format!("no report.html: {}", failure.message)),
+        }
         output::message(&format!("wrote {} to {}", written.join(", "), folder.display()));
     }
     Ok(())

@@ -38,9 +38,9 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// A value of a metric, to four decimals; `-` where there is none.
+/// A value of a metric, to four decimals; `-` where there is none, as nothing validated in a study without validation.
 pub(crate) fn metric(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+    value.filter(|value| !value.is_nan()).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
 
 /// A value as scripts read it: its shortest exact form; empty where there is none.

@@ -1,3 +1,5 @@
+mod data;
+
 mod read;
 
 use std::{error::Error as _, time::Duration};

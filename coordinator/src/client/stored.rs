@@ -1,11 +1,16 @@
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use common::{
+    checkpoint::Digest,
+    history::History,
     ids::{StudyId, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView},
+    view::{BestView, DataView, StudyView, TrialView},
 };
 
 use super::ClientError;
@@ -75,6 +80,17 @@ impl Stored {
         Ok((view, curve))
     }
 
+    pub(super) fn history(&self, study: &str) -> Result<History, ClientError> {
+        let (reader, id) = self.find(study)?;
+        let mut history = History::default();
+        let read = reader.history(&id, |page| {
+            history.append(page);
+            ControlFlow::Continue(())
+        });
+        read.map_err(|error| self.unreadable(error))?;
+        Ok(history)
+    }
+
     pub(super) fn best(&self, study: &str) -> Result<BestView, ClientError> {
         let (reader, id) = self.find(study)?;
         let best = reader.best(&id).map_err(|error| self.unreadable(error))?;
@@ -83,6 +99,17 @@ impl Stored {
 
     pub(super) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
         Ok(Blobs::open(&self.folder)?.get(key).await?)
+    }
+
+    pub(super) fn data(&self) -> Result<Vec<DataView>, ClientError> {
+        match &self.reader {
+            Some(reader) => reader.data().map_err(|error| self.unreadable(error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
+        Ok(Blobs::open(&self.folder)?.get_data(digest).await?)
     }
 
     fn find(&self, study: &str) -> Result<(&Reader, StudyId), ClientError> {

@@ -53,6 +53,8 @@ async fn a_coordinator_and_its_state_folder_tell_the_same() {
     assert!(matches!(&cluster, Cluster::Remote(found) if found.address() == coordinator.remote.address()));
     let told = cluster.study("@last").await.unwrap();
     let trials = cluster.trials("drill").await.unwrap();
+    let history = cluster.history("drill").await.unwrap();
+    assert!(cluster.history("nothing").await.unwrap_err().is_bad_input());
     assert!(cluster.workers().await.unwrap().is_empty());
     coordinator.stop().await;
 
@@ -60,6 +62,7 @@ async fn a_coordinator_and_its_state_folder_tell_the_same() {
     assert!(matches!(cluster, Cluster::Stored(_)));
     assert_eq!(cluster.study("dri").await.unwrap(), told);
     assert_eq!(cluster.trials("drill").await.unwrap(), trials);
+    assert_eq!(cluster.history("drill").await.unwrap(), history);
     assert_eq!(cluster.studies().await.unwrap(), [told.0]);
 }
 

@@ -1,12 +1,14 @@
 //! What goes out: one commit, and what may be done once it is durable.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use common::{
+    checkpoint::Digest,
     hparams::Hparams,
-    ids::{StudyId, StudyName, WorkerId},
+    ids::{DataName, StudyId, StudyName, WorkerId},
     study::StudySpec,
-    view::{LeaseId, StudyView, WorkerView},
+    time::Timestamp,
+    view::{DataView, LeaseId, StudyView, WorkerView},
 };
 use scheduler::Work;
 
@@ -33,6 +35,10 @@ pub enum Answer {
     Draining(WorkerId),
     /// Whether the lease is current.
     Holds(bool),
+    /// The data set as it is stored.
+    Data(DataView),
+    /// The data set is gone, and so should be this object, if one is named.
+    DataRemoved(Option<Digest>),
 }
 
 /// Why a request was refused.
@@ -53,6 +59,17 @@ pub enum Refused {
     /// No such worker, or several.
     #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
     NoWorker(String),
+    /// The data set of a study, or one that is added, cannot be used so.
+    #[error("{0}")]
+    Data(String),
+    /// A data set of that name holds something else.
+    #[error(
+        "a data set is called {0} and has other content: use another name, or `rung data remove {0}` first"
+    )]
+    DataTaken(DataName),
+    /// A study uses the data set.
+    #[error("data set {0} is used by study {1}: delete that first (`rung study delete {1}`)")]
+    DataUsed(DataName, StudyId),
     /// The scheduler refused.
     #[error("{0}")]
     Scheduler(String),
@@ -64,6 +81,35 @@ pub enum Refused {
     Stopping,
 }
 
+/// Why a worker's stream is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// Another process of this id lives: this one will never be taken.
+    #[error("{0}; give it another with --id")]
+    InUse(Holder),
+    /// Another process of this id was heard a moment ago: this one is taken as soon as the other is found silent.
+    #[error("{0}; waiting for a sign of life from it")]
+    Unsure(Holder),
+}
+
+/// The process that is a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The worker's id.
+    pub worker: WorkerId,
+    /// Its host.
+    pub host: String,
+    /// When it came.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, host, since } = self;
+        write!(f, "worker id `{worker}` is in use by a worker on host {host} since {since}")
+    }
+}
+
 /// What may be done once the group's commit is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -71,6 +117,8 @@ pub enum Effect {
     Send(SessionId, ToWorker),
     /// End a worker's stream.
     Close(SessionId),
+    /// End a worker's new stream, and say why it is not taken.
+    Refuse(SessionId, NotTaken),
     /// Answer a request.
     Answer(RequestId, Result<Answer, Refused>),
     /// Tell watchers how a study stands.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use common::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
-    ids::{StudyId, WorkerId},
+    ids::{DataName, StudyId, WorkerId},
     metrics::{CurvePoint, Metrics},
     study::StudySpec,
-    view::{DeviceFacts, LeaseId},
+    view::{DataView, DeviceFacts, LeaseId},
 };
 
 /// One open stream of a worker; numbered by the shell, never reused.
@@ -111,6 +111,8 @@ pub enum Happened {
         checkpoint: Checkpoint,
         /// Whether early stopping has ended the trial's training.
         early_stopped: bool,
+        /// The metrics of the checkpoint's weights, where they are those of an earlier epoch.
+        restored: Option<Metrics>,
     },
     /// The objective is not finite at this epoch.
     NotFinite(CurvePoint),
@@ -148,6 +150,10 @@ pub enum Request {
     DrainWorker(String),
     /// Whether a lease is current.
     Holds(LeaseId),
+    /// Give a stored object a name; when it was added is the driver's to say.
+    AddData(DataView),
+    /// Take away a data set's name.
+    RemoveData(DataName),
 }
 
 /// What to do where an unfinished study of the submitted name exists.

@@ -18,8 +18,10 @@ use common::{
 };
 use scheduler::{Event, Input as StudyInput, ReplayError};
 
-use super::{Effect, Group, Input, SessionId, ToWorker, live_study::LiveStudy, roster::Roster};
-use crate::store::StoredStudy;
+use super::{
+    Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, roster::Roster,
+};
+use crate::store::{StoredData, StoredStudy};
 
 /// A wake-up that is later than its deadline by this much means that this process was stopped.
 const STOPPED: Duration = Duration::from_secs(1);
@@ -35,6 +37,7 @@ pub struct Machine {
     /// Names of all studies, finished ones included.
     names: BTreeMap<StudyName, StudyId>,
     roster: Roster,
+    library: Library,
     /// When the last group was handled, and the deadline that was known then.
     last: Option<(Timestamp, Option<Timestamp>)>,
 }
@@ -42,8 +45,13 @@ pub struct Machine {
 impl Machine {
     /// The state that a store says. Every lease in it gets a full term.
     pub fn recover(stored: Vec<StoredStudy>, lease: Duration, now: Timestamp) -> Result<Self, ReplayError> {
-        let mut machine =
-            Self { studies: BTreeMap::new(), names: BTreeMap::new(), roster: Roster::new(lease), last: None };
+        let mut machine = Self {
+            studies: BTreeMap::new(),
+            names: BTreeMap::new(),
+            roster: Roster::new(lease),
+            library: Library::default(),
+            last: None,
+        };
         for stored in stored {
             machine.names.insert(stored.name, stored.id.clone());
             if !stored.log.is_empty() {
@@ -51,6 +59,11 @@ impl Machine {
             }
         }
         Ok(machine)
+    }
+
+    /// Puts the data sets to what a store says: at the start, and after a commit that failed.
+    pub fn restore_data(&mut self, stored: StoredData) {
+        self.library = Library::new(stored);
     }
 
     /// Puts a study back to what its log says, after a commit that failed.

@@ -3,6 +3,8 @@
 //! A worker lives by its messages, and its leases live with it. Silence ends them after the lease's term; a closed
 //! stream ends them sooner, unless the worker is back within [`RECONNECT`].
 
+mod rivals;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -15,13 +17,17 @@ use common::{
     view::{LeaseId, WorkerView},
 };
 
-use super::{Hello, SessionId};
+use self::rivals::{Claim, Rivals};
+use super::{Hello, Holder, NotTaken, SessionId};
 
 /// How long a worker whose stream closed has to open another.
 const RECONNECT: Duration = Duration::from_secs(1);
 
 /// How many signs of life fit into a lease.
 const HEARTBEATS: u32 = 6;
+
+/// After how many heartbeats without one another process may take over a worker's id.
+const MISSED: u32 = 2;
 
 /// All workers that are connected or hold leases.
 #[derive(Debug, Default)]
@@ -48,6 +54,9 @@ pub(super) struct Member {
     granted: u64,
     last_seen: Timestamp,
     away_since: Option<Timestamp>,
+    /// When its process first came.
+    joined: Timestamp,
+    rivals: Rivals,
 }
 
 impl Member {
@@ -58,9 +67,25 @@ impl Member {
 
     /// Whether it has what a study's trials need: for all but the formula, libtorch and the data.
     pub(super) fn can_train(&self, spec: &StudySpec) -> bool {
-        let equipped =
-            |hello: &Hello| !hello.device.libtorch.is_empty() && hello.data.contains(&spec.data.name);
+        // Data of the cluster's store can be fetched by whoever trains.
+        let has = |hello: &Hello| spec.data.object().is_some() || hello.data.contains(&spec.data.name);
+        let equipped = |hello: &Hello| !hello.device.libtorch.is_empty() && has(hello);
         spec.model == ModelKind::Formula || self.hello.as_ref().is_some_and(equipped)
+    }
+
+    /// Whether a process that comes by its id may be the worker: always, unless another one is connected and lives.
+    fn admit(&mut self, hello: &Hello, now: Timestamp, patience: Duration) -> Result<(), NotTaken> {
+        let Some(current) = self.hello.as_ref().filter(|_| self.session.is_some()) else { return Ok(()) };
+        if current.incarnation == hello.incarnation {
+            return Ok(());
+        }
+        let holder =
+            Holder { worker: current.worker.clone(), host: current.device.host.clone(), since: self.joined };
+        match self.rivals.claim(hello.incarnation, now, (self.last_seen, patience)) {
+            Claim::Granted => Ok(()),
+            Claim::Open => Err(NotTaken::Unsure(holder)),
+            Claim::Refused => Err(NotTaken::InUse(holder)),
+        }
     }
 
     fn deadline(&self, term: Duration) -> Timestamp {
@@ -94,18 +119,22 @@ impl Roster {
         }
     }
 
-    /// Takes a worker's new stream; returns the older stream of the same worker, which has lost its meaning.
+    /// Takes a worker's new stream; returns the older stream of the same worker, which has lost its meaning. Fails, and
+    /// changes nothing, while another process is that worker.
     pub(super) fn connected(
         &mut self,
         session: SessionId,
         hello: Hello,
         now: Timestamp,
-    ) -> Option<SessionId> {
+    ) -> Result<Option<SessionId>, NotTaken> {
+        let patience = self.terms().1 * MISSED;
         let worker = hello.worker.clone();
         let member = self.member(&worker, now);
+        member.admit(&hello, now, patience)?;
         let older = member.session.replace(session);
-        let restarted = member.hello.as_ref().is_some_and(|old| old.incarnation != hello.incarnation);
-        member.draining &= !restarted;
+        if member.hello.as_ref().is_none_or(|old| old.incarnation != hello.incarnation) {
+            (member.draining, member.joined) = (false, now);
+        }
         member.away_since = None;
         member.last_seen = now;
         member.told.clear();
@@ -115,7 +144,7 @@ impl Roster {
             self.sessions.remove(&older);
         }
         self.sessions.insert(session, worker);
-        older
+        Ok(older)
     }
 
     /// Notes that a stream has ended.
@@ -181,6 +210,7 @@ impl Roster {
         for member in self.members.values_mut() {
             member.last_seen = member.last_seen + gap;
             member.away_since = member.away_since.map(|since| since + gap);
+            member.rivals.forget();
         }
     }
 
@@ -234,6 +264,8 @@ impl Roster {
             granted: 0,
             last_seen: now,
             away_since: None,
+            joined: now,
+            rivals: Rivals::default(),
         })
     }
 }

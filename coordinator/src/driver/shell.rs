@@ -13,7 +13,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Effect, Group, Hello, Input, Machine, Refused, Report, Request, RequestId, SessionId, ToWorker,
+    Answer, Effect, Group, Hello, Input, Machine, NotTaken, Refused, Report, Request, RequestId, SessionId,
+    ToWorker,
 };
 use crate::{
     blobs::Blobs,
@@ -34,9 +35,12 @@ pub struct Driver {
     updates: broadcast::Sender<StudyView>,
 }
 
+/// What a worker's stream is told, up to why it is not taken.
+type Told = Result<ToWorker, NotTaken>;
+
 #[derive(Debug)]
 enum Message {
-    Open(Hello, mpsc::UnboundedSender<ToWorker>, oneshot::Sender<SessionId>),
+    Open(Hello, mpsc::UnboundedSender<Told>, oneshot::Sender<SessionId>),
     Input(Input),
     Ask(Request, oneshot::Sender<Result<Answer, Refused>>),
 }
@@ -49,11 +53,12 @@ impl Driver {
         answered.await.map_err(|_| Refused::Stopping)?
     }
 
-    /// Opens a worker's session. The receiver ends when the session is closed from this side.
+    /// Opens a worker's session. The receiver ends when the session is closed from this side; an error is the last that
+    /// comes out of it.
     pub async fn open(
         &self,
         hello: Hello,
-    ) -> Result<(SessionHandle, mpsc::UnboundedReceiver<ToWorker>), Refused> {
+    ) -> Result<(SessionHandle, mpsc::UnboundedReceiver<Result<ToWorker, NotTaken>>), Refused> {
         let (down, receiver) = mpsc::unbounded_channel();
         let (id, opened) = oneshot::channel();
         self.messages.send(Message::Open(hello, down, id)).await.map_err(|_| Refused::Stopping)?;
@@ -104,7 +109,7 @@ impl SessionHandle {
 /// Everything that effects act on.
 #[derive(Debug, Default)]
 struct Ends {
-    sessions: BTreeMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
+    sessions: BTreeMap<SessionId, mpsc::UnboundedSender<Told>>,
     requests: BTreeMap<RequestId, oneshot::Sender<Result<Answer, Refused>>>,
     numbered: u64,
 }
@@ -241,6 +246,7 @@ impl Shell {
             .chain(commit.deleted.iter().cloned())
             .collect();
         let Some(store) = &mut self.store else { return Ok(()) };
+        self.machine.restore_data(store.data()?);
         for study in studies {
             let log = store.log(&study)?;
             let unreadable = |error: scheduler::ReplayError| StoreError::Unreadable {
@@ -251,7 +257,7 @@ impl Shell {
         }
         for effect in effects {
             match effect {
-                Effect::Send(session, _) | Effect::Close(session) => {
+                Effect::Send(session, _) | Effect::Close(session) | Effect::Refuse(session, _) => {
                     sessions.insert(*session);
                 }
                 Effect::Answer(id, _) => {
@@ -269,8 +275,12 @@ impl Shell {
     async fn act(&mut self, effect: Effect) {
         tracing::debug!(?effect, "effect");
         match effect {
-            Effect::Send(session, message) => self.send(session, message),
+            Effect::Send(session, message) => self.send(session, Ok(message)),
             Effect::Close(session) => drop(self.ends.sessions.remove(&session)),
+            Effect::Refuse(session, reason) => {
+                self.send(session, Err(reason));
+                self.ends.sessions.remove(&session);
+            }
             Effect::Answer(id, answer) => self.answer(id, answer),
             // Nobody watching is no fault.
             Effect::Publish(view) => drop(self.updates.send(view)),
@@ -278,7 +288,7 @@ impl Shell {
         }
     }
 
-    fn send(&mut self, session: SessionId, message: ToWorker) {
+    fn send(&mut self, session: SessionId, message: Told) {
         if let Some(down) = self.ends.sessions.get(&session)
             && down.send(message).is_err()
         {

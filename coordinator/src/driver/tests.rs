@@ -1,5 +1,7 @@
 //! The machine in a small world: workers that train by a formula, a store that is a list, and time that jumps.
 
+mod rivals;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -17,7 +19,7 @@ use proptest::prelude::*;
 use scheduler::{Event, Study, Work};
 
 use super::{
-    Answer, Effect, Grant, Happened, Hello, Input, Machine, OnConflict, Report, Request, RequestId,
+    Answer, Effect, Grant, Happened, Hello, Input, Machine, NotTaken, OnConflict, Report, Request, RequestId,
     SessionId, ToWorker,
 };
 use crate::store::StoredStudy;
@@ -81,7 +83,7 @@ impl World {
         for effect in group.effects {
             match effect {
                 Effect::Send(session, message) => self.deliver(session, message),
-                Effect::Close(session) => self.close(session),
+                Effect::Close(session) | Effect::Refuse(session, _) => self.close(session),
                 Effect::Answer(_, answer) => assert!(matches!(answer, Ok(Answer::Submitted { .. }))),
                 Effect::Publish(_) | Effect::DeleteObjects(_) => {}
             }
@@ -158,6 +160,12 @@ impl World {
         if lose_answer {
             self.handle(vec![Input::Disconnected { session }]);
         }
+    }
+
+    /// The worker's machine dies: its stream stays open, and silent.
+    fn cut_power(&mut self, index: usize) {
+        let incarnation = self.workers[index].incarnation + 1;
+        self.workers[index] = Worker { incarnation, ..Worker::default() };
     }
 
     fn kill_worker(&mut self, index: usize) {
@@ -244,10 +252,11 @@ fn outcome(grant: &Grant) -> Happened {
                 best: metrics,
                 checkpoint: checkpoint(*to_epoch),
                 early_stopped: false,
+                restored: None,
             }
         }
         Work::Evaluate { checkpoint } => {
-            let metrics = common::metrics::TestMetrics { accuracy: 0.5, loss: 1.0 };
+            let metrics = common::metrics::TestMetrics { accuracy: 0.5, loss: 1.0, clean: None };
             let scored = Scored { metrics, probabilities: Some(Digest::of(b"")) };
             Happened::Evaluated(Evaluation {
                 epoch: checkpoint.epoch,
@@ -305,6 +314,7 @@ enum Step {
     Act(usize),
     LoseAnswer(usize),
     Kill(usize),
+    CutPower(usize),
     Silence,
     Restart,
 }
@@ -314,7 +324,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         16 => worker.clone().prop_map(Step::Act),
         2 => worker.clone().prop_map(Step::LoseAnswer),
-        1 => worker.prop_map(Step::Kill),
+        1 => worker.clone().prop_map(Step::Kill),
+        1 => worker.prop_map(Step::CutPower),
         1 => Just(Step::Silence),
         1 => Just(Step::Restart),
     ];
@@ -333,6 +344,7 @@ proptest! {
                 Step::Act(worker) => world.act(worker, false),
                 Step::LoseAnswer(worker) => world.act(worker, true),
                 Step::Kill(worker) => world.kill_worker(worker),
+                Step::CutPower(worker) => world.cut_power(worker),
                 Step::Silence => {
                     if let Some(deadline) = world.machine.next_deadline() {
                         world.now = world.now.max(deadline);

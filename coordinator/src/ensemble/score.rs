@@ -33,11 +33,11 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective's value in a score.
+    /// The objective's value in a score; of an objective of training, what it is on the part that was scored.
     pub fn value(self, score: &Score) -> f64 {
         match self.metric {
-            Metric::ValAccuracy => score.accuracy,
-            Metric::ValLoss => score.loss,
+            Metric::ValAccuracy | Metric::TrainAccuracy => score.accuracy,
+            Metric::ValLoss | Metric::TrainLoss => score.loss,
             Metric::ValMacroF1 => score.macro_f1,
         }
     }

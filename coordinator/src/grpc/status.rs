@@ -3,7 +3,12 @@
 use proto::Malformed;
 use tonic::Status;
 
-use crate::{blobs::BlobError, driver::Refused, resolve::ResolveError, store::StoreError};
+use crate::{
+    blobs::BlobError,
+    driver::{NotTaken, Refused},
+    resolve::ResolveError,
+    store::StoreError,
+};
 
 /// The status that a malformed message is answered with.
 pub(super) fn malformed(error: &Malformed) -> Status {
@@ -14,13 +19,23 @@ pub(super) fn malformed(error: &Malformed) -> Status {
 pub(super) fn refused(error: &Refused) -> Status {
     let message = error.to_string();
     match error {
-        Refused::Conflict(_) => Status::already_exists(message),
-        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::Scheduler(_) => {
+        Refused::Conflict(_) | Refused::DataTaken(_) => Status::already_exists(message),
+        Refused::Data(_) => Status::invalid_argument(message),
+        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::DataUsed(..) | Refused::Scheduler(_) => {
             Status::failed_precondition(message)
         }
         Refused::NoWorker(_) => Status::not_found(message),
         Refused::Store(_) => internal(error),
         Refused::Stopping => Status::unavailable(message),
+    }
+}
+
+/// The status of a worker's stream that is not taken. Workers take `ALREADY_EXISTS` for final and come again after
+/// `ABORTED`.
+pub(super) fn not_taken(error: &NotTaken) -> Status {
+    match error {
+        NotTaken::InUse(_) => Status::already_exists(error.to_string()),
+        NotTaken::Unsure(_) => Status::aborted(error.to_string()),
     }
 }
 

@@ -1,19 +1,28 @@
 //! What people and their tools call.
 
+mod history;
+
+mod watch;
+
 use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use common::{
     ids::{StudyId, TrialNumber},
     study::StudySpec,
-    view::{StudyPhase, StudyView},
+    view::StudyView,
 };
 use futures::Stream;
 use proto::v1::{self as pb, study_service_server::StudyService};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{adoption, status, worker_service::read_object};
+use super::{
+    adoption,
+    data_service::{DataDesk, read_data},
+    status,
+    worker_service::read_object,
+};
 use crate::{
     blobs::Blobs,
     driver::{self, Answer, Driver, OnConflict},
@@ -27,6 +36,7 @@ pub struct StudyServer {
     driver: Driver,
     state: Arc<PathBuf>,
     blobs: Arc<Blobs>,
+    data: DataDesk,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -40,7 +50,8 @@ impl StudyServer {
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { driver, state: Arc::new(state), blobs, tasks, shutdown }
+        let data = DataDesk::new(driver.clone(), Arc::clone(&blobs));
+        Self { driver, state: Arc::new(state), blobs, data, tasks, shutdown }
     }
 
     /// Reads rows on a blocking thread.
@@ -76,12 +87,15 @@ impl StudyServer {
 }
 
 type Watch = Pin<Box<dyn Stream<Item = Result<pb::Study, Status>> + Send>>;
+type Pages = Pin<Box<dyn Stream<Item = Result<pb::HistoryPage, Status>> + Send>>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<pb::ObjectChunk, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl StudyService for StudyServer {
     type WatchStudyStream = Watch;
+    type ReadHistoryStream = Pages;
     type ReadObjectStream = Chunks;
+    type ReadDataStream = Chunks;
 
     async fn submit_study(
         &self,
@@ -194,6 +208,18 @@ impl StudyService for StudyServer {
         }))
     }
 
+    async fn read_history(&self, request: Request<pb::StudyRef>) -> Result<Response<Pages>, Status> {
+        let study = self.resolve(request.into_inner().study).await?;
+        let (reader, stream) = mpsc::channel(4);
+        let server = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(status) = server.send_history(study.id, reader.clone()).await {
+                let _ = reader.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(stream))))
+    }
+
     async fn get_best(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Best>, Status> {
         let study = self.resolve(request.into_inner().study).await?;
         let name = study.name;
@@ -219,6 +245,33 @@ impl StudyService for StudyServer {
         }
     }
 
+    async fn add_data(
+        &self,
+        request: Request<Streaming<pb::DataChunk>>,
+    ) -> Result<Response<pb::DataSet>, Status> {
+        self.data.add(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_data(
+        &self,
+        _request: Request<pb::ListDataRequest>,
+    ) -> Result<Response<pb::ListDataReply>, Status> {
+        let sets = self.read(Reader::data).await?;
+        Ok(Response::new(pb::ListDataReply { sets: sets.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn remove_data(
+        &self,
+        request: Request<pb::DataRef>,
+    ) -> Result<Response<pb::RemoveDataReply>, Status> {
+        self.data.remove(&request.into_inner().name).await?;
+        Ok(Response::new(pb::RemoveDataReply {}))
+    }
+
+    async fn read_data(&self, request: Request<pb::DataObject>) -> Result<Response<Chunks>, Status> {
+        read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
+    }
+
     async fn drain_worker(
         &self,
         request: Request<pb::DrainWorkerRequest>,
@@ -227,38 +280,6 @@ impl StudyService for StudyServer {
             Ok(Answer::Draining(worker)) => Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() })),
             Ok(_) => Err(Status::internal("another answer than asked for")),
             Err(error) => Err(status::refused(&error)),
-        }
-    }
-}
-
-impl StudyServer {
-    /// Sends a study's state whenever it changes, until it has finished or is deleted.
-    async fn publish(
-        &self,
-        mut study: StudyView,
-        mut updates: broadcast::Receiver<StudyView>,
-        watcher: &mpsc::Sender<Result<pb::Study, Status>>,
-    ) {
-        loop {
-            let finished = study.phase == StudyPhase::Finished;
-            if watcher.send(Ok(study.clone().into())).await.is_err() || finished {
-                return;
-            }
-            study = loop {
-                match updates.recv().await {
-                    Ok(update) if update.id == study.id => break update,
-                    Ok(_) => {}
-                    Err(broadcast::error::RecvError::Closed) => return,
-                    // Too slow for every update: the row says what they came to.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        let id = study.id.clone();
-                        match self.read(move |reader| reader.study(&id)).await {
-                            Ok(Some(row)) => break row,
-                            Ok(None) | Err(_) => return,
-                        }
-                    }
-                }
-            };
         }
     }
 }

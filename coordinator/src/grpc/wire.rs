@@ -47,6 +47,7 @@ pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
             best: present("finished.best", finished.best)?.into(),
             checkpoint: present("finished.checkpoint", finished.checkpoint)?.try_into()?,
             early_stopped: finished.early_stopped,
+            restored: finished.restored.map(Into::into),
         },
         Kind::NotFinite(result) => Happened::NotFinite(present("not_finite.last", result.last)?.try_into()?),
         Kind::Released(released) => {
@@ -58,19 +59,21 @@ pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
     Ok(Report { lease, what })
 }
 
-/// What an evaluation found; both parts are there, with their probabilities.
+/// What an evaluation found, with its probabilities; a study that validates on nothing has no validation part.
 fn evaluation(evaluated: pb::Evaluated) -> Result<Evaluation, Malformed> {
     let scored = |metrics: pb::TestMetrics, field: &'static str, digest: &str| {
         let probabilities = Some(digest.parse().map_err(|error| Malformed::new(field, error))?);
         Ok(Scored { metrics: metrics.into(), probabilities })
     };
     let test = present("evaluated.test", evaluated.test)?;
-    let validation = present("evaluated.validation", evaluated.validation)?;
-    let digest = &evaluated.validation_probabilities;
+    let validation = |metrics| {
+        let digest = &evaluated.validation_probabilities;
+        scored(metrics, "evaluated.validation_probabilities", digest)
+    };
     Ok(Evaluation {
         epoch: evaluated.epoch,
         test: scored(test, "evaluated.probabilities", &evaluated.probabilities)?,
-        validation: Some(scored(validation, "evaluated.validation_probabilities", digest)?),
+        validation: evaluated.validation.map(validation).transpose()?,
     })
 }
 

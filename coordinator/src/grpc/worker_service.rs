@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    data_service::read_data,
     status,
     wire::{self, present},
 };
@@ -54,12 +55,13 @@ impl WorkerServer {
     }
 }
 
-type Down<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Down<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl WorkerService for WorkerServer {
     type SessionStream = Down<pb::CoordinatorMessage>;
     type GetObjectStream = Down<pb::ObjectChunk>;
+    type GetDataStream = Down<pb::ObjectChunk>;
 
     async fn session(
         &self,
@@ -115,6 +117,13 @@ impl WorkerService for WorkerServer {
         request: Request<pb::ObjectName>,
     ) -> Result<Response<Self::GetObjectStream>, Status> {
         read_object(&self.blobs, &request.into_inner()).await
+    }
+
+    async fn get_data(
+        &self,
+        request: Request<pb::DataObject>,
+    ) -> Result<Response<Self::GetDataStream>, Status> {
+        read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -184,10 +193,11 @@ async fn read_hello(up: &mut Streaming<pb::WorkerMessage>) -> Result<driver::Hel
 }
 
 async fn forward(
-    from_driver: &mut mpsc::UnboundedReceiver<driver::ToWorker>,
+    from_driver: &mut mpsc::UnboundedReceiver<Result<driver::ToWorker, driver::NotTaken>>,
     down: &mpsc::Sender<Result<pb::CoordinatorMessage, Status>>,
 ) -> Result<(), Status> {
     while let Some(message) = from_driver.recv().await {
+        let message = message.map_err(|reason| status::not_taken(&reason))?;
         if down.send(Ok(wire::to_worker(message))).await.is_err() {
             return Ok(());
         }
@@ -202,9 +212,13 @@ pub(super) async fn read_object(
 ) -> Result<Response<Down<pb::ObjectChunk>>, Status> {
     let key = wire::object_key(name).map_err(|error| status::malformed(&error))?;
     let bytes = blobs.get(&key).await.map_err(|error| status::blob(&error))?;
-    let pieces = (0..bytes.len()).step_by(proto::CHUNK_BYTES);
+    Ok(Response::new(pieces(&bytes)))
+}
+
+/// Bytes as a stream of chunks.
+pub(super) fn pieces(bytes: &Bytes) -> Down<pb::ObjectChunk> {
+    let starts = (0..bytes.len()).step_by(proto::CHUNK_BYTES);
     let chunks: Vec<Bytes> =
-        pieces.map(|at| bytes.slice(at..bytes.len().min(at + proto::CHUNK_BYTES))).collect();
-    let stream = futures::stream::iter(chunks).map(|data| Ok(pb::ObjectChunk { header: None, data }));
-    Ok(Response::new(Box::pin(stream)))
+        starts.map(|at| bytes.slice(at..bytes.len().min(at + proto::CHUNK_BYTES))).collect();
+    Box::pin(futures::stream::iter(chunks).map(|data| Ok(pb::ObjectChunk { header: None, data })))
 }

@@ -7,16 +7,16 @@ use common::{
     metrics::{CurvePoint, Metrics},
     model_spec::ModelSpec,
     study::StudySpec,
-    view::{BestView, StudyView, TrialView},
+    view::{BestView, DataView, StudyView, TrialView},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::{StoreError, schema};
+use super::{StoreError, data, schema};
 
 /// A read-only connection to a state folder's store.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -85,6 +85,11 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Data sets of the cluster, by name.
+    pub fn data(&self) -> Result<Vec<DataView>, StoreError> {
+        data::read(&self.connection)
+    }
+
     /// The best trial of a study, with what is needed to train it again; none before the first result.
     pub fn best(&self, study: &StudyId) -> Result<Option<BestView>, StoreError> {
         let Some(view) = self.study(study)? else { return Ok(None) };
@@ -103,7 +108,8 @@ fn parameters(spec: &StudySpec, trial: &TrialView) -> u64 {
     model.map_or(0, |model| model.parameters())
 }
 
-fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {
+/// A learning curve's point from its row.
+pub(super) fn curve_point(row: &Row<'_>) -> rusqlite::Result<CurvePoint> {
     // SQLite keeps NaN as NULL.
     let real = |column| row.get::<_, Option<f64>>(column).map(|value| value.unwrap_or(f64::NAN));
     Ok(CurvePoint {

@@ -9,7 +9,8 @@ use super::StoreError;
 pub(super) const FILE: &str = "rung.db";
 
 /// Migrations in order; the schema's version is how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001-start.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001-start.sql"), include_str!("migrations/0002-data.sql")];
 
 /// The schema's version; one that is newer than this release is refused.
 pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {

@@ -9,7 +9,7 @@ use common::{
 use rusqlite::{Connection, Transaction, params};
 use scheduler::Event;
 
-use super::{Commit, Store, StoreError, StoredStudy, schema};
+use super::{Commit, Store, StoreError, StoredData, StoredStudy, data, schema};
 
 /// The writer's connection. Only one may exist for a file: the state folder's lock sees to it.
 #[derive(Debug)]
@@ -52,6 +52,10 @@ impl Store for SqliteStore {
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {
         read_log(&self.connection, study)
     }
+
+    fn data(&mut self) -> Result<StoredData, StoreError> {
+        Ok(StoredData { sets: data::read(&self.connection)?, uses: data::uses(&self.connection)? })
+    }
 }
 
 fn read_log(connection: &Connection, study: &StudyId) -> Result<Vec<Event>, StoreError> {
@@ -90,6 +94,7 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
             .execute(params![study.as_str(), view.trial.0, schema::encode(view)?])?;
     }
     write_curves(transaction, commit)?;
+    data::write(transaction, commit)?;
     for study in &commit.deleted {
         for table in ["events", "studies", "trials", "curves"] {
             transaction.execute(&format!("DELETE FROM {table} WHERE study = ?"), [study.as_str()])?;

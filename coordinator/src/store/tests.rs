@@ -1,8 +1,9 @@
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use common::{
+    history::History,
     metrics::{CurvePoint, Metrics},
-    study::StudySpec,
+    study::{DataFacts, StudySpec},
     time::Timestamp,
     view::StudyPhase,
 };
@@ -134,4 +135,73 @@ fn the_store_of_a_newer_release_is_refused() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(SqliteStore::open(state.path()), Err(StoreError::Newer { found: 99, .. })));
     assert!(matches!(Reader::open(state.path()), Err(StoreError::Newer { .. })));
+}
+
+fn data_set() -> DataView {
+    let facts = DataFacts::known("fashion-mnist").unwrap();
+    DataView { name: "mine".parse().unwrap(), facts, size: 7, created: Timestamp(9) }
+}
+
+#[test]
+fn data_sets_and_their_uses_are_stored() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    let spec = StudySpec::from_yaml("name: s\nmodel: mlp\nspace: mlp").unwrap();
+    let spec = spec.on(data_set().facts).unwrap();
+    let commit = Commit { created: vec![(id(), spec)], data: vec![data_set()], ..created() };
+    store.commit(&commit).unwrap();
+    assert_eq!(reader.data().unwrap(), [data_set()]);
+    let uses = vec![(id(), data_set().facts.digest)];
+    assert_eq!(store.data().unwrap(), StoredData { sets: vec![data_set()], uses });
+    assert!(
+        store.commit(&Commit { data: vec![data_set()], ..Commit::default() }).is_err(),
+        "the name is taken"
+    );
+
+    let removed = Commit { data_removed: vec![data_set().name], deleted: vec![id()], ..Commit::default() };
+    store.commit(&removed).unwrap();
+    assert_eq!(store.data().unwrap(), StoredData::default());
+}
+
+#[test]
+fn a_store_without_data_sets_is_read_as_it_is_and_migrated_by_a_writer() {
+    let state = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(state.path().join("rung.db")).unwrap();
+    connection.execute_batch(include_str!("migrations/0001-start.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    assert!(Reader::open(state.path()).unwrap().data().unwrap().is_empty());
+    let (mut store, reader) = open(state.path());
+    store.commit(&Commit { data: vec![data_set()], ..Commit::default() }).unwrap();
+    assert_eq!(reader.data().unwrap(), [data_set()]);
+}
+
+#[test]
+fn a_history_comes_in_pages_of_one_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    let points = (0..1_000).flat_map(|trial| (1..=9).map(move |epoch| (trial, epoch)));
+    let curves = points.map(|(trial, epoch)| (id(), TrialNumber(trial), point(epoch, 0.5))).collect();
+    store.commit(&Commit { curves, ..Commit::default() }).unwrap();
+    let (mut history, mut pages) = (History::default(), 0);
+    let read = reader.history(&id(), |page| {
+        let size: usize = page.curves.values().map(Vec::len).sum();
+        assert!(size <= 4096, "{size} points in a page");
+        pages += 1;
+        history.append(page);
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    assert_eq!((pages, history.curves.len()), (3, 1_000));
+    let whole: Vec<_> = (1..=9).map(|epoch| point(epoch, 0.5)).collect();
+    assert!(history.curves.values().all(|curve| *curve == whole), "curves that a page broke are whole");
+    let mut first = 0;
+    reader
+        .history(&id(), |_| {
+            first += 1;
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(first, 1, "who breaks off gets no more");
 }

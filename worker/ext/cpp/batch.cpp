@@ -36,9 +36,11 @@ struct BatchSums {
 };
 
 // Takes each row's greatest logit off the row, which leaves exponentials at most 1; counts rows where the first
-// greatest is the true class, and keeps the true class's shifted logit.
+// greatest is the true class, and keeps the mean of the shifted logits under the target.
 uint64_t shift_rows(
-    const float* logits, const int64_t* truth, float* out, float* shifted, int64_t rows, int64_t classes) {
+    const float* logits, const int64_t* truth, float* out, float* shifted, int64_t rows, int64_t classes,
+    double spread) {
+  const auto hit = static_cast<float>(1.0 - spread), even = static_cast<float>(spread / static_cast<double>(classes));
   uint64_t correct = 0;
   for (int64_t row = 0; row < rows; ++row, logits += classes, out += classes) {
     int64_t best = 0;
@@ -48,16 +50,24 @@ uint64_t shift_rows(
     for (int64_t c = 0; c < classes; ++c) {
       out[c] = logits[c] - logits[best];
     }
-    shifted[row] = out[truth[row]];
+    float sum = 0.0f;
+    for (int64_t c = 0; c < classes; ++c) {
+      sum += out[c];
+    }
+    shifted[row] = hit * out[truth[row]] + even * sum;
     correct += best == truth[row] ? 1 : 0;
   }
   return correct;
 }
 
 // Makes the gradient of the mean cross-entropy of exponentials, and its sum over the rows; keeps the rows' totals.
+// A share `spread` of the target lies evenly over all classes.
 void probabilities_to_grad(
-    float* values, const int64_t* truth, float* totals, float* bias_grad, int64_t rows, int64_t classes) {
+    float* values, const int64_t* truth, float* totals, float* bias_grad, int64_t rows, int64_t classes,
+    double spread) {
   const float share = 1.0f / static_cast<float>(rows);
+  const auto hit = static_cast<float>((1.0 - spread) / static_cast<double>(rows));
+  const auto even = static_cast<float>(spread / static_cast<double>(rows * classes));
   std::fill(bias_grad, bias_grad + classes, 0.0f);
   for (int64_t row = 0; row < rows; ++row, values += classes) {
     float total = 0.0f;
@@ -67,9 +77,9 @@ void probabilities_to_grad(
     totals[row] = total;
     const float scale = share / total;
     for (int64_t c = 0; c < classes; ++c) {
-      values[c] *= scale;
+      values[c] = values[c] * scale - even;
     }
-    values[truth[row]] -= share;
+    values[truth[row]] -= hit;
     for (int64_t c = 0; c < classes; ++c) {
       bias_grad[c] += values[c];
     }
@@ -108,6 +118,7 @@ rung::Status rung_cross_entropy(
     const at::Tensor* labels,
     const at::Tensor* grad,
     const at::Tensor* bias_grad,
+    double spread,
     rung::BatchSums* sums) {
   return rung::guarded([&] {
     const auto* in = rung::data<float>(*logits, "logits");
@@ -118,14 +129,15 @@ rung::Status rung_cross_entropy(
     const int64_t rows = grad->size(0), classes = grad->size(1);
     TORCH_CHECK(labels->dim() == 1 && labels->size(0) == rows, "labels and grad do not fit");
     TORCH_CHECK(bias_grad->dim() == 1 && bias_grad->size(0) == classes, "bias_grad and grad do not fit");
+    TORCH_CHECK(spread >= 0.0 && spread < 1.0, "a share of ", spread, " of the target cannot be spread");
     for (int64_t row = 0; row < rows; ++row) {
       TORCH_CHECK_INDEX(truth[row] >= 0 && truth[row] < classes, "there is no class ", truth[row]);
     }
     // Exponential and logarithm are libtorch's: the C library's may differ between machines.
     std::vector<float> shifted(rows), totals(rows);
-    *sums = {0.0, rung::shift_rows(in, truth, g, shifted.data(), rows, classes)};
+    *sums = {0.0, rung::shift_rows(in, truth, g, shifted.data(), rows, classes, spread)};
     grad->exp_();
-    rung::probabilities_to_grad(g, truth, totals.data(), b, rows, classes);
+    rung::probabilities_to_grad(g, truth, totals.data(), b, rows, classes, spread);
     at::from_blob(totals.data(), {rows}, at::kFloat).log_();
     for (int64_t row = 0; row < rows; ++row) {
       sums->loss += static_cast<double>(totals[row] - shifted[row]);

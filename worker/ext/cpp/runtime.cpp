@@ -80,6 +80,13 @@ rung::Status rung_set_exact() {
   });
 }
 
+rung::Status rung_set_precision(bool bfloat16) {
+  return rung::guarded([&] {
+    const auto precision = bfloat16 ? at::Float32Precision::BF16 : at::Float32Precision::IEEE;
+    at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::ALL, precision);
+  });
+}
+
 // The version that the library itself was built as, which may differ from the headers'.
 rung::Status rung_version(const char** text) {
   return rung::guarded([&] {

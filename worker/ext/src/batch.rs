@@ -34,24 +34,32 @@ impl AddAssign for BatchSums {
 /// The batch's cross-entropy and its gradient by the logits, which is that of the batch's mean.
 ///
 /// `logits` is batch × classes, `labels` holds i64 classes. `grad`, of the shape of `logits`, becomes the gradient;
-/// `bias_grad`, one element a class, becomes the gradient's sum over the batch.
+/// `bias_grad`, one element a class, becomes the gradient's sum over the batch. A share `spread` of the target, in
+/// [0, 1), lies evenly over all classes.
 pub fn cross_entropy(
     logits: &Tensor,
     labels: &Tensor,
-    grad: &Tensor,
-    bias_grad: &Tensor,
+    (grad, bias_grad): (&Tensor, &Tensor),
+    spread: f64,
 ) -> Result<BatchSums, Error> {
     let mut sums = BatchSums::default();
     // SAFETY: the tensors and `sums` live through the call; C++ checks devices, types, shapes and every label.
     check(unsafe {
-        ffi::rung_cross_entropy(logits.into(), labels.into(), grad.into(), bias_grad.into(), &mut sums)
+        ffi::rung_cross_entropy(
+            logits.into(),
+            labels.into(),
+            grad.into(),
+            bias_grad.into(),
+            spread,
+            &mut sums,
+        )
     })?;
     Ok(sums)
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::{Device, Kind, Reduction};
 
     use super::*;
 
@@ -71,18 +79,22 @@ mod tests {
     #[test]
     fn loss_and_gradient_equal_those_of_autograd() {
         tch::manual_seed(1);
-        let logits = Tensor::randn([6, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 1, 1]);
-        let mean = logits.cross_entropy_for_logits(&labels);
-        mean.backward();
         let empty = |size: &[i64]| Tensor::empty(size, (Kind::Float, Device::Cpu));
-        let (grad, bias_grad) = (empty(&[6, 4]), empty(&[4]));
-        let sums = cross_entropy(&logits.detach(), &labels, &grad, &bias_grad).unwrap();
-        assert!((sums.loss / 6.0 - mean.double_value(&[])).abs() < 1e-6);
-        let accuracy = logits.accuracy_for_logits(&labels).double_value(&[]);
-        assert!((sums.correct as f64 / 6.0 - accuracy).abs() < 1e-6);
-        assert!(grad.allclose(&logits.grad(), 1e-5, 1e-7, false));
-        assert!(bias_grad.allclose(&logits.grad().sum_dim_intlist(0, false, Kind::Float), 1e-5, 1e-7, false));
-        assert!(cross_entropy(&logits.detach(), &Tensor::from_slice(&[4i64; 6]), &grad, &bias_grad).is_err());
+        for spread in [0.0, 0.1] {
+            let logits = Tensor::randn([6, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+            let mean = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, spread);
+            mean.backward();
+            let (grad, bias_grad) = (empty(&[6, 4]), empty(&[4]));
+            let sums = cross_entropy(&logits.detach(), &labels, (&grad, &bias_grad), spread).unwrap();
+            assert!((sums.loss / 6.0 - mean.double_value(&[])).abs() < 1e-6);
+            let accuracy = logits.accuracy_for_logits(&labels).double_value(&[]);
+            assert!((sums.correct as f64 / 6.0 - accuracy).abs() < 1e-6);
+            assert!(grad.allclose(&logits.grad(), 1e-5, 1e-7, false));
+            let total = logits.grad().sum_dim_intlist(0, false, Kind::Float);
+            assert!(bias_grad.allclose(&total, 1e-5, 1e-7, false));
+            let stray = Tensor::from_slice(&[4i64; 6]);
+            assert!(cross_entropy(&logits.detach(), &stray, (&grad, &bias_grad), spread).is_err());
+        }
     }
 }

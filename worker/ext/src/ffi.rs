@@ -4,7 +4,13 @@ use std::ffi::{c_char, c_void};
 
 use tch::Tensor;
 
-use crate::{batch::BatchSums, mask::Mask, optim::Rates};
+use crate::{
+    augment::Change,
+    batch::BatchSums,
+    mask::Mask,
+    optim::{Adam, RmsProp, Sgd},
+    trace::Entry,
+};
 
 pub(crate) const OK: i32 = 0;
 pub(crate) const OUT_OF_MEMORY: i32 = 2;
@@ -19,6 +25,9 @@ impl From<&Tensor> for Handle {
         Self(tensor.as_ptr().cast())
     }
 }
+
+/// A pass that C++ asks for: what [`rung_trace`] was given for it, and the input; null where it failed.
+pub(crate) type Forward = extern "C" fn(*mut c_void, *const c_void) -> *const c_void;
 
 unsafe extern "C" {
     pub(crate) fn rung_last_message() -> *const c_char;
@@ -37,6 +46,7 @@ unsafe extern "C" {
         labels: Handle,
         grad: Handle,
         bias_grad: Handle,
+        spread: f64,
         sums: *mut BatchSums,
     ) -> i32;
     pub(crate) fn rung_mask(out: Handle, mask: *const Mask) -> i32;
@@ -54,6 +64,25 @@ unsafe extern "C" {
         exp_avg: Handle,
         exp_avg_sq: Handle,
         step: u64,
-        rates: *const Rates,
+        rule: *const Adam,
+    ) -> i32;
+    pub(crate) fn rung_sgd(param: Handle, grad: Handle, buffer: Handle, rule: *const Sgd) -> i32;
+    pub(crate) fn rung_rmsprop(param: Handle, grad: Handle, square_avg: Handle, rule: *const RmsProp) -> i32;
+    pub(crate) fn rung_augment(
+        images: Handle,
+        out: Handle,
+        channels_height_width: *const i64,
+        changes: *const Change,
+        count: i64,
+        stream: *const Mask,
+    ) -> i32;
+    pub(crate) fn rung_set_precision(bfloat16: bool) -> i32;
+    pub(crate) fn rung_trace(
+        path: *const c_char,
+        entries: *const Entry,
+        count: usize,
+        example: Handle,
+        forward: Forward,
+        context: *mut c_void,
     ) -> i32;
 }

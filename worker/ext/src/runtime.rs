@@ -54,6 +54,14 @@ pub fn set_exact() -> Result<(), Error> {
     check(unsafe { ffi::rung_set_exact() })
 }
 
+/// Chooses whether products of single-precision matrices round their factors to bfloat16, for the process.
+///
+/// Only the CPU's products heed it, and only where the processor has instructions for it; sums stay single.
+pub fn set_precision(bfloat16: bool) -> Result<(), Error> {
+    // SAFETY: plain values.
+    check(unsafe { ffi::rung_set_precision(bfloat16) })
+}
+
 /// The version of the libtorch that is loaded, for example `2.13.0`.
 pub fn version() -> Result<String, Error> {
     // SAFETY: the function writes a pointer to a static text where it succeeds.

@@ -46,7 +46,10 @@ impl State {
             return Err(TrainError::Checkpoint("a history has 7 numbers".to_owned()));
         };
         let best = Metrics { train_loss, train_accuracy, val_loss, val_accuracy, val_macro_f1 };
-        Ok(Self { link: Link(link), history: History { best, watched, waited: waited as u64 } })
+        Ok(Self {
+            link: Link(link),
+            history: History { best, watched, waited: waited as u64, ..History::default() },
+        })
     }
 }
 

@@ -17,6 +17,7 @@ fn task(hparams: Hparams, epochs: (u32, u32), scratch: &Path) -> TrainTask {
         resume: None,
         checkpoint_every: Duration::MAX,
         scratch: scratch.to_owned(),
+        data: None,
     }
 }
 
@@ -145,12 +146,13 @@ fn an_evaluation_gives_distributions() {
     let scratch = tempfile::tempdir().unwrap();
     let trained = task(x(0.5), (0, 3), scratch.path());
     let (_, checkpoint) = finished(&trained);
-    let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint };
+    let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint, data: None };
     let evaluated = FormulaTrainer.evaluate(&evaluate).unwrap();
-    for part in [&evaluated.test, &evaluated.validation] {
+    let validation = evaluated.validation.as_ref().unwrap();
+    for part in [&evaluated.test, validation] {
         assert_eq!(part.probabilities.len(), 160);
         assert!(part.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     }
-    assert_ne!(evaluated.test.probabilities, evaluated.validation.probabilities);
+    assert_ne!(evaluated.test.probabilities, validation.probabilities);
     assert_eq!(evaluated, FormulaTrainer.evaluate(&evaluate).unwrap());
 }

@@ -9,8 +9,11 @@ use std::{
 
 use common::checkpoint::Digest;
 
-/// Most bytes that are kept.
-const LIMIT: u64 = 1 << 30;
+/// Most bytes of checkpoints that are kept.
+const OBJECTS: u64 = 1 << 30;
+
+/// Most bytes of data sets that are kept: eight of the largest.
+const DATA: u64 = 8 << 30;
 
 /// A folder of objects named by their digests.
 ///
@@ -23,9 +26,14 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// A cache in a folder that exists.
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, limit: LIMIT }
+    /// A cache of checkpoints in a folder that exists.
+    pub(crate) fn objects(folder: PathBuf) -> Self {
+        Self { folder, limit: OBJECTS }
+    }
+
+    /// A cache of data sets in a folder that exists.
+    pub(crate) fn data(folder: PathBuf) -> Self {
+        Self { folder, limit: DATA }
     }
 
     /// Makes an object appear at `to`, if it is here and intact.

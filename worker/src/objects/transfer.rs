@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::checkpoint::Digest;
 use proto::v1::{self as pb, worker_service_client::WorkerServiceClient};
-use tokio::time::timeout;
-use tonic::{Status, transport::Channel};
+use tokio::time::{error::Elapsed, timeout};
+use tonic::{Status, Streaming, transport::Channel};
 
 /// Longest silence within a download.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -21,9 +22,26 @@ pub(super) async fn put(channel: Channel, header: pb::ObjectHeader, bytes: Bytes
 
 /// Receives an object, unverified.
 pub(super) async fn get(channel: Channel, name: pb::ObjectName) -> Result<Vec<u8>, Status> {
-    let mut client = WorkerServiceClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES);
-    let silent = |_| Status::deadline_exceeded("the coordinator stopped sending");
-    let mut chunks = timeout(SILENCE, client.get_object(name)).await.map_err(silent)??.into_inner();
+    let mut client = client(channel);
+    collect(timeout(SILENCE, client.get_object(name)).await.map_err(silent)??.into_inner()).await
+}
+
+/// Receives a data set's object, unverified.
+pub(super) async fn get_data(channel: Channel, digest: Digest) -> Result<Vec<u8>, Status> {
+    let mut client = client(channel);
+    let name = pb::DataObject { digest: digest.to_string() };
+    collect(timeout(SILENCE, client.get_data(name)).await.map_err(silent)??.into_inner()).await
+}
+
+fn client(channel: Channel) -> WorkerServiceClient<Channel> {
+    WorkerServiceClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
+}
+
+fn silent(_: Elapsed) -> Status {
+    Status::deadline_exceeded("the coordinator stopped sending")
+}
+
+async fn collect(mut chunks: Streaming<pb::ObjectChunk>) -> Result<Vec<u8>, Status> {
     let mut bytes = Vec::new();
     while let Some(chunk) = timeout(SILENCE, chunks.message()).await.map_err(silent)?? {
         if bytes.len() + chunk.data.len() > LARGEST {

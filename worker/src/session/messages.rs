@@ -123,7 +123,13 @@ pub(crate) enum News {
     /// A checkpoint is stored.
     Checkpointed(Checkpoint),
     /// The last epoch is trained and its checkpoint stored.
-    Finished { last: CurvePoint, best: Metrics, checkpoint: Checkpoint, early_stopped: bool },
+    Finished {
+        last: CurvePoint,
+        best: Metrics,
+        checkpoint: Checkpoint,
+        early_stopped: bool,
+        restored: Option<Metrics>,
+    },
     /// The objective is not finite: a result.
     NotFinite { last: CurvePoint },
     /// The lease is handed back, with the newest stored checkpoint.
@@ -131,7 +137,7 @@ pub(crate) enum News {
     /// The attempt failed.
     Failed { reason: String },
     /// The evaluation of a checkpoint of this epoch is done; its probabilities are stored.
-    Evaluated { epoch: u32, test: Scored, validation: Scored },
+    Evaluated { epoch: u32, test: Scored, validation: Option<Scored> },
 }
 
 impl News {

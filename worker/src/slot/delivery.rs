@@ -8,6 +8,7 @@ use common::{
     metrics::{CurvePoint, Metrics},
     view::LeaseId,
 };
+use proto::v1 as pb;
 use tokio::{
     fs,
     sync::mpsc::{Sender, UnboundedReceiver},
@@ -28,7 +29,13 @@ pub(super) enum Outcome {
     /// A checkpoint on the way.
     Checkpoint(CheckpointFiles),
     /// The work is done.
-    Finished { last: CurvePoint, best: Metrics, checkpoint: CheckpointFiles, early_stopped: bool },
+    Finished {
+        last: CurvePoint,
+        best: Metrics,
+        checkpoint: CheckpointFiles,
+        early_stopped: bool,
+        restored: Option<Metrics>,
+    },
     /// The objective is not finite.
     NotFinite(CurvePoint),
     /// The lease is handed back.
@@ -36,7 +43,7 @@ pub(super) enum Outcome {
     /// The attempt failed.
     Failed(String),
     /// The evaluation is done.
-    Evaluated { epoch: u32, test: PredictedFile, validation: PredictedFile },
+    Evaluated { epoch: u32, test: PredictedFile, validation: Option<PredictedFile> },
 }
 
 impl Outcome {
@@ -87,10 +94,10 @@ impl Delivery {
     async fn store(&mut self, outcome: Outcome) -> News {
         let stored = match outcome {
             Outcome::Checkpoint(files) => self.checkpoint(&files).await.map(News::Checkpointed),
-            Outcome::Finished { last, best, checkpoint, early_stopped } => self
+            Outcome::Finished { last, best, checkpoint, early_stopped, restored } => self
                 .checkpoint(&checkpoint)
                 .await
-                .map(|checkpoint| News::Finished { last, best, checkpoint, early_stopped }),
+                .map(|checkpoint| News::Finished { last, best, checkpoint, early_stopped, restored }),
             Outcome::NotFinite(last) => Ok(News::NotFinite { last }),
             Outcome::Released(None) => Ok(News::Released { checkpoint: None }),
             Outcome::Released(Some(files)) => self
@@ -99,7 +106,7 @@ impl Delivery {
                 .map(|checkpoint| News::Released { checkpoint: Some(checkpoint) }),
             Outcome::Failed(reason) => Ok(News::Failed { reason }),
             Outcome::Evaluated { epoch, test, validation } => {
-                self.evaluation(epoch, (&test, &validation)).await
+                self.evaluation(epoch, (&test, validation.as_ref())).await
             }
         };
         stored
@@ -110,15 +117,27 @@ impl Delivery {
     async fn evaluation(
         &self,
         epoch: u32,
-        (test, validation): (&PredictedFile, &PredictedFile),
+        (test, validation): (&PredictedFile, Option<&PredictedFile>),
     ) -> Result<News, ObjectError> {
-        let files = (test.probabilities.as_path(), validation.probabilities.as_path());
-        let (tested, validated) = self.objects.store_probabilities(&self.lease, epoch, files).await?;
-        Ok(News::Evaluated {
-            epoch,
-            test: Scored { metrics: test.metrics, probabilities: Some(tested) },
-            validation: Scored { metrics: validation.metrics, probabilities: Some(validated) },
-        })
+        let kinds = (pb::ObjectKind::Probabilities, pb::ObjectKind::ValidationProbabilities);
+        let test = self.scored(epoch, kinds.0, test).await?;
+        let validation = match validation {
+            Some(validation) => Some(self.scored(epoch, kinds.1, validation).await?),
+            None => None,
+        };
+        Ok(News::Evaluated { epoch, test, validation })
+    }
+
+    /// Stores what was predicted for one part.
+    async fn scored(
+        &self,
+        epoch: u32,
+        kind: pb::ObjectKind,
+        predicted: &PredictedFile,
+    ) -> Result<Scored, ObjectError> {
+        let file = &predicted.probabilities;
+        let digest = self.objects.store_probabilities(&self.lease, (epoch, kind), file).await?;
+        Ok(Scored { metrics: predicted.metrics, probabilities: Some(digest) })
     }
 
     /// Stores a checkpoint, once: a trainer may end with the files that it has told of before.

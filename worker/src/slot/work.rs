@@ -87,6 +87,13 @@ impl Slot {
             let files = self.shared.objects.fetch(&grant.lease, checkpoint, folder).await;
             files.map_err(|error| format!("checkpoint of epoch {}: {error}", checkpoint.epoch))
         };
+        let data = match study.data.object() {
+            None => None,
+            Some(digest) => {
+                let fetched = self.shared.objects.fetch_data(digest, folder).await;
+                Some(fetched.map_err(|error| format!("data set `{}`: {error}", study.data.name))?)
+            }
+        };
         let (hparams, scratch) = (grant.hparams.clone(), folder.to_owned());
         Ok(match &grant.work {
             Work::Train { from_epoch, to_epoch, resume } => Command::Train(TrainTask {
@@ -102,10 +109,11 @@ impl Slot {
                 },
                 checkpoint_every: self.shared.checkpoint_every,
                 scratch,
+                data,
             }),
             Work::Evaluate { checkpoint } => {
                 let checkpoint = fetch(checkpoint).await?;
-                Command::Evaluate { task: EvaluateTask { study, hparams, checkpoint }, scratch }
+                Command::Evaluate { task: EvaluateTask { study, hparams, checkpoint, data }, scratch }
             }
         })
     }
@@ -169,8 +177,8 @@ impl Slot {
                 drop(lease.outcomes.send(Outcome::Checkpoint(files)));
                 return None;
             }
-            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped }) => {
-                (Outcome::Finished { last, best, checkpoint, early_stopped }, true)
+            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped, restored }) => {
+                (Outcome::Finished { last, best, checkpoint, early_stopped, restored }, true)
             }
             Report::Ended(Trained::NotFinite { last }) => (Outcome::NotFinite(last), true),
             Report::Ended(Trained::Drained { checkpoint }) => (Outcome::Released(checkpoint), true),

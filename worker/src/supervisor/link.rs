@@ -39,6 +39,8 @@ enum Ended {
     Broken(String),
     /// The coordinator was reached and does not want this worker.
     Refused(String),
+    /// Another living process has this worker's id.
+    Taken(String),
 }
 
 /// Holds the connection until it is dropped: streams and what comes over them go to `events`, the connection itself to
@@ -56,6 +58,8 @@ pub(super) async fn hold(
         let was_up = shared.send_replace(None).is_some();
         welcomed |= was_up;
         match ended {
+            // Whoever has the id gives signs of life, so nothing is mended by waiting.
+            Ended::Taken(reason) => drop(events.send(Event::Taken(reason)).await),
             // A worker that was welcomed once holds leases: whatever is wrong now may be mended.
             Ended::Refused(reason) if !welcomed => drop(events.send(Event::Refused(reason)).await),
             Ended::Refused(reason) | Ended::Broken(reason) if was_up || !complained => {
@@ -143,6 +147,7 @@ fn ended(status: &Status) -> Ended {
         (None, message) => message.to_owned(),
     };
     match status.code() {
+        Code::AlreadyExists => Ended::Taken(reason),
         Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied | Code::Unauthenticated => {
             Ended::Refused(reason)
         }

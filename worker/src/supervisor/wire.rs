@@ -91,19 +91,23 @@ fn report(report: Report) -> pb::Report {
     let kind = match report.news {
         News::Epoch(point) => Kind::Epoch(point.into()),
         News::Checkpointed(checkpoint) => Kind::Checkpointed(checkpoint.into()),
-        News::Finished { last, best, checkpoint, early_stopped } => Kind::Finished(pb::TrainingFinished {
-            last: Some(last.into()),
-            best: Some(best.into()),
-            checkpoint: Some(checkpoint.into()),
-            early_stopped,
-        }),
+        News::Finished { last, best, checkpoint, early_stopped, restored } => {
+            Kind::Finished(pb::TrainingFinished {
+                last: Some(last.into()),
+                best: Some(best.into()),
+                checkpoint: Some(checkpoint.into()),
+                early_stopped,
+                restored: restored.map(Into::into),
+            })
+        }
         News::NotFinite { last } => Kind::NotFinite(pb::NotFinite { last: Some(last.into()) }),
         News::Released { checkpoint } => {
             Kind::Released(pb::Released { checkpoint: checkpoint.map(Into::into) })
         }
         News::Failed { reason } => Kind::Failed(pb::AttemptFailed { reason }),
         News::Evaluated { epoch, test, validation } => {
-            let (test, validation) = (pb::Scored::from(test), pb::Scored::from(validation));
+            let test = pb::Scored::from(test);
+            let validation = validation.map(pb::Scored::from).unwrap_or_default();
             Kind::Evaluated(pb::Evaluated {
                 epoch,
                 test: test.metrics,

@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
+use common::study::{Precision, TrainSpec};
 use worker_ext::{Error, runtime};
 
-/// While it lives, this thread computes as a study asks: exact single precision, repeatable kernels, so many
+/// While it lives, this thread computes as a study asks: single precision, or products of bfloat16, repeatable kernels, so many
 /// threads, and numbers below the least normal one taken for zero.
 ///
 /// Running means of gradients that have become zero decay into such numbers, on which processors are slow; and what
@@ -16,11 +17,12 @@ pub(super) struct Arithmetic {
 }
 
 impl Arithmetic {
-    pub(super) fn set(threads: u32) -> Result<Self, Error> {
+    pub(super) fn set(train: &TrainSpec) -> Result<Self, Error> {
         runtime::set_exact()?;
         // Before the first use of threads, as they inherit the mode. A processor that cannot is slower, not wrong.
         let _ = runtime::set_flush_denormal(true);
-        runtime::set_threads(threads)?;
+        runtime::set_threads(train.threads)?;
+        runtime::set_precision(train.precision == Precision::Bfloat16)?;
         Ok(Self { not_send: PhantomData })
     }
 }

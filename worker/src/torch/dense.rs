@@ -25,6 +25,8 @@ pub(super) struct DenseNet {
     buffers: Buffers,
     /// Views of the buffers by number of samples: of a full batch, of an epoch's last one, and for evaluation.
     spaces: Vec<Space>,
+    /// Share of the target that is spread evenly over all classes.
+    smoothing: f64,
     sums: BatchSums,
 }
 
@@ -85,7 +87,8 @@ impl DenseNet {
         let most = plan.rows.max(EVALUATION_ROWS);
         let outputs = layers.iter().map(|layer| flat(most, layer.outputs)).collect::<Result<_, _>>()?;
         let buffers = Buffers { outputs, grads: [flat(most, widest)?, flat(most, widest)?] };
-        Ok(Some(Self { layers, buffers, spaces: Vec::new(), sums: BatchSums::default() }))
+        let smoothing = plan.smoothing;
+        Ok(Some(Self { layers, buffers, spaces: Vec::new(), smoothing, sums: BatchSums::default() }))
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -94,7 +97,8 @@ impl DenseNet {
         let at = self.forward(&batch.pixels, Some(place))?;
         let (space, last) = (&self.spaces[at], self.layers.len() - 1);
         let (logits, grad) = (&space.outputs[last], &space.grads[last]);
-        self.sums += cross_entropy(logits, &batch.labels, grad, &self.layers[last].bias_grad)?;
+        self.sums +=
+            cross_entropy(logits, &batch.labels, (grad, &self.layers[last].bias_grad), self.smoothing)?;
         self.backward(&batch.pixels, at)
     }
 
@@ -196,7 +200,7 @@ mod tests {
     use super::*;
     use crate::torch::{
         graph::GraphNet,
-        tests::{SHAPE, cnn, mlp},
+        tests::{SHAPE, cnn, mlp, plan},
     };
 
     /// A batch of 40 samples, which is no multiple of anything here.
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn gradients_by_hand_equal_those_of_autograd() {
-        let plan = Plan { rows: 64, trial_seed: 9 };
+        let plan = Plan { rows: 64, trial_seed: 9, smoothing: 0.1, ..plan() };
         for (units, dropout) in [(&[20, 33, 7][..], 0.3), (&[16], 0.0), (&[], 0.0)] {
             let (spec, batch) = (mlp(units, dropout), batch());
             let weights = Weights::new(&spec, 1, Device::Cpu).unwrap();
@@ -230,6 +234,6 @@ mod tests {
     #[test]
     fn other_layers_are_left_to_autograd() {
         let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
-        assert!(DenseNet::new(&cnn(), &weights, Plan { rows: 8, trial_seed: 9 }).unwrap().is_none());
+        assert!(DenseNet::new(&cnn(), &weights, plan()).unwrap().is_none());
     }
 }

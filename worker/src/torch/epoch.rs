@@ -6,10 +6,15 @@ use std::{
 };
 
 use tch::{Device, Tensor};
-use worker_ext::batch::BatchSums;
+use worker_ext::{Error, batch::BatchSums};
+
+use common::{model_spec::DataShape, recipe::Recipe};
 
 use super::{
+    augment::Augmenter,
+    average::Average,
     net::{EVALUATION_ROWS, Net, Place},
+    numbers::Numbers,
     optimizer::Optimizer,
     resident::Part,
     weights::Weights,
@@ -56,6 +61,38 @@ pub(super) struct Learner {
     pub(super) weights: Weights,
     pub(super) net: Net,
     pub(super) optimizer: Optimizer,
+    pub(super) pace: Pace,
+    pub(super) augmenter: Option<Augmenter>,
+    /// The running average of weights, where what is validated is one.
+    pub(super) average: Option<Average>,
+    /// What was validated in the best epoch so far, where trials go back to it.
+    pub(super) best: Option<Numbers>,
+}
+
+/// How fast a trial learns at each step.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pub(super) recipe: Recipe,
+    /// Steps of an epoch.
+    pub(super) per_epoch: u64,
+    /// The epoch at which schedules end.
+    pub(super) horizon: u32,
+}
+
+impl Pace {
+    /// The learning rate of a step, counted from 0 over all epochs.
+    pub(super) fn rate(&self, step: u64) -> f64 {
+        self.recipe.rate(step, self.per_epoch, self.horizon)
+    }
+}
+
+/// Samples in the order in which they are passed.
+pub(super) struct Samples<'a> {
+    pub(super) part: &'a Part,
+    /// Row numbers in the part.
+    pub(super) rows: &'a [u32],
+    /// The same on the part's device.
+    pub(super) index: &'a Tensor,
 }
 
 impl Learner {
@@ -64,16 +101,22 @@ impl Learner {
     /// Breaks off where told to, and where the loss is no longer finite; when that is noticed depends on timing.
     pub(super) fn train(
         &mut self,
-        part: &Part,
-        index: &Tensor,
+        samples: &Samples<'_>,
         (epoch, size): (u32, i64),
         signs: &mut Signs<'_>,
     ) -> Result<ControlFlow<Control, BatchSums>, TrainError> {
         self.net.clear_sums();
-        for (step, rows) in batches(index, size).enumerate() {
-            let batch = part.batch(&rows?)?;
+        let chunks = samples.rows.chunks(usize::try_from(size).unwrap_or(usize::MAX).max(1));
+        for ((step, index), rows) in batches(samples.index, size).enumerate().zip(chunks) {
+            let mut batch = samples.part.batch(&index?)?;
+            if let Some(augmenter) = &self.augmenter {
+                batch.pixels = augmenter.apply(&batch.pixels, rows, epoch)?;
+            }
             self.net.train(&batch, Place { epoch, step: step as u32 })?;
-            self.optimizer.step(&self.weights)?;
+            self.optimizer.step(&self.weights, self.pace.rate(self.optimizer.steps))?;
+            if let Some(average) = &mut self.average {
+                average.update(&self.weights, self.optimizer.steps)?;
+            }
             if signs.step() {
                 // Taking the sums waits for the device, so a sign is never ahead of the work.
                 if !self.net.sums()?.loss.is_finite() {
@@ -86,19 +129,58 @@ impl Learner {
         }
         Ok(ControlFlow::Continue(self.net.sums()?))
     }
+
+    /// Whether training goes on with other numbers than others see.
+    pub(super) fn keeps_more(&self) -> bool {
+        self.average.is_some() || self.best.is_some()
+    }
+
+    /// Remembers what was just validated as the best so far, where trials go back to it.
+    pub(super) fn keep_best(&mut self) -> Result<(), TrainError> {
+        if self.best.is_some() {
+            let average = self.average.as_ref().map(|average| average.numbers.copy());
+            self.best = Some(average.unwrap_or_else(|| Numbers::of(&self.weights))?);
+        }
+        Ok(())
+    }
+
+    /// What the model as others see it makes of samples; the weights stay as they are.
+    pub(super) fn ask(
+        &mut self,
+        question: &Question<'_>,
+        signs: &mut Signs<'_>,
+    ) -> Result<ControlFlow<Control, Vec<f32>>, TrainError> {
+        let Some(average) = &self.average else {
+            return ask(&mut self.net, question, Some(signs));
+        };
+        let trained = Numbers::of(&self.weights)?;
+        average.numbers.put_into(&self.weights)?;
+        let answers = ask(&mut self.net, question, Some(signs));
+        trained.put_into(&self.weights)?;
+        answers
+    }
+}
+
+/// Which samples a model is asked for, and how.
+pub(super) struct Question<'a> {
+    pub(super) part: &'a Part,
+    /// Row numbers in the part, on its device.
+    pub(super) index: &'a Tensor,
+    /// The shape of a sample, where its probabilities are averaged with those of its mirror image.
+    pub(super) mirrored: Option<DataShape>,
 }
 
 /// The log-probabilities of samples, samples × classes; breaks off where told to.
 pub(super) fn ask(
     net: &mut Net,
-    part: &Part,
-    index: &Tensor,
+    question: &Question<'_>,
     mut signs: Option<&mut Signs<'_>>,
 ) -> Result<ControlFlow<Control, Vec<f32>>, TrainError> {
     let mut answers = Vec::new();
-    for rows in batches(index, EVALUATION_ROWS) {
-        let batch = part.batch(&rows?)?;
-        let log_probabilities = net.log_probabilities(&batch.pixels)?.f_to_device(Device::Cpu)?;
+    for rows in batches(question.index, EVALUATION_ROWS) {
+        let batch = question.part.batch(&rows?)?;
+        let log_probabilities = log_probabilities(net, &batch.pixels, question.mirrored)?;
+        let log_probabilities = log_probabilities.f_to_device(Device::Cpu)?;
         answers.extend(Vec::<f32>::try_from(log_probabilities.f_flatten(0, -1)?)?);
         if let Some(signs) = signs.as_deref_mut()
             && signs.step()
@@ -108,6 +190,22 @@ pub(super) fn ask(
         }
     }
     Ok(ControlFlow::Continue(answers))
+}
+
+/// Log-probabilities of samples; where a shape is given, the mean of those of each image and of its mirror image.
+pub(super) fn log_probabilities(
+    net: &mut Net,
+    pixels: &Tensor,
+    mirrored: Option<DataShape>,
+) -> Result<Tensor, Error> {
+    // A net may answer in the same memory each time.
+    let straight = net.log_probabilities(pixels)?;
+    let Some(shape) = mirrored else { return Ok(straight) };
+    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(i64::from);
+    let images = pixels.f_view([-1, channels, height, width])?;
+    let mirrored = net.log_probabilities(&images.f_flip([3])?.f_view_as(pixels)?)?;
+    let sum = straight.f_logaddexp(&mirrored)?;
+    Ok(sum.f_sub_scalar(std::f64::consts::LN_2)?)
 }
 
 /// Row numbers in stretches of `size`, the last one shorter where they do not come out even.

@@ -17,7 +17,8 @@ pub(super) struct Slot {
     pub(super) shape: Vec<i64>,
     /// Which of the model's layers it belongs to.
     pub(super) layer: usize,
-    offset: i64,
+    /// Its first element in the buffer.
+    pub(super) offset: i64,
 }
 
 /// The named tensors of one flat buffer, in the order of the model's layers.
@@ -33,13 +34,17 @@ impl Layout {
         let mut layout = Self::default();
         for (i, layer) in spec.layers.iter().enumerate() {
             let (weight, bias) = match layer.op {
-                Op::Dense { inputs, outputs } => (vec![outputs, inputs], outputs),
-                Op::Conv { inputs, outputs, kernel } => (vec![outputs, inputs, kernel, kernel], outputs),
-                Op::BatchNorm { channels } => (vec![channels], channels),
-                Op::Flatten | Op::Relu | Op::MaxPool { .. } | Op::Dropout { .. } => continue,
+                Op::Dense { inputs, outputs } => (vec![outputs, inputs], Some(outputs)),
+                Op::Conv { inputs, outputs, kernel, bias, .. } => {
+                    (vec![outputs, inputs, kernel, kernel], bias.then_some(outputs))
+                }
+                Op::BatchNorm { channels } => (vec![channels], Some(channels)),
+                _ => continue,
             };
             layout.push(i, layer, "weight", &weight);
-            layout.push(i, layer, "bias", &[bias]);
+            if let Some(bias) = bias {
+                layout.push(i, layer, "bias", &[bias]);
+            }
         }
         layout
     }

@@ -3,6 +3,7 @@
 use common::{
     model_spec::{DataShape, ModelSpec},
     random::Purpose,
+    study::Precision,
 };
 use tch::{Device, Kind, Tensor};
 use worker_ext::{Error, batch::BatchSums, mask::Mask};
@@ -70,12 +71,16 @@ impl Net {
 
     /// Log-probabilities, samples × classes on the device, without dropout and by running statistics.
     pub(super) fn log_probabilities(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
+        Ok(self.logits(pixels)?.f_log_softmax(-1, Kind::Float)?)
+    }
+
+    /// What comes out of the last layer, samples × classes on the device; valid until the next call.
+    pub(super) fn logits(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
         let _guard = tch::no_grad_guard();
-        let logits = match self {
-            Self::Dense(net) => net.logits(pixels)?,
-            Self::Graph(net) => net.logits(pixels)?,
-        };
-        Ok(logits.f_log_softmax(-1, Kind::Float)?)
+        match self {
+            Self::Dense(net) => net.logits(pixels),
+            Self::Graph(net) => net.logits(pixels),
+        }
     }
 }
 
@@ -86,6 +91,10 @@ pub(super) struct Plan {
     pub(super) rows: i64,
     /// The seed of its dropout masks.
     pub(super) trial_seed: u64,
+    /// Share of the target that is spread evenly over all classes.
+    pub(super) smoothing: f64,
+    /// Number format of what passes between layers.
+    pub(super) precision: Precision,
 }
 
 impl Plan {
@@ -104,11 +113,12 @@ mod tests {
     use worker_ext::mask::threshold;
 
     use super::*;
+    use crate::torch::tests::plan;
 
     /// The C++ draws what `common` says, on whatever instruction set this machine has.
     #[test]
     fn masks_equal_the_stream_of_common() {
-        let plan = Plan { rows: 1, trial_seed: 0x0123_4567_89ab_cdef };
+        let plan = Plan { rows: 1, trial_seed: 0x0123_4567_89ab_cdef, ..plan() };
         for (layer, epoch, step, rate) in [(0, 0, 0, 0.3), (5, 7, 421, 0.1), (1, 80, 3, 0.5)] {
             let mask = plan.mask(layer, rate).at(epoch, step);
             let out = Tensor::empty([10_007], (Kind::Float, Device::Cpu));

@@ -2,16 +2,16 @@
 
 use common::{
     model_spec::DataShape,
-    split::{self, Parts},
+    split::Parts,
     study::{DataSpec, Split},
 };
-use data::{Dataset, Images};
+use data::{Dataset, Samples, Scale, Values};
 use tch::{Device, Kind, Tensor};
 use worker_ext::{Error, batch::gather};
 
 use crate::trainer::TrainError;
 
-/// One data set on a device, one byte a pixel.
+/// One data set on a device: images one byte a pixel, tables one standardised float a feature.
 #[derive(Debug)]
 pub(super) struct Resident {
     /// The name it was opened by.
@@ -22,14 +22,15 @@ pub(super) struct Resident {
     pub(super) train: Part,
     /// What a trial is tested on.
     pub(super) test: Part,
-    digest: String,
+    /// Of its samples and labels.
+    pub(super) digest: String,
     split: Option<(Split, u64, Parts)>,
 }
 
 /// Images and labels.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Samples × pixels, u8.
+    /// Samples × values: pixels u8, features float.
     images: Tensor,
     /// Classes, i64.
     labels: Tensor,
@@ -40,7 +41,7 @@ pub(super) struct Part {
 /// Some samples, scaled.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// Samples × pixels, float, from 0 to 1.
+    /// Samples × values, float: pixels from 0 to 1, features standardised.
     pub(super) pixels: Tensor,
     /// Classes, i64.
     pub(super) labels: Tensor,
@@ -49,48 +50,60 @@ pub(super) struct Batch {
 impl Resident {
     /// Moves a data set to a device.
     pub(super) fn new(data: &Dataset, device: Device) -> Result<Self, TrainError> {
-        let sides = (u32::try_from(data.train.height), u32::try_from(data.train.width));
-        let (Ok(height), Ok(width)) = sides else {
-            return Err(TrainError::Data(format!("the images of `{}` are too large", data.name)));
+        let sizes = [data.train.channels, data.train.height, data.train.width].map(u32::try_from);
+        let [Ok(channels), Ok(height), Ok(width)] = sizes else {
+            return Err(TrainError::Data(format!("the samples of `{}` are too large", data.name)));
         };
-        let shape = DataShape { channels: 1, height, width, classes: data.classes.len() as u32 };
+        let shape = DataShape { channels, height, width, classes: data.classes.len() as u32 };
         Ok(Self {
             name: data.name.clone(),
             shape,
-            train: Part::new(&data.train, device)?,
-            test: Part::new(&data.test, device)?,
+            train: Part::new(&data.train, data.scale.as_ref(), device)?,
+            test: Part::new(&data.test, data.scale.as_ref(), device)?,
             digest: data.digest.clone(),
             split: None,
         })
     }
 
-    /// The study's split of the training part.
+    /// The study's samples to train and to validate on.
     pub(super) fn parts(&mut self, spec: &DataSpec) -> Result<Parts, TrainError> {
         if let Some((split, seed, parts)) = &self.split
             && (*split, *seed) == (spec.split, spec.split_seed)
         {
             return Ok(parts.clone());
         }
-        let parts = match spec.split {
-            Split::Holdout => {
-                split::holdout(&self.train.truth, self.shape.classes as usize, &self.digest, spec.split_seed)
-            }
-        };
-        if parts.train.is_empty() || parts.validation.is_empty() {
+        let labels = (&self.train.truth[..], &self.test.truth[..]);
+        let parts = Parts::of(spec, labels, self.shape.classes as usize, &self.digest);
+        if parts.is_short_of(spec.split) {
             return Err(TrainError::Data(format!("`{}` is too small to be split", self.name)));
         }
         self.split = Some((spec.split, spec.split_seed, parts.clone()));
         Ok(parts)
     }
+
+    /// The part that a study's validation samples are of.
+    pub(super) fn judged(&self, split: Split) -> &Part {
+        match split {
+            Split::Holdout | Split::None => &self.train,
+            Split::Paper => &self.test,
+        }
+    }
 }
 
 impl Part {
-    fn new(images: &Images, device: Device) -> Result<Self, Error> {
-        let (count, pixels) = (images.count as i64, (images.height * images.width) as i64);
+    fn new(samples: &Samples, scale: Option<&Scale>, device: Device) -> Result<Self, Error> {
+        let size = [samples.count as i64, samples.size() as i64];
+        let values = match &samples.values {
+            Values::Pixels(pixels) => Tensor::f_from_slice(pixels)?,
+            Values::Features(features) => match scale {
+                Some(scale) => Tensor::f_from_slice(&scale.standardised(features))?,
+                None => Tensor::f_from_slice(features)?,
+            },
+        };
         Ok(Self {
-            images: Tensor::f_from_slice(&images.pixels)?.f_view([count, pixels])?.f_to_device(device)?,
-            labels: Tensor::f_from_slice(&images.labels)?.f_to_kind(Kind::Int64)?.f_to_device(device)?,
-            truth: images.labels.clone(),
+            images: values.f_view(size)?.f_to_device(device)?,
+            labels: Tensor::f_from_slice(&samples.labels)?.f_to_kind(Kind::Int64)?.f_to_device(device)?,
+            truth: samples.labels.clone(),
         })
     }
 
@@ -104,6 +117,7 @@ impl Part {
     pub(super) fn batch(&self, index: &Tensor) -> Result<Batch, Error> {
         let labels = self.labels.f_index_select(0, index)?;
         let pixels = match self.images.device() {
+            _ if self.images.kind() == Kind::Float => self.images.f_index_select(0, index)?,
             Device::Cpu => {
                 let size = [index.numel() as i64, self.images.size()[1]];
                 let pixels = Tensor::f_empty(size, (Kind::Float, Device::Cpu))?;

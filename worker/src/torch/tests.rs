@@ -7,11 +7,12 @@ use common::{
     metrics::CurvePoint,
     model_spec::{DataShape, ModelSpec},
     random::{Purpose, Stream},
-    study::{EarlyStopping, ModelKind, Monitor, StudySpec},
+    recipe::Recipe,
+    study::{EarlyStopping, ModelKind, Monitor, Precision, SchedulerSpec, StudySpec, TrainSpec},
 };
-use data::{Dataset, Images};
+use data::{Dataset, Samples};
 
-use super::TorchTrainer;
+use super::{TorchTrainer, net::Plan};
 use crate::{
     settings::Device,
     trainer::{CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer},
@@ -20,6 +21,8 @@ use crate::{
 mod exactness;
 
 mod limits;
+
+mod samples;
 
 /// What [`dataset`] holds.
 pub(super) const SHAPE: DataShape = DataShape { channels: 1, height: 6, width: 6, classes: 3 };
@@ -36,13 +39,14 @@ pub(super) fn dataset(train: usize, test: usize) -> Dataset {
             .iter()
             .flat_map(|label| (0..36).map(|at| pixel(*label, at, words.below(130)) as u8).collect::<Vec<_>>())
             .collect();
-        Images { count, height: 6, width: 6, pixels, labels }
+        Samples::images([count, 1, 6, 6], pixels, labels)
     };
     Dataset {
         name: "made-up".to_owned(),
-        classes: vec!["top", "middle", "bottom"],
+        classes: ["top", "middle", "bottom"].map(str::to_owned).to_vec(),
         train: images(1, train),
         test: images(2, test),
+        scale: None,
         digest: "made-up".to_owned(),
     }
 }
@@ -72,6 +76,29 @@ pub(super) fn cnn_hparams() -> Hparams {
     ])
 }
 
+/// Hyperparameters of a residual net with two stages, hence a shortcut of each kind.
+pub(super) fn resnet_hparams() -> Hparams {
+    Hparams::from([
+        ("stages", Scalar::Int(2)),
+        ("blocks", Scalar::Int(2)),
+        ("width", Scalar::Int(4)),
+        ("dropout", Scalar::Float(0.1)),
+        ("initializer", Scalar::Text("he_normal".to_owned())),
+        ("lr", Scalar::Float(0.003)),
+    ])
+}
+
+/// Hyperparameters of a net like VGG with another activation.
+pub(super) fn vgg_hparams() -> Hparams {
+    Hparams::from([
+        ("blocks", Scalar::Int(2)),
+        ("width", Scalar::Int(4)),
+        ("dropout", Scalar::Float(0.2)),
+        ("activation", Scalar::Text("gelu".to_owned())),
+        ("lr", Scalar::Float(0.003)),
+    ])
+}
+
 /// A multilayer perceptron for the made-up images.
 pub(super) fn mlp(units: &[i64], dropout: f64) -> ModelSpec {
     ModelSpec::build(ModelKind::Mlp, &mlp_hparams(units, dropout, 0.001), &SHAPE).unwrap()
@@ -82,9 +109,21 @@ pub(super) fn cnn() -> ModelSpec {
     ModelSpec::build(ModelKind::Cnn, &cnn_hparams(), &SHAPE).unwrap()
 }
 
+/// A recipe of defaults.
+pub(super) fn recipe() -> Recipe {
+    Recipe::of(&TrainSpec::default(), &Hparams::default()).unwrap()
+}
+
+/// A plan of defaults.
+pub(super) fn plan() -> Plan {
+    Plan { rows: 8, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32 }
+}
+
 fn study(model: ModelKind, batch_size: u32) -> StudySpec {
     let name = model.as_str();
-    let file = format!("name: test\nmodel: {name}\nspace: {name}\nseed: 11\n");
+    // VGG has no space of its own name, and needs no hyperparameter.
+    let space = if model == ModelKind::Vgg { "{width: {int: [2, 4]}}" } else { name };
+    let file = format!("name: test\nmodel: {name}\nspace: {space}\nseed: 11\n");
     let mut study = StudySpec::from_yaml(&file).unwrap();
     study.data.name = "made-up".to_owned();
     study.train.batch_size = batch_size;
@@ -102,6 +141,7 @@ fn task(study: StudySpec, hparams: Hparams, to_epoch: u32, scratch: &Path) -> Tr
         resume: None,
         checkpoint_every: Duration::from_secs(3600),
         scratch: scratch.to_owned(),
+        data: None,
     }
 }
 
@@ -148,10 +188,12 @@ fn an_evaluation_gives_metrics_and_probabilities() {
         study: task.study.clone(),
         hparams: task.hparams.clone(),
         checkpoint: checkpoint(&trained),
+        data: None,
     };
     let evaluated = trainer().evaluate(&evaluate).unwrap();
     // Seven of each class validate.
-    for (part, samples) in [(&evaluated.test, 30), (&evaluated.validation, 21)] {
+    let validation = evaluated.validation.as_ref().unwrap();
+    for (part, samples) in [(&evaluated.test, 30), (validation, 21)] {
         assert!(part.metrics.accuracy > 0.8, "{:?}", part.metrics);
         assert_eq!(part.probabilities.len(), samples * 3);
         assert!(part.probabilities.chunks_exact(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));

@@ -1,8 +1,12 @@
 //! The trainer that trains with libtorch.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
-use common::metrics::TestMetrics;
+use common::{
+    metrics::{CleanMetrics, TestMetrics},
+    model_spec::DataShape,
+    study::{DataSpec, Split},
+};
 use data::{Dataset, Sources};
 use tch::Tensor;
 use worker_ext::runtime;
@@ -10,8 +14,9 @@ use worker_ext::runtime;
 use super::{
     arithmetic::Arithmetic,
     checkpoint, device,
-    epoch::ask,
-    measure::measure,
+    epoch::{Question, ask},
+    gpu::{self, Gpu},
+    measure::{Measured, measure},
     net::{EVALUATION_ROWS, Net, Plan},
     resident::{Part, Resident},
     trial::{Trial, View, model},
@@ -58,15 +63,30 @@ impl TorchTrainer {
         device.to_string()
     }
 
-    /// The data set of that name, on the device.
-    fn data(&mut self, name: &str) -> Result<&mut Resident, TrainError> {
-        if self.resident.as_ref().is_none_or(|resident| resident.name != name) {
+    /// The GPU that it is; none for other devices, and where its driver does not tell.
+    pub(crate) fn gpu(&self) -> Option<Gpu> {
+        match self.device {
+            tch::Device::Cuda(number) => gpu::nvidia(number),
+            _ => None,
+        }
+    }
+
+    /// A study's data set, on the device.
+    fn data(&mut self, spec: &DataSpec, object: Option<&Path>) -> Result<&mut Resident, TrainError> {
+        let digest = spec.object().map(|digest| digest.to_string());
+        let it = |resident: &Resident| {
+            resident.name == spec.name && digest.as_ref().is_none_or(|digest| resident.digest == *digest)
+        };
+        if !self.resident.as_ref().is_some_and(it) {
             // The one that lies there goes first: there may not be room for both.
             self.resident = None;
-            let dataset = data::open(name, &self.sources).map_err(|e| TrainError::Data(e.to_string()))?;
-            self.resident = Some(Resident::new(&dataset, self.device)?);
+            let dataset = match object {
+                Some(object) => unpacked(spec, object),
+                None => data::open(&spec.name, &self.sources).map_err(|e| e.to_string()),
+            };
+            self.resident = Some(Resident::new(&dataset.map_err(TrainError::Data)?, self.device)?);
         }
-        self.resident.as_mut().ok_or_else(|| TrainError::Data(format!("`{name}` is not at hand")))
+        self.resident.as_mut().ok_or_else(|| TrainError::Data(format!("`{}` is not at hand", spec.name)))
     }
 }
 
@@ -76,43 +96,90 @@ impl Trainer for TorchTrainer {
         task: &TrainTask,
         on: &mut dyn FnMut(Progress) -> Control,
     ) -> Result<Trained, TrainError> {
-        let _arithmetic = Arithmetic::set(task.study.train.threads)?;
+        let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
-        let resident = self.data(&task.study.data.name)?;
+        let resident = self.data(&task.study.data, task.data.as_deref())?;
         let parts = resident.parts(&task.study.data)?;
-        let view = View { part: &resident.train, parts, shape: resident.shape };
+        let judged = resident.judged(task.study.data.split);
+        let view = View { part: &resident.train, judged, parts, shape: resident.shape };
         Trial::open(task, view, device)?.train(on)
     }
 
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
-        let _arithmetic = Arithmetic::set(task.study.train.threads)?;
+        let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
-        let resident = self.data(&task.study.data.name)?;
-        let parts = resident.parts(&task.study.data)?;
-        let Resident { shape, train, test, .. } = resident;
-        let spec = model(&task.study, &task.hparams, shape)?;
+        let resident = self.data(&task.study.data, task.data.as_deref())?;
+        let validation = resident.parts(&task.study.data)?.validation;
+        let split = task.study.data.split;
+        let (shape, test, judged) = (resident.shape, &resident.test, resident.judged(split));
+        let spec = model(&task.study, &task.hparams, &shape)?;
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
-        let mut net = Net::new(&spec, shape, &weights, Plan { rows: EVALUATION_ROWS, trial_seed: 0 })?;
+        let precision = task.study.train.precision;
+        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision };
+        let mut net = Net::new(&spec, &shape, &weights, plan)?;
+        let mirrored = task.study.train.flip_averaging.then_some(shape);
         let all: Vec<u32> = (0..test.truth.len() as u32).collect();
-        let classes = shape.classes as usize;
-        Ok(Evaluated {
-            test: predict(&mut net, (test, &all), classes)?,
-            validation: predict(&mut net, (train, &parts.validation), classes)?,
-        })
+        let (classes, chosen_by) =
+            (shape.classes as usize, if split == Split::Paper { &validation[..] } else { &[] });
+        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), mirrored);
+        let tested = predicted((&answers(test, &all)?, &test.truth), chosen_by, classes)?;
+        let validation = match split {
+            Split::None => None,
+            Split::Holdout | Split::Paper => {
+                let truth: Vec<u8> = validation.iter().map(|row| judged.truth[*row as usize]).collect();
+                Some(predicted((&answers(judged, &validation)?, &truth), &[], classes)?)
+            }
+        };
+        Ok(Evaluated { test: tested, validation })
     }
 }
 
-/// What a net says of some rows of a part.
-fn predict(net: &mut Net, (part, rows): (&Part, &[u32]), classes: usize) -> Result<Predicted, TrainError> {
+/// Log-probabilities of some rows of a part.
+fn answers(
+    net: &mut Net,
+    (part, rows): (&Part, &[u32]),
+    mirrored: Option<DataShape>,
+) -> Result<Vec<f32>, TrainError> {
     let index = part.index(rows.iter().copied())?;
-    let ControlFlow::Continue(answers) = ask(net, part, &index, None)? else {
-        return Err(TrainError::Other("an evaluation cannot be told to end".to_owned()));
-    };
-    let truth: Vec<u8> = rows.iter().map(|row| part.truth[*row as usize]).collect();
-    let measured = measure(&answers, &truth, classes);
+    match ask(net, &Question { part, index: &index, mirrored }, None)? {
+        ControlFlow::Continue(answers) => Ok(answers),
+        ControlFlow::Break(_) => Err(TrainError::Other("an evaluation cannot be told to end".to_owned())),
+    }
+}
+
+/// What log-probabilities are worth against the true classes, and on those samples that chose no model.
+fn predicted(
+    (answers, truth): (&[f32], &[u8]),
+    chosen_by: &[u32],
+    classes: usize,
+) -> Result<Predicted, TrainError> {
+    let Measured { accuracy, loss, .. } = measure(answers, truth, classes);
     // libtorch's exponential: the C library's may differ between machines.
-    let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(&answers)?.f_exp()?)?;
-    let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss };
+    let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(answers)?.f_exp()?)?;
+    let metrics = TestMetrics { accuracy, loss, clean: clean(answers, truth, chosen_by) };
     Ok(Predicted { metrics, probabilities })
+}
+
+/// A data set out of its object, which must be the study's.
+fn unpacked(spec: &DataSpec, object: &Path) -> Result<Dataset, String> {
+    let bytes = std::fs::read(object).map_err(|error| format!("{}: {error}", object.display()))?;
+    let dataset = data::unpack(&spec.name, &bytes).map_err(|error| error.to_string())?;
+    match spec.object() {
+        Some(digest) if digest.to_string() == dataset.digest => Ok(dataset),
+        _ => Err(format!("what came for `{}` is another data set", spec.name)),
+    }
+}
+
+/// What was scored on the test samples that did not validate; none where none did, or all.
+fn clean(answers: &[f32], truth: &[u8], chosen_by: &[u32]) -> Option<CleanMetrics> {
+    if chosen_by.is_empty() || chosen_by.len() == truth.len() {
+        return None;
+    }
+    let classes = answers.len() / truth.len();
+    let rows = answers.chunks_exact(classes).zip(truth).zip(0u32..);
+    let kept = rows.filter(|(_, at)| chosen_by.binary_search(at).is_err()).map(|(row, _)| row);
+    let (answers, truth): (Vec<&[f32]>, Vec<u8>) = kept.map(|(row, label)| (row, *label)).unzip();
+    let measured = measure(&answers.concat(), &truth, classes);
+    Some(CleanMetrics { accuracy: measured.accuracy, loss: measured.loss, samples: truth.len() as u32 })
 }

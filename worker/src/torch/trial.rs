@@ -7,30 +7,36 @@ use common::{
     metrics::{CurvePoint, Metrics},
     model_spec::{DataShape, ModelSpec},
     random::{Purpose, Stream, order},
+    recipe::Recipe,
     split::Parts,
-    study::{ModelKind, Optimizer as Rule, Precision, StudySpec},
+    study::{ModelKind, StudySpec},
 };
 use tch::{Device, Tensor};
 use worker_ext::batch::BatchSums;
 
 use super::{
+    augment::Augmenter,
+    average::Average,
     checkpoint,
-    epoch::{Learner, Signs, ask},
+    epoch::{Learner, Pace, Question, Samples, Signs},
     measure::measure,
     net::{Net, Plan},
+    numbers::Numbers,
     optimizer::Optimizer,
     resident::Part,
     snapshot::Snapshot,
     weights::Weights,
 };
 use crate::{
-    history::{History, UNKNOWN},
+    history::{History, UNKNOWN, Verdict},
     trainer::{CheckpointFiles, Control, Progress, TrainError, TrainTask, Trained},
 };
 
 /// What a trial sees of the data set.
 pub(super) struct View<'a> {
     pub(super) part: &'a Part,
+    /// The part that validation samples are of.
+    pub(super) judged: &'a Part,
     pub(super) parts: Parts,
     pub(super) shape: DataShape,
 }
@@ -62,10 +68,8 @@ pub(super) fn model(
     shape: &DataShape,
 ) -> Result<ModelSpec, TrainError> {
     match study.model {
-        ModelKind::Mlp | ModelKind::Cnn => {
-            ModelSpec::build(study.model, hparams, shape).map_err(|e| TrainError::Other(e.to_string()))
-        }
         ModelKind::Formula => Err(TrainError::Other("libtorch does not train formulas".to_owned())),
+        family => ModelSpec::build(family, hparams, shape).map_err(|e| TrainError::Other(e.to_string())),
     }
 }
 
@@ -79,32 +83,47 @@ impl<'a> Trial<'a> {
             return Err(TrainError::Checkpoint(message));
         }
         let spec = model(study, hparams, &view.shape)?;
-        // What else there may be one day must be built here first.
-        let (Rule::Adam, Precision::Float32) = (study.train.optimizer, study.train.precision);
-        let rate = hparams.float("lr").unwrap_or(study.train.learning_rate);
+        let recipe =
+            Recipe::of(&study.train, hparams).map_err(|unusable| TrainError::Other(unusable.to_string()))?;
         let weights = match resume {
             None => Weights::new(&spec, *trial_seed, device)?,
-            Some(_) => Weights::zeros(&spec, device)?,
+            Some(files) => {
+                let weights = Weights::zeros(&spec, device)?;
+                checkpoint::read_weights(files, &weights)?;
+                weights
+            }
         };
-        let mut optimizer = Optimizer::new(&weights, rate)?;
-        let mut history = History::default();
-        if let Some(files) = resume {
-            checkpoint::read_weights(files, &weights)?;
-            history = checkpoint::read_state(files, &weights, &mut optimizer)?;
-        }
-        let rows = i64::from(study.train.batch_size.max(1)).min(view.parts.train.len() as i64);
-        let net = Net::new(&spec, &view.shape, &weights, Plan { rows, trial_seed: *trial_seed })?;
-        let validation = view.part.index(view.parts.validation.iter().copied())?;
-        let truth = view.parts.validation.iter().map(|row| view.part.truth[*row as usize]).collect();
-        Ok(Self {
-            task,
-            view,
-            validation,
-            truth,
+        let samples = view.parts.train.len();
+        let rows = i64::from(recipe.batch_size.max(1)).min(samples as i64);
+        let plan = Plan {
             rows,
-            learner: Learner { weights, net, optimizer },
-            history,
-        })
+            trial_seed: *trial_seed,
+            smoothing: recipe.label_smoothing,
+            precision: study.train.precision,
+        };
+        let restores = study.train.early_stopping.is_some_and(|rule| rule.restore_best);
+        let mut learner = Learner {
+            net: Net::new(&spec, &view.shape, &weights, plan)?,
+            optimizer: Optimizer::new(&weights, &recipe)?,
+            augmenter: Augmenter::new(recipe.augment, task.data_seed, view.shape),
+            average: (recipe.average == common::study::Average::Ema)
+                .then(|| Average::new(&weights, study.train.average_decay))
+                .transpose()?,
+            best: restores.then(|| Numbers::of(&weights)).transpose()?,
+            pace: Pace {
+                recipe,
+                per_epoch: samples.div_ceil(rows.max(1) as usize) as u64,
+                horizon: study.scheduler.horizon(),
+            },
+            weights,
+        };
+        let history = match resume {
+            Some(files) => checkpoint::read_state(files, &mut learner)?,
+            None => History::default(),
+        };
+        let validation = view.judged.index(view.parts.validation.iter().copied())?;
+        let truth = view.parts.validation.iter().map(|row| view.judged.truth[*row as usize]).collect();
+        Ok(Self { task, view, validation, truth, rows, learner, history })
     }
 
     /// Trains to the task's last epoch, or until something ends the trial before.
@@ -126,12 +145,16 @@ impl<'a> Trial<'a> {
                 return Ok(Trained::Abandoned);
             }
             let rule = study.train.early_stopping.as_ref();
-            let early_stopped = self.history.record(&last.metrics, &study.objective, rule);
-            let Learner { weights, optimizer, .. } = &self.learner;
-            let snapshot = Snapshot::of(last.epoch, weights, optimizer, self.history)?;
-            if early_stopped || last.epoch == *to_epoch {
-                let checkpoint = self.write(&snapshot)?;
-                return Ok(Trained::Finished { last, best: self.history.best, checkpoint, early_stopped });
+            let Verdict { improved, stops } = self.history.record(&last.metrics, &study.objective, rule);
+            if improved {
+                self.learner.keep_best()?;
+            }
+            let ends = stops || last.epoch == study.scheduler.horizon();
+            let restored = (ends && self.learner.best.is_some()).then_some(self.history.kept);
+            let snapshot = Snapshot::of(last.epoch, &self.learner, self.history, restored.is_some())?;
+            if stops || last.epoch == *to_epoch {
+                let (best, checkpoint) = (self.history.best, self.write(&snapshot)?);
+                return Ok(Trained::Finished { last, best, checkpoint, early_stopped: stops, restored });
             }
             if told.is_none() && written.elapsed() >= *checkpoint_every {
                 let files = self.write(&snapshot)?;
@@ -161,8 +184,10 @@ impl<'a> Trial<'a> {
             tch::manual_seed(i64::from(high >> 1) << 32 | i64::from(low));
         }
         let order = order(self.task.data_seed, epoch, train.len() as u32);
-        let index = self.view.part.index(order.into_iter().map(|at| train[at as usize]))?;
-        let sums = match self.learner.train(self.view.part, &index, (epoch, self.rows), signs)? {
+        let rows: Vec<u32> = order.into_iter().map(|at| train[at as usize]).collect();
+        let index = self.view.part.index(rows.iter().copied())?;
+        let samples = Samples { part: self.view.part, rows: &rows, index: &index };
+        let sums = match self.learner.train(&samples, (epoch, self.rows), signs)? {
             ControlFlow::Continue(sums) => sums,
             ControlFlow::Break(control) => return Ok(ControlFlow::Break(control)),
         };
@@ -177,29 +202,38 @@ impl<'a> Trial<'a> {
         Ok(ControlFlow::Continue(CurvePoint {
             epoch: epoch + 1,
             metrics,
-            learning_rate: self.learner.optimizer.learning_rate(),
+            learning_rate: self.learner.pace.rate(self.learner.optimizer.steps.saturating_sub(1)),
             seconds: started.elapsed().as_secs_f64(),
         }))
     }
 
-    /// The epoch's metrics, given what was summed up while training.
+    /// The epoch's metrics, given what was summed up while training; without validation samples its part is unknown.
     fn validate(
         &mut self,
         sums: BatchSums,
         signs: &mut Signs<'_>,
     ) -> Result<ControlFlow<Control, Metrics>, TrainError> {
-        let answers = match ask(&mut self.learner.net, self.view.part, &self.validation, Some(signs))? {
+        let samples = self.view.parts.train.len() as f64;
+        let trained = Metrics {
+            train_loss: sums.loss / samples,
+            train_accuracy: sums.correct as f64 / samples,
+            ..UNKNOWN
+        };
+        if self.truth.is_empty() {
+            return Ok(ControlFlow::Continue(trained));
+        }
+        let mirrored = self.task.study.train.flip_averaging.then_some(self.view.shape);
+        let question = Question { part: self.view.judged, index: &self.validation, mirrored };
+        let answers = match self.learner.ask(&question, signs)? {
             ControlFlow::Continue(answers) => answers,
             ControlFlow::Break(control) => return Ok(ControlFlow::Break(control)),
         };
         let measured = measure(&answers, &self.truth, self.view.shape.classes as usize);
-        let samples = self.view.parts.train.len() as f64;
         Ok(ControlFlow::Continue(Metrics {
-            train_loss: sums.loss / samples,
-            train_accuracy: sums.correct as f64 / samples,
             val_loss: measured.loss,
             val_accuracy: measured.accuracy,
             val_macro_f1: measured.macro_f1,
+            ..trained
         }))
     }
 
@@ -217,6 +251,6 @@ impl<'a> Trial<'a> {
     }
 
     fn write(&self, snapshot: &Snapshot) -> Result<CheckpointFiles, TrainError> {
-        checkpoint::write(&self.task.scratch, &self.learner.weights, snapshot)
+        checkpoint::write(&self.task.scratch, &self.learner, snapshot)
     }
 }

@@ -1,13 +1,13 @@
 //! A model's parameters and statistics, and their first values.
 
-use common::{
-    model_spec::ModelSpec,
-    random::{Purpose, Stream},
-};
+use common::model_spec::ModelSpec;
 use tch::{Device, Kind, Tensor};
 use worker_ext::Error;
 
-use super::layout::{Layout, Slot};
+use super::{
+    initial,
+    layout::{Layout, Slot},
+};
 
 /// A model's numbers: parameters with their gradients, and batch-norm statistics, each in one flat buffer.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Weights {
             weights.parameters.slots().iter().zip(weights.parameters.views(&weights.values)?)
         {
             if slot.shape.len() > 1 {
-                let initial = glorot_uniform(slot, trial_seed);
+                let initial = initial::draw(spec.initializer, slot, trial_seed);
                 view.f_copy_(&Tensor::f_from_slice(&initial)?.f_view(&slot.shape[..])?)?;
             } else if is_scale(slot) {
                 _ = view.f_fill_(1.0)?;
@@ -60,21 +60,6 @@ impl Weights {
 /// Whether a one-dimensional parameter is batch norm's scale: biases are called otherwise.
 fn is_scale(slot: &Slot) -> bool {
     slot.name.ends_with(".weight")
-}
-
-/// First weights, uniform in ±√(6 / (fan in + fan out)) (Glorot and Bengio, 2010), as Keras draws them.
-///
-/// One word of the trial's stream an element, in the order of the state dict's tensor. No function of the C library
-/// takes part, so every machine gets the same bits.
-fn glorot_uniform(slot: &Slot, trial_seed: u64) -> Vec<f32> {
-    let (outputs, inputs) = (slot.shape[0], slot.shape[1]);
-    let taps: i64 = slot.shape[2..].iter().product();
-    let limit = (6.0 / ((inputs + outputs) * taps) as f64).sqrt();
-    let mut words = Stream::new(trial_seed, Purpose::Init).layer(slot.layer as u32).words();
-    let unit = 1.0 / f64::from(1 << 23);
-    // The upper 24 bits as a whole number from -2^23, a half added: even around zero.
-    let mut uniform = || (f64::from(words.word() >> 8) - f64::from(1 << 23) + 0.5) * unit;
-    (0..outputs * inputs * taps).map(|_| (uniform() * limit) as f32).collect()
 }
 
 /// Copies a tensor's elements to the host, as the bytes of a contiguous tensor.

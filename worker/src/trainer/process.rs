@@ -165,7 +165,7 @@ fn evaluate(trainers: &mut Trainers, task: &EvaluateTask, scratch: &Path) -> Res
     let Evaluated { test, validation } = trainers.of(task.study.model)?.evaluate(task)?;
     Ok(Report::Evaluated {
         test: save(test, scratch.join("test.f32"))?,
-        validation: save(validation, scratch.join("validation.f32"))?,
+        validation: validation.map(|part| save(part, scratch.join("validation.f32"))).transpose()?,
     })
 }
 

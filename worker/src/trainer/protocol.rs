@@ -39,7 +39,7 @@ pub(crate) enum Report {
     /// Training has ended.
     Ended(Trained),
     /// The evaluation is done; the probabilities are in files.
-    Evaluated { test: PredictedFile, validation: PredictedFile },
+    Evaluated { test: PredictedFile, validation: Option<PredictedFile> },
     /// The attempt failed.
     Failed(String),
 }

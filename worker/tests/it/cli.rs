@@ -36,6 +36,44 @@ async fn variables_stand_in_for_flags() {
 }
 
 #[tokio::test]
+async fn a_flag_wins_over_its_variable_and_that_over_the_file() {
+    let mut coordinator = Coordinator::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rung.toml");
+    let text = format!("[worker]\njoin = \"{}\"\ndevice = \"cpu\"\nslots = 3\n", coordinator.address());
+    std::fs::write(&file, text).unwrap();
+    for (variable, flags, slots) in
+        [(None, &[][..], 3), (Some("2"), &[], 2), (Some("2"), &["--slots", "1"], 1), (Some(""), &[], 3)]
+    {
+        let mut command = program();
+        command.env("RUNG_CONFIG", &file).args(flags);
+        if let Some(slots) = variable {
+            command.env("RUNG_SLOTS", slots);
+        }
+        let _worker = command.kill_on_drop(true).spawn().unwrap();
+        assert_eq!(coordinator.session().await.hello.slots, slots, "{variable:?} {flags:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_file_is_bad_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rung.toml");
+    let named = ["--config", file.to_str().unwrap(), "--join", "127.0.0.1:1"];
+    let (code, _, stderr) = run(&named).await;
+    assert!(code == Some(2) && stderr.contains("cannot read configuration file"), "{stderr}");
+    for (text, said) in [
+        ("[worker]\n\nslot = 2\n", "unknown key of [worker] `slot`; did you mean `slots`?"),
+        ("[worker]\n\nid = \"one\"\n", "unknown key of [worker] `id`"),
+        ("[worker]\n\nslots = 0\n", "invalid value '0' for '--slots <N>'"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, _, stderr) = run(&named).await;
+        assert!(code == Some(2) && stderr.contains(said) && stderr.contains("rung.toml:3:"), "{stderr}");
+    }
+}
+
+#[tokio::test]
 async fn the_doctor_tells_facts() {
     let (code, stdout, stderr) = run(&["doctor", "--device", "cpu", "-o", "json"]).await;
     assert_eq!(code, Some(0), "{stderr}");
@@ -60,5 +98,5 @@ async fn a_coordinator_of_another_protocol_is_left_alone() {
     let (output, _session) = tokio::join!(worker, answer);
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this worker speaks 1"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this worker speaks 2"));
 }

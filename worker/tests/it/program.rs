@@ -63,7 +63,7 @@ pub(crate) fn program() -> Command {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
+    command.env("RUNG_CONFIG", "/dev/null").stdin(Stdio::null());
     command
 }
 

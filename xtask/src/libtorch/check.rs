@@ -97,6 +97,13 @@ mod tests {
     }
 
     #[test]
+    fn the_compilers_word_for_a_missing_libtorch_names_this_version() {
+        let header = crate::checkout::root().join("worker/ext/missing/torch/torch.h");
+        let said = fs::read_to_string(header).unwrap();
+        assert!(said.contains(&format!("libtorch {VERSION} not found: run `cargo xtask setup`")), "{said}");
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let folder = libtorch(None, None);
         assert!(error(folder.path()).contains("`build-version`"));

@@ -70,7 +70,10 @@ fn a_wrong_file_on_the_server_leaves_nothing() {
     let (fixture, into) = served();
     fs::write(fixture.path(&fixture.entry.test_labels), gzip(b"something else", 6)).unwrap();
     let error = fetch_entry(&fixture.entry, into.path()).unwrap_err().to_string();
-    assert!(error.contains("the project's server: its `t10k-labels.gz` has md5 "), "{error}");
+    assert!(
+        error.contains("the project's server: its `t10k-labels.gz` is not the one published: the md5 of"),
+        "{error}"
+    );
     assert!(error.contains("Debian's package: there is none of tiny"), "{error}");
     assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
 }

@@ -2,9 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    checkpoint::Digest,
     hparams::{Hparams, Scalar},
     study::{
-        Budget, Constraints, DataSpec, Evaluate, FixedTrial, ModelKind, Objective, SchedulerSpec, TrainSpec,
+        Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, ModelKind, Objective, SchedulerSpec,
+        TrainSpec,
     },
 };
 
@@ -147,7 +149,16 @@ train:
   batch_size: 128
   optimizer: adam
   learning_rate: 0.001
-  early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0}
+  momentum: 0.9
+  weight_decay: 0.0
+  schedule: constant
+  warmup: 0.0
+  label_smoothing: 0.0
+  augment: none
+  average: none
+  average_decay: 0.999
+  flip_averaging: false
+  early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0, restore_best: false}
   threads: 1
   precision: float32
   epoch_seconds: 0.0
@@ -271,7 +282,7 @@ scheduler:
 
 #[test]
 fn trials_of_a_parent_are_taken_over_whole_or_not_at_all() {
-    let digest = |text: &str| crate::checkpoint::Digest::of(text.as_bytes()).to_string();
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
     let text = ADOPTED.replace("WEIGHTS", &digest("weights")).replace("STATE", &digest("state"));
     let study = StudySpec::from_yaml(&text).unwrap();
     assert!(study.is_adopted());
@@ -290,4 +301,43 @@ fn a_listed_trial_may_have_a_data_seed_of_its_own() {
     let study = StudySpec::from_yaml(text).unwrap();
     assert_eq!([0, 1, 2].map(|trial| study.data_seed(crate::ids::TrialNumber(trial))), [5, 7, 5]);
     assert!(!study.is_adopted());
+}
+
+#[test]
+fn ones_own_data_is_checked_once_it_is_known() {
+    let text = "{name: s, data: {name: mine}, model: cnn, space: {blocks: {int: [1, 2]}}}";
+    let study = StudySpec::from_yaml(text).unwrap();
+    assert_eq!((study.data.shape(), study.data.object()), (None, None));
+    let facts = DataFacts { digest: Digest::of(b"mine"), ..DataFacts::known("fashion-mnist").unwrap() };
+    let error = study.clone().on(facts.clone()).unwrap_err();
+    assert!(error.message.contains("the space lacks"), "{error}");
+
+    let text = "{name: s, data: {name: mine}, model: mlp, space: mlp}";
+    let study = StudySpec::from_yaml(text).unwrap().on(facts.clone()).unwrap();
+    assert_eq!(study.data.object(), Some(facts.digest));
+    assert_eq!(StudySpec::from_json(&study.to_json()).as_ref(), Ok(&study));
+    assert_eq!(StudySpec::from_yaml(&study.to_yaml()).as_ref(), Ok(&study));
+    let many = DataFacts { classes: vec![String::new(); 257], ..facts };
+    assert!(study.on(many).unwrap_err().message.contains("257 classes"));
+}
+
+#[test]
+fn facts_of_a_known_data_set_must_be_its_own() {
+    let study = StudySpec::from_yaml("{name: s, model: mlp, space: mlp}").unwrap();
+    let facts = DataFacts::known("fashion-mnist").unwrap();
+    assert!(study.clone().on(facts.clone()).is_ok());
+    let error = study.on(DataFacts { train: 1, ..facts }).unwrap_err();
+    assert!(error.message.contains("leave them out"), "{error}");
+}
+
+#[test]
+fn without_validation_only_training_can_be_judged() {
+    let study = |more: &str| {
+        let text = format!("{{name: s, model: mlp, space: mlp, data: {{split: none}}, {more}}}");
+        StudySpec::from_yaml(&text).map_err(|error| error.to_string())
+    };
+    assert!(study("objective: {metric: val_loss}").unwrap_err().contains("use train_loss or train_accuracy"));
+    let stopping = "objective: {metric: train_loss}, train: {early_stopping: {patience: 3, monitor: ";
+    assert!(study(&format!("{stopping}val_loss}}}}")).unwrap_err().contains("use `monitor: loss`"));
+    assert!(study(&format!("{stopping}loss}}}}")).is_ok());
 }

@@ -63,6 +63,8 @@ fn number_in_range(name: &str, node: &Node, number: f64, schema: &Schema) -> Res
         format!("above {low}")
     } else if let Some(most) = bound("maximum").or(fixed_width).filter(|most| number > *most) {
         format!("at most {most}")
+    } else if let Some(high) = bound("exclusiveMaximum").filter(|high| number >= *high) {
+        format!("below {high}")
     } else {
         return Ok(());
     };

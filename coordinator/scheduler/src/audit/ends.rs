@@ -36,8 +36,11 @@ impl Log {
         must(log.promoted == chosen, "other trials were promoted than a synchronous rung would have")
     }
 
-    /// The best result among those of the most epochs.
+    /// The trial that reached the target, or else that of the best result among those of the most epochs.
     pub(super) fn best(&self) -> Option<TrialNumber> {
+        if self.reached.is_some() {
+            return self.reached;
+        }
         let rungs =
             self.plan.brackets().iter().zip(&self.rungs).flat_map(|(plan, logs)| plan.rungs.iter().zip(logs));
         let results =

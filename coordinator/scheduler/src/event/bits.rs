@@ -3,7 +3,7 @@
 use common::{
     checkpoint::Digest,
     evaluation::Scored,
-    metrics::{Bits, TestMetrics},
+    metrics::{Bits, CleanMetrics, TestMetrics},
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,17 +14,39 @@ pub struct TestBits {
     pub accuracy: Bits,
     /// Mean cross-entropy over the test samples.
     pub loss: Bits,
+    /// The same on the clean samples, where some test samples validated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean: Option<CleanBits>,
+}
+
+/// Metrics on the clean test samples, as they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanBits {
+    /// Share of these samples classified correctly.
+    pub accuracy: Bits,
+    /// Mean cross-entropy over these samples.
+    pub loss: Bits,
+    /// How many there are.
+    pub samples: u32,
 }
 
 impl From<TestMetrics> for TestBits {
     fn from(test: TestMetrics) -> Self {
-        Self { accuracy: Bits(test.accuracy), loss: Bits(test.loss) }
+        let clean = |clean: CleanMetrics| {
+            let CleanMetrics { accuracy, loss, samples } = clean;
+            CleanBits { accuracy: Bits(accuracy), loss: Bits(loss), samples }
+        };
+        Self { accuracy: Bits(test.accuracy), loss: Bits(test.loss), clean: test.clean.map(clean) }
     }
 }
 
 impl From<TestBits> for TestMetrics {
     fn from(test: TestBits) -> Self {
-        Self { accuracy: test.accuracy.0, loss: test.loss.0 }
+        let clean = |clean: CleanBits| {
+            let CleanBits { accuracy, loss, samples } = clean;
+            CleanMetrics { accuracy: accuracy.0, loss: loss.0, samples }
+        };
+        Self { accuracy: test.accuracy.0, loss: test.loss.0, clean: test.clean.map(clean) }
     }
 }
 

@@ -73,8 +73,11 @@ impl Study {
                 self.mark(at);
             }
             Event::Ticked { at } => self.mark(at),
-            Event::BudgetEnded { reason, at } => {
+            Event::BudgetEnded { reason, reached, at } => {
                 self.ended = Some(reason);
+                if reached.is_some() {
+                    self.best = self.target_reached;
+                }
                 // A pause would keep the evaluation, and so the study's end, waiting for ever.
                 self.paused = false;
                 self.revoke(at);

@@ -14,7 +14,8 @@ impl Study {
             return Vec::new();
         }
         if let Some(reason) = self.budget_end(now) {
-            return vec![Event::BudgetEnded { reason, at: now }];
+            let target = self.target_reached.filter(|_| reason == EndReason::Target);
+            return vec![Event::BudgetEnded { reason, reached: target.map(|best| best.trial), at: now }];
         }
         let events = if self.ended.is_some() { self.leftovers() } else { self.outcomes() };
         if !events.is_empty() || self.is_training() || self.waits_for_evaluation() {
@@ -28,7 +29,7 @@ impl Study {
     fn budget_end(&self, now: Timestamp) -> Option<EndReason> {
         if self.ended.is_some() || self.open == 0 {
             None
-        } else if self.target_reached {
+        } else if self.target_reached.is_some() {
             Some(EndReason::Target)
         } else {
             self.clock.is_over(now).then_some(EndReason::MaxTime)

@@ -32,9 +32,11 @@ impl Study {
             Input::Tick => self.clock.is_mark_due(now).then_some(Event::Ticked { at: now }),
             Input::Stop if self.ended == Some(EndReason::Requested) => None,
             _ if self.finished.is_some() => return Err(Refusal::AlreadyEnded),
-            Input::Stop => {
-                self.is_training().then_some(Event::BudgetEnded { reason: EndReason::Requested, at: now })
-            }
+            Input::Stop => self.is_training().then_some(Event::BudgetEnded {
+                reason: EndReason::Requested,
+                reached: None,
+                at: now,
+            }),
             Input::Pause => (!self.paused).then_some(Event::Paused { at: now }),
             Input::Resume => self.paused.then_some(Event::Resumed { at: now }),
             _ => None,

@@ -36,8 +36,10 @@ impl Study {
         if self.best.as_ref().is_none_or(leads) {
             self.best = Some(best);
         }
-        let target = self.spec.budget.target;
-        self.target_reached |= target.is_some_and(|target| self.goal.compare(value, target).is_le());
+        let reaches = |target| self.goal.compare(value, target).is_le();
+        if self.target_reached.is_none() && self.spec.budget.target.is_some_and(reaches) {
+            self.target_reached = Some(best);
+        }
     }
 
     /// Counts epochs of a result that was trained for.

@@ -116,6 +116,45 @@ fn a_target_ends_training_with_the_result_that_reaches_it() {
     }
 }
 
+/// A result of few epochs may reach the target after worse ones of more epochs.
+#[test]
+fn the_trial_that_reaches_the_target_is_the_best_whatever_its_rung() {
+    let reaching = |value: f64| {
+        let (mut study, mut log) = begin(nine("target: 0.5"));
+        log.extend(lease(&mut study, 1, 17));
+        let nature = Nature::default();
+        for (trial, value) in [(16, 0.4), (0, value)] {
+            let lease = study.lease(TrialNumber(trial)).unwrap();
+            let Input::Finished { trial, attempt, epochs, val_loss, checkpoint, early_stopped, .. } =
+                done(&nature, TrialNumber(trial), lease.attempt, lease.work)
+            else {
+                panic!("a lease to train ends with a result")
+            };
+            let input =
+                Input::Finished { trial, attempt, epochs, value, val_loss, checkpoint, early_stopped };
+            log.extend(study.step(Timestamp(2), &input).unwrap());
+        }
+        (study, log)
+    };
+    let (study, _) = reaching(0.45);
+    assert_eq!(study.best().unwrap().number, TrialNumber(16), "below it, more epochs lead");
+
+    let (mut study, mut log) = reaching(0.6);
+    let reached = Some(TrialNumber(0));
+    let end = Event::BudgetEnded { reason: EndReason::Target, reached, at: Timestamp(2) };
+    assert!(log.contains(&end), "{log:?}");
+    let best = *study.best_result().unwrap();
+    assert_eq!((best.trial, best.value, best.epochs), (TrialNumber(0), 0.6, 1));
+    assert!(study.needs(best.trial, &best.checkpoint), "its checkpoint is kept though the trial is stopped");
+
+    // Its checkpoint is the one that is measured, and a restart says the same.
+    log.extend(lease(&mut study, 3, 1));
+    log.extend(finish(&mut study, 4, 0));
+    assert_eq!(log.last(), Some(&Event::Finished { complete: false, best: reached, at: Timestamp(4) }));
+    assert_eq!(Study::replay(&log).unwrap(), study);
+    assert_eq!(audit(&log), Vec::<String>::new());
+}
+
 fn value(event: &Event) -> Option<f64> {
     match event {
         Event::RungFinished { value, .. } => Some(value.0),
@@ -138,7 +177,10 @@ fn a_stop_revokes_leases_and_evaluates_the_best_of_the_highest_rung() {
         log.extend(finish(&mut study, 2, trial));
     }
     let events = study.step(Timestamp(3), &Input::Stop).unwrap();
-    assert_eq!(events[0], Event::BudgetEnded { reason: EndReason::Requested, at: Timestamp(3) });
+    assert_eq!(
+        events[0],
+        Event::BudgetEnded { reason: EndReason::Requested, reached: None, at: Timestamp(3) }
+    );
     // Trial 16 finished its bracket, so it has completed; what was under way or waited is cut.
     let cuts = events.iter().filter(|event| matches!(event, Event::Cut { .. })).count();
     assert_eq!(cuts, 9 + 2 + 1);

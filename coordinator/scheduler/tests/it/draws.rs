@@ -69,6 +69,26 @@ fn constraints_leave_a_space_of_admitted_points() {
 }
 
 #[test]
+fn what_cannot_be_built_is_drawn_again() {
+    // 28 pixels are one after five halvings: of eight depths, six can be built.
+    let study = |widths: &str, more: &str| {
+        let space = format!("space: {{stages: {{int: [1, 8]}}, width: {{choice: {widths}}}}}");
+        let hyperband = "scheduler: {kind: hyperband, max_epochs: 4, eta: 2}";
+        StudySpec::from_yaml(&format!("name: deep\nmodel: resnet\n{space}\n{hyperband}\n{more}\n")).unwrap()
+    };
+    let one = drawn(study("[2, 4]", "seed: 5"), 1);
+    assert_eq!((one.len(), keys(&one).len()), (10, 10));
+    assert!(one.iter().all(|hparams| hparams.int("stages").unwrap() <= 6));
+    assert_eq!(one, drawn(study("[2, 4]", "seed: 5"), 4));
+    // Where the points do not suffice, all that can be built come before one comes again.
+    let few = drawn(study("[2]", "seed: 5"), 3);
+    assert_eq!((few.len(), keys(&few[..6]).len(), keys(&few).len()), (10, 6, 6));
+    let grid = drawn(study("[2, 4]", "sampler: {kind: grid}"), 2);
+    assert_eq!((grid.len(), keys(&grid).len()), (10, 10));
+    assert!(grid.iter().all(|hparams| hparams.int("stages").unwrap() <= 6));
+}
+
+#[test]
 fn a_space_without_an_admitted_point_ends_the_study() {
     // A study file's parser refuses it, as far as its own draws can tell.
     let space = "space: {layers: {int: [1, 4]}, units: {int: [32, 512]}, dropout: {choice: [0.0]}, \

@@ -116,7 +116,7 @@ fn trials_of_the_parent_are_taken_over_and_only_measured() {
     assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
     let evaluation = study.trial(TrialNumber(2)).unwrap().evaluation.unwrap();
     let validation = Scored {
-        metrics: TestMetrics { accuracy: 0.5, loss: 1.5 },
+        metrics: TestMetrics { accuracy: 0.5, loss: 1.5, clean: None },
         probabilities: Some(Digest::of(&2_u32.to_le_bytes())),
     };
     assert_eq!((evaluation.epoch, evaluation.validation), (8, Some(validation)));

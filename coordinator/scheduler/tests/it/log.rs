@@ -19,7 +19,7 @@ fn all() -> Vec<Event> {
         [("units", common::hparams::Scalar::Int(64)), ("lr", common::hparams::Scalar::Float(0.1 + 0.2))]
             .into();
     let train = Work::Train { from_epoch: 1, to_epoch: 3, resume: Some(checkpoint) };
-    let test = TestMetrics { accuracy: 0.9, loss: f64::INFINITY }.into();
+    let test = TestMetrics { accuracy: 0.9, loss: f64::INFINITY, clean: None }.into();
     let (value, val_loss) = (Bits(0.1), Bits(f64::NAN));
     vec![
         Event::Created { version: LOG_VERSION, spec: Box::new(spec("budget: {max_time: 2h}")), at },
@@ -50,7 +50,7 @@ fn all() -> Vec<Event> {
         Event::Paused { at },
         Event::Resumed { at },
         Event::Ticked { at },
-        Event::BudgetEnded { reason: EndReason::Target, at },
+        Event::BudgetEnded { reason: EndReason::Target, reached: None, at },
         Event::Finished { complete: false, best: Some(trial), at },
         Event::Adopted { trial, value, checkpoint },
         Event::Evaluated {
@@ -86,6 +86,15 @@ fn stored(name: &str, write: impl Fn() -> Vec<Event>) -> Vec<Event> {
 #[test]
 fn every_kind_of_event_is_read_as_it_was_written() {
     assert_eq!(stored("events-v1.jsonl", all), all());
+}
+
+#[test]
+fn fields_that_came_later_are_kept_where_they_are_set() {
+    let reached = Some(TrialNumber(3));
+    let event = Event::BudgetEnded { reason: EndReason::Target, reached, at: Timestamp(5) };
+    let text = serde_json::to_string(&event).unwrap();
+    assert_eq!(text, r#"{"budget_ended":{"reason":"target","reached":3,"at":5}}"#);
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
 }
 
 #[test]

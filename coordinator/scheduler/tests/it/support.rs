@@ -97,7 +97,7 @@ fn philox(a: u32, b: u32, c: u32, d: u32) -> [u32; 4] {
 pub(crate) fn done(nature: &Nature, trial: TrialNumber, attempt: Attempt, work: Work) -> Input {
     match work {
         Work::Evaluate { .. } => {
-            let test = TestMetrics { accuracy: 0.5, loss: 1.5 };
+            let test = TestMetrics { accuracy: 0.5, loss: 1.5, clean: None };
             let scored = Scored { metrics: test, probabilities: Some(Digest::of(&trial.0.to_le_bytes())) };
             Input::Evaluated { trial, attempt, test, probabilities: None, validation: Some(scored) }
         }

@@ -208,7 +208,7 @@ fn the_best_is_evaluated_and_the_study_ends() {
     assert_eq!(granted(&lease(&mut study)[0]), Work::Evaluate { checkpoint: best });
     assert_eq!(study.leasable(), 0);
     assert_eq!(lease(&mut study), []);
-    let test = TestMetrics { accuracy: 0.88, loss: 0.4 };
+    let test = TestMetrics { accuracy: 0.88, loss: 0.4, clean: None };
     let input = Input::Evaluated {
         trial: TrialNumber(1),
         attempt: Attempt(2),

@@ -5,7 +5,8 @@ use common::{
     random::data_seed,
     space::SearchSpace,
     study::{
-        Budget, Constraints, Evaluate, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec, TrainedTrial,
+        Budget, Constraints, Evaluate, FixedTrial, ModelKind, Sampler, SchedulerSpec, Split, StudySpec,
+        TrainedTrial,
     },
     trial::TrialState,
     view::{BestView, StudyPhase, StudyView, TrialView},
@@ -41,6 +42,12 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
     let name = &view.name;
     if spec.model == ModelKind::Formula {
         return Err(Failure::bad_input(format!("study {name} trains no model: a formula has no votes")));
+    }
+    if spec.data.split == Split::None {
+        let failure = Failure::bad_input(format!(
+            "study {name} validates on nothing (split: none), so there is nothing to choose a vote by"
+        ));
+        return Err(failure.help("tune with `data: {split: holdout}`, and make the ensemble of that study"));
     }
     if let Some(parent) = &spec.parent {
         if args.members.is_some() || args.from.is_some() || args.epochs.is_some() || !args.set.is_empty() {

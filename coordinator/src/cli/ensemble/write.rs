@@ -1,9 +1,6 @@
 //! The files of an ensemble: ensemble.json, ensemble.csv, predictions.csv, and its members' models.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use common::{
     study::StudySpec,
@@ -13,8 +10,9 @@ use common::{
 use super::{
     super::{
         failure::Failure,
-        files::{self, ModelFile},
+        files,
         output::{Show as _, Table},
+        trained::describe,
     },
     Labelled,
     gather::Gathered,
@@ -43,7 +41,7 @@ pub(super) async fn write(
         let Some(checkpoint) = trial.checkpoint else { continue };
         let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
         let mut own = vec![("model.safetensors", cluster.object(&weights).await?.to_vec())];
-        let model = files::line(&ModelFile::new(&alone(view, spec, trial)))?;
+        let model = files::line(&describe(&alone(view, spec, trial)))?;
         if spec.is_adopted() {
             own.push(("model.json", model));
         } else if top.len() == 3 {
@@ -51,10 +49,8 @@ pub(super) async fn write(
         }
         below.push((folder.join(format!("member-{}", trial.trial)), own));
     }
-    fs::create_dir_all(folder)?;
     let count = top.len() + below.iter().map(|(_, own)| own.len()).sum::<usize>();
     for (folder, own) in below {
-        fs::create_dir_all(&folder)?;
         files::write_all(&folder, &own)?;
     }
     // Last, so that whoever finds the report finds the models too.

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::super::{failure::Failure, logging};
+use super::super::{defaults, failure::Failure, logging};
 
 /// How much of a worker's log is shown when it ends.
 const TAIL: (u64, usize) = (16 << 10, 15);
@@ -127,7 +127,11 @@ impl LocalWorker {
         let log_begins = out.metadata()?.len();
         let scratch = state.join("scratch").join(name);
         fs::create_dir_all(&scratch)?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(path) = defaults::read() {
+            command.env("RUNG_CONFIG", path);
+        }
+        let mut child = command
             .args(["--join", join, "--cores", cores, "--exit-with-parent", "--scratch"])
             .arg(&scratch)
             // A process group of its own: Ctrl-C is for this program, which then asks workers to leave in order.

@@ -33,7 +33,7 @@ impl Session {
             0 => None,
             _ => Some(local::executable()?),
         };
-        if count > 0 && spec.model != ModelKind::Formula {
+        if count > 0 && spec.model != ModelKind::Formula && spec.data.is_known() {
             let name = spec.data.name.clone();
             tokio::task::spawn_blocking(move || data::open(&name, &Sources::from_env())).await??;
         }

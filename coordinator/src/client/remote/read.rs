@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use common::{
     checkpoint::Digest,
+    history::History,
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
@@ -10,7 +11,7 @@ use common::{
 };
 use proto::v1 as pb;
 use tokio::time::timeout;
-use tonic::Request;
+use tonic::{Request, Streaming};
 
 use super::{super::ClientError, CALL, Remote, call, named};
 use crate::blobs::{BlobError, ObjectKey, ObjectKind};
@@ -46,6 +47,19 @@ impl Remote {
         Ok((self.meant(view.try_into())?, self.meant(curve)?))
     }
 
+    pub(in crate::client) async fn history(&self, study: &str) -> Result<History, ClientError> {
+        let mut pages = self.answer(self.client.clone().read_history(Request::new(named(study))).await)?;
+        let mut history = History::default();
+        loop {
+            match timeout(CALL, pages.message()).await {
+                Ok(Ok(Some(page))) => history.append(self.meant(page.try_into())?),
+                Ok(Ok(None)) => return Ok(history),
+                Ok(Err(status)) => return Err(ClientError::from_status(&self.address, &status)),
+                Err(_) => return Err(self.failed(format!("no page of the history came in {CALL:?}"))),
+            }
+        }
+    }
+
     pub(in crate::client) async fn best(&self, study: &str) -> Result<BestView, ClientError> {
         let reply = match self.answer(self.client.clone().get_best(call(named(study))).await) {
             // The study is there: what is missing is a result.
@@ -64,21 +78,29 @@ impl Remote {
     }
 
     pub(in crate::client) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
-        let mut chunks =
-            self.answer(self.client.clone().read_object(Request::new(object_name(key))).await)?;
+        let chunks = self.answer(self.client.clone().read_object(Request::new(object_name(key))).await)?;
+        self.collect(chunks, key.digest).await
+    }
+
+    /// Chunks put together, which must have the digest.
+    pub(super) async fn collect(
+        &self,
+        mut chunks: Streaming<pb::ObjectChunk>,
+        digest: Digest,
+    ) -> Result<Bytes, ClientError> {
         let mut bytes = Vec::new();
         loop {
             match timeout(CALL, chunks.message()).await {
                 Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk.data),
                 Ok(Ok(None)) => break,
                 Ok(Err(status)) => return Err(ClientError::from_status(&self.address, &status)),
-                Err(_) => return Err(self.failed(format!("no piece of {} came in {CALL:?}", key.digest))),
+                Err(_) => return Err(self.failed(format!("no piece of {digest} came in {CALL:?}"))),
             }
         }
-        if Digest::of(&bytes) == key.digest {
+        if Digest::of(&bytes) == digest {
             Ok(bytes.into())
         } else {
-            Err(BlobError::Damaged(key.digest.to_string()).into())
+            Err(BlobError::Damaged(digest.to_string()).into())
         }
     }
 }

@@ -28,8 +28,13 @@ impl Machine {
     pub(super) fn connect(&mut self, now: Timestamp, session: SessionId, hello: Hello, group: &mut Group) {
         group.sessions.insert(session);
         let (worker, held) = (hello.worker.clone(), hello.held.clone());
-        if let Some(older) = self.roster.connected(session, hello, now) {
-            group.effects.push(Effect::Close(older));
+        match self.roster.connected(session, hello, now) {
+            Ok(older) => group.effects.extend(older.map(Effect::Close)),
+            Err(reason) => {
+                tracing::info!(%worker, %reason, "worker not taken");
+                group.effects.push(Effect::Refuse(session, reason));
+                return;
+            }
         }
         let known = self.roster.get(&worker).map(|member| member.leases.clone()).unwrap_or_default();
         // A lease that the worker does not know of was granted on a stream that broke, or to an earlier process.
@@ -99,9 +104,9 @@ fn study_input(spec: &StudySpec, lease: &LeaseId, what: Happened) -> StudyInput 
     match what {
         Happened::Epoch(_) => StudyInput::Tick,
         Happened::Checkpointed(checkpoint) => StudyInput::Checkpointed { trial, attempt, checkpoint },
-        Happened::Finished { last, best, checkpoint, early_stopped } => {
+        Happened::Finished { last, best, checkpoint, early_stopped, restored } => {
             let ranked = match spec.objective.rank {
-                Rank::Last => last.metrics,
+                Rank::Last => restored.unwrap_or(last.metrics),
                 Rank::Best => best,
             };
             StudyInput::Finished {

@@ -4,7 +4,7 @@ use common::{
     ids::{StudyId, StudyName},
     study::StudySpec,
     time::Timestamp,
-    view::{StudyPhase, StudyView},
+    view::{DataView, StudyPhase, StudyView},
 };
 use scheduler::Input as StudyInput;
 
@@ -31,6 +31,12 @@ impl Machine {
             Request::Delete(study) => self.delete(study, group),
             Request::Workers => Ok(Answer::Workers(self.roster.views(now))),
             Request::DrainWorker(text) => self.drain(&text, group),
+            Request::AddData(set) => self.add_data(now, set, group),
+            Request::RemoveData(name) => {
+                let object = self.library.remove(&name)?;
+                group.commit.data_removed.push(name);
+                Ok(Answer::DataRemoved(object))
+            }
             Request::Holds(lease) => {
                 let live = self.studies.get(&lease.study);
                 Ok(Answer::Holds(live.and_then(|live| live.lease_id(lease.trial)) == Some(lease)))
@@ -41,14 +47,14 @@ impl Machine {
     fn submit(
         &mut self,
         now: Timestamp,
-        (id, mut spec, on_conflict): (StudyId, StudySpec, OnConflict),
+        (id, spec, on_conflict): (StudyId, StudySpec, OnConflict),
         group: &mut Group,
     ) -> Result<Answer, Refused> {
         let unfinished = self.names.get(&spec.name).and_then(|named| self.studies.get(named));
         if let Some(live) = unfinished
             && on_conflict != OnConflict::Fresh
         {
-            if on_conflict == OnConflict::Refuse && *live.study().spec() != spec {
+            if on_conflict == OnConflict::Refuse && !live.study().spec().agrees(&spec) {
                 return Err(Refused::Conflict(spec.name));
             }
             let id = live.id().clone();
@@ -58,11 +64,13 @@ impl Machine {
             };
             return Ok(Answer::Submitted { study, resumed: true });
         }
+        let mut spec = self.library.resolved(spec)?;
         spec.name = self.free_name(spec.name);
         let live = LiveStudy::create(id.clone(), spec.clone(), now, &mut group.commit)
             .map_err(|error| Refused::Scheduler(error.to_string()))?;
         tracing::info!(study = %id, name = %spec.name, "study submitted");
         let study = live.view(now);
+        self.library.used(&id, &spec);
         self.names.insert(spec.name, id.clone());
         self.studies.insert(id, live);
         Ok(Answer::Submitted { study, resumed: false })
@@ -107,9 +115,19 @@ impl Machine {
             return Err(Refused::NotFinished(study));
         }
         self.names.retain(|_, named| *named != study);
+        self.library.unused(&study);
         group.commit.deleted.push(study.clone());
         group.effects.push(Effect::DeleteObjects(study));
         Ok(Answer::Deleted)
+    }
+
+    fn add_data(&mut self, now: Timestamp, set: DataView, group: &mut Group) -> Result<Answer, Refused> {
+        let (set, new) = self.library.add(DataView { created: now, ..set })?;
+        if new {
+            tracing::info!(data = %set.name, digest = %set.facts.digest, "data set added");
+            group.commit.data.push(set.clone());
+        }
+        Ok(Answer::Data(set))
     }
 
     fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {

@@ -3,8 +3,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{
     checkpoint::{Checkpoint, Digest},
     metrics::{CurvePoint, Metrics},
-    study::StudySpec,
-    view::{DeviceFacts, StudyPhase},
+    study::{DataFacts, StudySpec},
+    time::Timestamp,
+    view::{DataView, DeviceFacts, StudyPhase},
 };
 use scheduler::Event;
 
@@ -12,7 +13,7 @@ use super::{
     super::{Grant, Happened, OnConflict},
     *,
 };
-use crate::store::{SqliteStore, StoredStudy};
+use crate::store::{SqliteStore, StoredData, StoredStudy};
 
 /// A store whose disk is full while a switch is on.
 struct Full {
@@ -37,6 +38,10 @@ impl Store for Full {
 
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {
         self.store.log(study)
+    }
+
+    fn data(&mut self) -> Result<StoredData, StoreError> {
+        self.store.data()
     }
 }
 
@@ -75,7 +80,7 @@ impl Bench {
     }
 
     /// A worker that has been granted the study's only trial.
-    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<ToWorker>, Grant) {
+    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<Told>, Grant) {
         let hello = Hello {
             worker: "w".parse().unwrap(),
             incarnation: 1,
@@ -88,7 +93,7 @@ impl Bench {
         let (session, mut down) = self.driver.open(hello).await.unwrap();
         session.credits(1, 0).await;
         loop {
-            if let Some(ToWorker::Grants(mut grants)) = down.recv().await {
+            if let Some(Ok(ToWorker::Grants(mut grants))) = down.recv().await {
                 return (session, down, grants.remove(0));
             }
         }
@@ -109,6 +114,7 @@ fn finished(grant: &Grant) -> Vec<Report> {
         best: metrics,
         checkpoint: Checkpoint { epoch: 2, weights: digest, state: digest },
         early_stopped: false,
+        restored: None,
     };
     vec![Report { lease: grant.lease.clone(), what }]
 }
@@ -147,10 +153,35 @@ async fn a_worker_whose_report_was_not_stored_is_cut_off_and_says_it_again() {
         data: BTreeSet::new(),
     };
     let (session, mut down) = bench.driver.open(hello).await.unwrap();
-    let Some(ToWorker::Welcome { still_yours, .. }) = down.recv().await else { panic!("Hello is answered") };
+    let Some(Ok(ToWorker::Welcome { still_yours, .. })) = down.recv().await else {
+        panic!("Hello is answered")
+    };
     assert_eq!(still_yours, std::slice::from_ref(&grant.lease));
     session.reports(1, finished(&grant)).await;
-    assert_eq!(down.recv().await, Some(ToWorker::Ack(1)));
+    assert_eq!(down.recv().await, Some(Ok(ToWorker::Ack(1))));
     assert_eq!(updates.recv().await.unwrap().phase, StudyPhase::Evaluating);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_data_set_whose_commit_fails_has_no_name() {
+    let bench = Bench::start();
+    let set = DataView {
+        name: "mine".parse().unwrap(),
+        facts: DataFacts { digest: Digest::of(b"mine"), ..DataFacts::known("fashion-mnist").unwrap() },
+        size: 4,
+        created: Timestamp(0),
+    };
+    let add = || bench.driver.ask(Request::AddData(set.clone()));
+    bench.full.store(true, Ordering::SeqCst);
+    assert!(matches!(add().await, Err(Refused::Store(_))));
+    bench.full.store(false, Ordering::SeqCst);
+    let remove = || bench.driver.ask(Request::RemoveData(set.name.clone()));
+    assert!(matches!(remove().await, Err(Refused::Data(_))), "it is not there");
+    assert!(matches!(add().await, Ok(Answer::Data(stored)) if stored.created > Timestamp(0)));
+    bench.full.store(true, Ordering::SeqCst);
+    assert!(matches!(remove().await, Err(Refused::Store(_))));
+    bench.full.store(false, Ordering::SeqCst);
+    assert_eq!(remove().await, Ok(Answer::DataRemoved(Some(set.facts.digest))), "it was still there");
     bench.stop().await;
 }

@@ -8,13 +8,15 @@ fn study_of(model: ModelKind) -> (StudySpec, Hparams) {
     // 180 samples do not come out even: the last batch of an epoch is a small one.
     match model {
         ModelKind::Cnn => (study(model, 32), cnn_hparams()),
+        ModelKind::Resnet => (study(model, 32), resnet_hparams()),
+        ModelKind::Vgg => (study(model, 32), vgg_hparams()),
         _ => (study(model, 32), mlp_hparams(&[20, 33], 0.3, 0.003)),
     }
 }
 
 #[test]
 fn one_three_nine_epochs_equal_nine() {
-    for model in [ModelKind::Mlp, ModelKind::Cnn] {
+    for model in [ModelKind::Mlp, ModelKind::Cnn, ModelKind::Resnet, ModelKind::Vgg] {
         let (study, hparams) = study_of(model);
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, whole.path()));
@@ -94,7 +96,7 @@ fn early_stopping_survives_a_resume() {
     let (mut study, hparams) = study_of(ModelKind::Mlp);
     // Nothing improves by so much, so that the first epoch stays the best.
     study.train.early_stopping =
-        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 3, min_delta: 10.0 });
+        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 3, min_delta: 10.0, restore_best: false });
     let folder = tempfile::tempdir().unwrap();
     let (curve, straight) = run(&task(study.clone(), hparams.clone(), 9, folder.path()));
     assert!(matches!(straight, Trained::Finished { early_stopped: true, .. }), "{straight:?}");
@@ -121,4 +123,73 @@ fn trials_of_one_process_do_not_touch_each_other() {
     assert_eq!(last.metrics, curve[1].metrics);
     let bytes = |trained: &Trained| fs::read(checkpoint(trained).weights).unwrap();
     assert_eq!(bytes(&trained), bytes(&again));
+}
+
+/// Every part of a recipe that has state, or draws anything, at once or in turn.
+fn recipes() -> Vec<(&'static str, TrainSpec)> {
+    let read = |text: &str| {
+        let file = format!("name: test\nmodel: mlp\nspace: mlp\ntrain: {text}\n");
+        StudySpec::from_yaml(&file).unwrap().train
+    };
+    [
+        ("sgd", "{optimizer: sgd, schedule: one_cycle, weight_decay: 0.01, augment: strong, label_smoothing: 0.1}"),
+        ("adamw", "{optimizer: adamw, schedule: cosine, weight_decay: 0.1, warmup: 1.5, average: ema, clip_norm: 1}"),
+        ("rmsprop", "{optimizer: rmsprop, schedule: step, augment: standard, flip_averaging: true}"),
+        (
+            "restored",
+            "{average: ema, augment: light, early_stopping: {monitor: val_accuracy, patience: 50, restore_best: true}}",
+        ),
+        ("bfloat16", "{precision: bfloat16, optimizer: sgd}"),
+    ]
+    .map(|(name, text)| (name, TrainSpec { batch_size: 32, ..read(text) }))
+    .into()
+}
+
+#[test]
+fn every_recipe_resumes_exactly() {
+    for (name, train) in recipes() {
+        for model in [ModelKind::Mlp, ModelKind::Cnn] {
+            let (mut study, hparams) = study_of(model);
+            study.train = train.clone();
+            study.scheduler = SchedulerSpec::Fixed { epochs: 4, horizon: None, trials: Vec::new() };
+            let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (curve, straight) = run(&task(study.clone(), hparams.clone(), 4, whole.path()));
+            let (first, half) = run(&task(study.clone(), hparams.clone(), 3, parts.path()));
+            let rest = task(study, hparams, 4, parts.path());
+            let (second, pieced) = run(&TrainTask { from_epoch: 3, resume: Some(checkpoint(&half)), ..rest });
+            assert_eq!(curve, [first, second].concat(), "{name} {model:?}");
+            let bytes = |trained: &Trained| {
+                let files = checkpoint(trained);
+                (fs::read(files.weights).unwrap(), fs::read(files.state).unwrap())
+            };
+            assert!(bytes(&straight) == bytes(&pieced), "{name} {model:?}");
+        }
+    }
+}
+
+#[test]
+fn a_trial_that_ends_goes_back_to_its_best_epoch() {
+    let (mut study, hparams) = study_of(ModelKind::Mlp);
+    // The first epoch stays the best, as nothing improves by so much.
+    study.train.early_stopping =
+        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 2, min_delta: 10.0, restore_best: true });
+    let folder = tempfile::tempdir().unwrap();
+    let (curve, ended) = run(&task(study.clone(), hparams.clone(), 9, folder.path()));
+    let Trained::Finished { early_stopped: true, restored: Some(restored), .. } = &ended else {
+        panic!("{ended:?}")
+    };
+    assert_eq!((curve.len(), *restored), (3, curve[0].metrics));
+
+    let (_, one) = run(&task(study.clone(), hparams.clone(), 1, folder.path()));
+    let Trained::Finished { restored: None, .. } = &one else { panic!("{one:?}") };
+    assert_eq!(
+        fs::read(checkpoint(&ended).weights).unwrap().len(),
+        fs::read(checkpoint(&one).weights).unwrap().len()
+    );
+    let evaluate = |checkpoint: CheckpointFiles| {
+        let task =
+            EvaluateTask { study: Arc::new(study.clone()), hparams: hparams.clone(), checkpoint, data: None };
+        trainer().evaluate(&task).unwrap().test.probabilities
+    };
+    assert_eq!(evaluate(checkpoint(&ended)), evaluate(checkpoint(&one)));
 }

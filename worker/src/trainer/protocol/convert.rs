@@ -20,6 +20,11 @@ fn point(field: &'static str, point: Option<pb::CurvePoint>) -> Result<CurvePoin
     present(field, point)?.try_into()
 }
 
+/// A path; none where nothing was named.
+fn path(text: String) -> Option<PathBuf> {
+    Some(text).filter(|text| !text.is_empty()).map(Into::into)
+}
+
 /// The worker's own folder has a UTF-8 name (its scratch sees to that), and so has everything in it.
 fn text(path: PathBuf) -> String {
     path.to_string_lossy().into_owned()
@@ -51,12 +56,14 @@ impl From<Command> for pb::TrainerCommand {
                 resume: task.resume.map(Into::into),
                 checkpoint_every_ms: task.checkpoint_every.as_millis() as u64,
                 scratch: text(task.scratch),
+                data: task.data.map(text).unwrap_or_default(),
             }),
             Command::Evaluate { task, scratch } => Kind::Evaluate(pb::EvaluateCommand {
                 spec_json: task.study.to_json(),
                 hparams: proto::scalars(&task.hparams),
                 checkpoint: Some(task.checkpoint.into()),
                 scratch: text(scratch),
+                data: task.data.map(text).unwrap_or_default(),
             }),
             Command::Stop { save } => Kind::Stop(pb::StopCommand { save }),
         };
@@ -80,12 +87,14 @@ impl TryFrom<pb::TrainerCommand> for Command {
                 resume: train.resume.map(Into::into),
                 checkpoint_every: Duration::from_millis(train.checkpoint_every_ms),
                 scratch: train.scratch.into(),
+                data: path(train.data),
             }),
             Kind::Evaluate(evaluate) => Self::Evaluate {
                 task: EvaluateTask {
                     study: study(&evaluate.spec_json)?,
                     hparams: proto::hparams(evaluate.hparams)?,
                     checkpoint: present("evaluate_command.checkpoint", evaluate.checkpoint)?.into(),
+                    data: path(evaluate.data),
                 },
                 scratch: evaluate.scratch.into(),
             },
@@ -108,12 +117,13 @@ impl From<Report> for pb::TrainerReport {
             Report::Progress(Progress::Steps(steps)) => Kind::Steps(pb::TrainerSteps { steps }),
             Report::Progress(Progress::Epoch(point)) => Kind::Epoch(point.into()),
             Report::Progress(Progress::Checkpoint(files)) => Kind::Checkpoint(files.into()),
-            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped }) => {
+            Report::Ended(Trained::Finished { last, best, checkpoint, early_stopped, restored }) => {
                 Kind::Finished(pb::TrainerFinished {
                     last: Some(last.into()),
                     best: Some(best.into()),
                     checkpoint: Some(checkpoint.into()),
                     early_stopped,
+                    restored: restored.map(Into::into),
                 })
             }
             Report::Ended(Trained::NotFinite { last }) => Kind::NotFinite(last.into()),
@@ -121,12 +131,16 @@ impl From<Report> for pb::TrainerReport {
                 Kind::Stopped(pb::TrainerStopped { checkpoint: checkpoint.map(Into::into) })
             }
             Report::Ended(Trained::Abandoned) => Kind::Stopped(pb::TrainerStopped { checkpoint: None }),
-            Report::Evaluated { test, validation } => Kind::Evaluated(pb::TrainerEvaluated {
-                test: Some(test.metrics.into()),
-                probabilities: text(test.probabilities),
-                validation: Some(validation.metrics.into()),
-                validation_probabilities: text(validation.probabilities),
-            }),
+            Report::Evaluated { test, validation } => {
+                let validation = validation.map(|part| (part.metrics.into(), text(part.probabilities)));
+                let (validation, validation_probabilities) = validation.unzip();
+                Kind::Evaluated(pb::TrainerEvaluated {
+                    test: Some(test.metrics.into()),
+                    probabilities: text(test.probabilities),
+                    validation,
+                    validation_probabilities: validation_probabilities.unwrap_or_default(),
+                })
+            }
             Report::Failed(reason) => Kind::Failed(pb::TrainerFailed { reason }),
         };
         Self { kind: Some(kind) }
@@ -155,6 +169,7 @@ impl TryFrom<pb::TrainerReport> for Report {
                 best: present("trainer_finished.best", finished.best)?.into(),
                 checkpoint: present("trainer_finished.checkpoint", finished.checkpoint)?.into(),
                 early_stopped: finished.early_stopped,
+                restored: finished.restored.map(Into::into),
             }),
             Kind::NotFinite(last) => Self::Ended(Trained::NotFinite { last: last.try_into()? }),
             Kind::Stopped(stopped) => {
@@ -166,10 +181,10 @@ impl TryFrom<pb::TrainerReport> for Report {
                     metrics: present("trainer_evaluated.test", evaluated.test)?.into(),
                     probabilities: evaluated.probabilities.into(),
                 },
-                validation: PredictedFile {
-                    metrics: present("trainer_evaluated.validation", evaluated.validation)?.into(),
+                validation: evaluated.validation.map(|metrics| PredictedFile {
+                    metrics: metrics.into(),
                     probabilities: evaluated.validation_probabilities.into(),
-                },
+                }),
             },
         })
     }

@@ -27,6 +27,7 @@ fn train() -> TrainTask {
         resume: Some(files()),
         checkpoint_every: Duration::from_millis(10_500),
         scratch: PathBuf::from("/tmp/x y"),
+        data: Some(PathBuf::from("/tmp/x y/data.safetensors")),
     }
 }
 
@@ -43,7 +44,8 @@ fn point(loss: f64) -> CurvePoint {
 
 #[test]
 fn commands_arrive_as_they_were_given() {
-    let evaluate = EvaluateTask { study: train().study, hparams: train().hparams, checkpoint: files() };
+    let evaluate =
+        EvaluateTask { study: train().study, hparams: train().hparams, checkpoint: files(), data: None };
     let commands = [
         Command::Train(train()),
         Command::Stop { save: true },
@@ -72,18 +74,31 @@ fn reports_arrive_as_they_were_written() {
             Report::Progress(Progress::Steps(17)),
             Report::Progress(Progress::Epoch(last)),
             Report::Progress(Progress::Checkpoint(files())),
-            Report::Ended(Trained::Finished { last, best, checkpoint: files(), early_stopped: true }),
+            Report::Ended(Trained::Finished {
+                last,
+                best,
+                checkpoint: files(),
+                early_stopped: true,
+                restored: Some(best),
+            }),
             Report::Ended(Trained::NotFinite { last: point(f64::NAN) }),
             Report::Ended(Trained::Drained { checkpoint: None }),
             Report::Evaluated {
                 test: PredictedFile {
-                    metrics: TestMetrics { accuracy: 0.5, loss: 1.0 },
+                    metrics: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
                     probabilities: "/tmp/p".into(),
                 },
-                validation: PredictedFile {
-                    metrics: TestMetrics { accuracy: 0.75, loss: 0.5 },
+                validation: Some(PredictedFile {
+                    metrics: TestMetrics { accuracy: 0.75, loss: 0.5, clean: None },
                     probabilities: "/tmp/v".into(),
+                }),
+            },
+            Report::Evaluated {
+                test: PredictedFile {
+                    metrics: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
+                    probabilities: "/tmp/p".into(),
                 },
+                validation: None,
             },
             Report::Failed("out of memory".to_owned()),
         ]

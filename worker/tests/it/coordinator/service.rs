@@ -21,6 +21,7 @@ type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl WorkerService for Service {
     type SessionStream = Reply<pb::CoordinatorMessage>;
     type GetObjectStream = Reply<pb::ObjectChunk>;
+    type GetDataStream = Reply<pb::ObjectChunk>;
 
     async fn session(
         &self,
@@ -54,8 +55,21 @@ impl WorkerService for Service {
         &self,
         request: Request<pb::ObjectName>,
     ) -> Result<Response<Self::GetObjectStream>, Status> {
-        let digest = request.into_inner().digest;
-        let bytes = self.objects.lock().unwrap().get(&digest).cloned();
+        self.chunks(&request.into_inner().digest)
+    }
+
+    async fn get_data(
+        &self,
+        request: Request<pb::DataObject>,
+    ) -> Result<Response<Self::GetDataStream>, Status> {
+        self.chunks(&request.into_inner().digest)
+    }
+}
+
+impl Service {
+    /// A kept object in small pieces.
+    fn chunks(&self, digest: &str) -> Result<Response<Reply<pb::ObjectChunk>>, Status> {
+        let bytes = self.objects.lock().unwrap().get(digest).cloned();
         let bytes = bytes.ok_or_else(|| Status::not_found("no such object"))?;
         let chunks: Vec<_> = bytes
             .chunks(40)

@@ -1,0 +1,19 @@
+//! The configuration file: defaults for the flags of both programs.
+//!
+//! A program looks for the file ([`File::of_this_process`]), then makes what it says the default of the flags it names
+//! ([`File::defaults`]). So flags and variables win over it by themselves, and `--help` shows what holds. Each program
+//! knows its own [`Section`]s and leaves those of the other alone.
+
+mod error;
+pub use error::ConfigError;
+
+mod file;
+pub use file::File;
+
+mod place;
+
+mod section;
+pub use section::Section;
+
+mod variables;
+pub use variables::without_empty_variables;

@@ -1,0 +1,142 @@
+//! One's own data: read from files as they are, checked, and packed into one object.
+
+mod columns;
+
+mod folder;
+
+mod idx;
+
+mod labels;
+
+mod tensors;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use common::split;
+
+use crate::{DataError, Dataset, Samples, packed};
+
+/// The share of each class that becomes the test part where nothing else is said.
+const TEST_SHARE: f64 = 0.2;
+
+/// What files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// IDX files of grey images, plain or gzip.
+    Idx,
+    /// A folder of PNG or JPEG images in folders named by class.
+    Folder,
+    /// A table with a head and a column of labels.
+    Csv,
+    /// Tensors of samples and labels.
+    Safetensors,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// What files there are.
+    pub format: Format,
+    /// The column of labels in a table.
+    pub label: String,
+    /// What class 0, class 1, … are called, where the files say only their numbers.
+    pub classes: Option<Vec<String>>,
+    /// The share of each class that becomes the test part where the files have none; a fifth where it is left out.
+    pub test_share: Option<f64>,
+    /// The seed by which that share is drawn; 0 where it is left out.
+    pub seed: Option<u64>,
+}
+
+/// A data set and the object that it is packed into.
+#[derive(Debug)]
+pub struct Packed {
+    /// The data set.
+    pub dataset: Dataset,
+    /// The object; its digest is the data set's.
+    pub bytes: Vec<u8>,
+}
+
+/// What the files hold.
+struct Found {
+    train: Samples,
+    test: Option<Samples>,
+    classes: Vec<String>,
+}
+
+/// Reads files into a data set and packs it. Nothing is written.
+pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataError> {
+    let found = match reading.format {
+        Format::Idx => idx::read(path, reading.classes.as_deref()),
+        Format::Folder => folder::read(path),
+        Format::Csv => columns::read(path, &reading.label),
+        Format::Safetensors => tensors::read(path, reading.classes.as_deref()),
+    };
+    let Found { train, test, classes } = found?;
+    let (train, test) = match test {
+        Some(_) if reading.test_share.is_some() || reading.seed.is_some() => {
+            let problem =
+                "it has a test part, so there is no share to draw: leave --test-share and --seed out";
+            return Err(unusable(path, problem));
+        }
+        Some(test) => (train, test),
+        None => divided(path, &train, reading)?,
+    };
+    every_class_is_trained(path, &train, &classes)?;
+    if test.count == 0 {
+        return Err(unusable(path, "its test part is empty"));
+    }
+    let bytes = packed::pack(&train, &test, &classes)?;
+    Ok(Packed { dataset: packed::unpack(name, &bytes)?, bytes })
+}
+
+/// Training and test part of files that have only one part.
+fn divided(path: &Path, all: &Samples, reading: &Reading) -> Result<(Samples, Samples), DataError> {
+    let share = reading.test_share.unwrap_or(TEST_SHARE);
+    if !(share > 0.0 && share < 1.0) {
+        return Err(unusable(path, format!("a test share of {share} is not between 0 and 1")));
+    }
+    let parts = split::share(&all.labels, share, reading.seed.unwrap_or(0));
+    if parts.validation.is_empty() {
+        let problem =
+            format!("a test share of {share} leaves no sample to test on: name a larger --test-share");
+        return Err(unusable(path, problem));
+    }
+    Ok((all.pick(&parts.train), all.pick(&parts.validation)))
+}
+
+fn every_class_is_trained(path: &Path, train: &Samples, classes: &[String]) -> Result<(), DataError> {
+    for (label, class) in classes.iter().enumerate() {
+        if !train.labels.iter().any(|found| usize::from(*found) == label) {
+            return Err(unusable(path, format!("class `{class}` (label {label}) has no training sample")));
+        }
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, problem: impl Into<String>) -> DataError {
+    DataError::Unusable { path: path.to_owned(), problem: problem.into() }
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|error| unusable(path, error.to_string()))
+}
+
+/// What a folder holds, in the order of names; hidden files are left out.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let failed = |error: std::io::Error| unusable(folder, error.to_string());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! `model.json`: everything about a trained model that its weights do not say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::Digest,
+    hparams::Hparams,
+    ids::{StudyName, TrialNumber},
+    metrics::{Metric, TestMetrics},
+    model_spec::{DataShape, Layer, ModelSpec},
+    study::{ModelKind, Split, TrainSpec},
+};
+
+/// The version of the format that is written here; readers take any up to it.
+pub const VERSION: u32 = 1;
+
+/// What stands beside `model.safetensors`: enough to build the model again and to feed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// The study that found it.
+    pub study: StudyName,
+    /// The trial that trained it.
+    pub trial: TrialNumber,
+    /// What the study ranks by.
+    pub metric: Metric,
+    /// The metric's value; none where it is not finite.
+    pub value: Option<f64>,
+    /// Epochs trained.
+    pub epochs: u32,
+    /// What it was trained with.
+    pub hparams: Hparams,
+    /// The family of the model.
+    pub model: ModelKind,
+    /// How many numbers were trained.
+    pub parameters: u64,
+    /// The digest of `model.safetensors`.
+    pub checkpoint: Option<Digest>,
+    /// Whether the study ran its whole plan.
+    pub complete: bool,
+    /// What it scores on the test part, where that was measured.
+    pub test: Option<TestMetrics>,
+    /// The data set's name.
+    pub data: String,
+    /// What a sample looks like.
+    pub input: Option<DataShape>,
+    /// What class 0, class 1, … are called.
+    pub classes: Option<Vec<String>>,
+    /// The layers in the order in which a sample passes them; their names are prefixes in the state dict.
+    pub layers: Vec<Layer>,
+    /// How the weights are stored.
+    pub format: String,
+    /// The version of this file's format; files of the first release do not say.
+    #[serde(default = "first")]
+    pub version: u32,
+    /// How pixels become what the first layer takes.
+    #[serde(default)]
+    pub pixels: Pixels,
+    /// The digest of the data set.
+    #[serde(default)]
+    pub data_digest: Option<String>,
+    /// Which samples validated.
+    #[serde(default)]
+    pub split: Split,
+    /// The split's own seed.
+    #[serde(default)]
+    pub split_seed: u64,
+    /// How it was trained, as far as hyperparameters do not say: threads, for example, by which evaluations add.
+    #[serde(default)]
+    pub train: TrainSpec,
+}
+
+/// How pixels become what a model takes: floats, samples × channels × height × width.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Pixels {
+    /// What a byte is multiplied by.
+    pub scale: f32,
+}
+
+impl Default for Pixels {
+    /// From 0 to 1.
+    fn default() -> Self {
+        Self { scale: 1.0 / 255.0 }
+    }
+}
+
+/// A model as far as it can be built without its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Architecture {
+    /// The layers.
+    pub spec: ModelSpec,
+    /// What a sample looks like.
+    pub shape: DataShape,
+}
+
+/// Why a `model.json` describes no model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidModel {
+    /// The text is no model.json.
+    #[error("it is no model.json: {0}")]
+    Json(String),
+    /// It is of a later format.
+    #[error("its format is version {0}, but this Rung reads up to {VERSION}: use a newer Rung")]
+    Version(u32),
+    /// It describes a formula, or was written without the data set.
+    #[error("it describes no network: a study of the formula has none")]
+    NoNetwork,
+    /// The layers do not end with the classes.
+    #[error("its layers end with {found:?} values, but there are {classes} classes")]
+    Classes {
+        /// What comes out of the last layer.
+        found: Vec<u32>,
+        /// How many classes there are.
+        classes: u32,
+    },
+}
+
+impl ModelFile {
+    /// Reads a `model.json`.
+    pub fn from_json(text: &str) -> Result<Self, InvalidModel> {
+        #[derive(Deserialize)]
+        struct Version {
+            #[serde(default = "first")]
+            version: u32,
+        }
+        // A later format may have other keys, so the version is looked at first.
+        let malformed = |error: serde_json::Error| InvalidModel::Json(error.to_string());
+        match serde_json::from_str(text).map_err(malformed)? {
+            Version { version } if version > VERSION => Err(InvalidModel::Version(version)),
+            _ => serde_json::from_str(text).map_err(malformed),
+        }
+    }
+
+    /// The model to build; fails where there is none.
+    pub fn architecture(&self) -> Result<Architecture, InvalidModel> {
+        let (Some(shape), Some(last)) = (self.input, self.layers.last()) else {
+            return Err(InvalidModel::NoNetwork);
+        };
+        if last.output != [shape.classes] {
+            return Err(InvalidModel::Classes { found: last.output.clone(), classes: shape.classes });
+        }
+        Ok(Architecture { spec: ModelSpec { layers: self.layers.clone(), ..ModelSpec::default() }, shape })
+    }
+
+    /// What a class is called; its number where it has no name.
+    pub fn class(&self, class: usize) -> String {
+        let name = self.classes.as_ref().and_then(|classes| classes.get(class));
+        name.cloned().unwrap_or_else(|| class.to_string())
+    }
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first release wrote it: without version, pixels, digest, split and training.
+    const FIRST: &str = r#"{"study":"s","trial":3,"metric":"val_accuracy","value":0.5,"epochs":2,
+        "hparams":{"layers":0},"model":"mlp","parameters":50,"checkpoint":null,"complete":true,"test":null,
+        "data":"fashion-mnist","input":{"channels":1,"height":2,"width":2,"classes":2},"classes":["a","b"],
+        "layers":[{"name":"flatten","op":{"kind":"flatten"},"output":[4],"parameters":0},
+        {"name":"dense_0","op":{"kind":"dense","inputs":4,"outputs":2},"output":[2],"parameters":10}],
+        "format":"safetensors"}"#;
+
+    #[test]
+    fn a_file_of_the_first_release_is_read_and_written_again() {
+        let file = ModelFile::from_json(FIRST).unwrap();
+        assert_eq!((file.version, file.train.threads, file.pixels.scale), (1, 1, 1.0 / 255.0));
+        let architecture = file.architecture().unwrap();
+        assert_eq!((architecture.spec.layers.len(), architecture.shape.classes), (2, 2));
+        assert_eq!((file.class(1).as_str(), file.class(7).as_str()), ("b", "7"));
+        assert_eq!(ModelFile::from_json(&serde_json::to_string(&file).unwrap()), Ok(file));
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_with_the_reason() {
+        let message = |text: &str| match ModelFile::from_json(text).and_then(|file| file.architecture()) {
+            Err(error) => error.to_string(),
+            Ok(model) => panic!("{model:?}"),
+        };
+        assert!(message("{").starts_with("it is no model.json: "));
+        assert!(message(r#"{"version":2}"#).contains("version 2"));
+        assert!(message(&FIRST.replace("\"classes\":2", "\"classes\":3")).contains("3 classes"));
+        let formula = FIRST.replace("\"layers\":[{", "\"layers\":[],\"was\":[{");
+        assert!(message(&formula).contains("describes no network"));
+    }
+}

@@ -1,0 +1,135 @@
+//! `rung data add`.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use common::{ids::DataName, view::DataView};
+use data::{Format, Packed, Reading};
+use serde::Serialize;
+
+use super::{
+    super::{
+        args::{FormatArgs, TargetArgs},
+        embedded::with_coordinator,
+        failure::Failure,
+        output::{self, Show, Table},
+        text::count,
+    },
+    list,
+};
+use crate::client::Remote;
+
+/// Flags of `rung data add`.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// What studies will call it: a-z, 0-9 and -
+    #[arg(value_name = "NAME")]
+    name: DataName,
+    /// The file or folder to read
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// What the files are
+    #[arg(long = "format", value_enum, value_name = "FORMAT")]
+    files: FileFormat,
+    /// The column of labels in a table; `label` where it is left out
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// What class 0, 1, … are called, for IDX files and tensors: their numbers where it is left out
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    classes: Option<Vec<String>>,
+    /// The share of each class that becomes the test part where the files have none; 0.2 where it is left out
+    #[arg(long, value_name = "SHARE")]
+    test_share: Option<f64>,
+    /// The seed by which that share is drawn; 0 where it is left out
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// What files there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    /// A folder of IDX files of grey images, plain or .gz
+    Idx,
+    /// A folder of PNG or JPEG images in folders named by class, perhaps with train/ and test/ above
+    Folder,
+    /// A table with a head: one file, or a folder with train.csv and test.csv
+    Csv,
+    /// A file of tensors: train_images or train_features, train_labels, and the same of test
+    Safetensors,
+}
+
+impl AddArgs {
+    fn reading(&self) -> Result<Reading, Failure> {
+        let (format, numbered) = match self.files {
+            FileFormat::Idx => (Format::Idx, true),
+            FileFormat::Folder => (Format::Folder, false),
+            FileFormat::Csv => (Format::Csv, false),
+            FileFormat::Safetensors => (Format::Safetensors, true),
+        };
+        if self.label.is_some() && format != Format::Csv {
+            return Err(Failure::bad_input("--label names a column, and only --format csv has columns"));
+        }
+        if self.classes.is_some() && !numbered {
+            return Err(Failure::bad_input(
+                "--classes is for --format idx and safetensors: these files name theirs",
+            ));
+        }
+        Ok(Reading {
+            format,
+            label: self.label.clone().unwrap_or_else(|| "label".to_owned()),
+            classes: self.classes.clone(),
+            test_share: self.test_share,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Reads files, packs them and stores the object. Nothing is stored where anything is wrong.
+pub(super) async fn run(args: AddArgs) -> Result<(), Failure> {
+    let reading = args.reading()?;
+    let (name, path) = (args.name.to_string(), args.path.clone());
+    let read = tokio::task::spawn_blocking(move || data::read(&name, &path, &reading));
+    let Packed { bytes, .. } = read.await??;
+    let bytes = Bytes::from(bytes);
+    let add = async |remote: &Remote| remote.add_data(&args.name, bytes.clone()).await;
+    let set = with_coordinator(&args.target.target(), None, add).await?;
+    output::message(&format!("a study trains on it with `data: {{name: {}}}`", set.name));
+    output::show(&Added(set), args.output.format)
+}
+
+/// The data set as it is stored.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Added(DataView);
+
+impl Show for Added {
+    fn table(&self) -> String {
+        let DataView { name, facts, size, .. } = &self.0;
+        let classes = match facts.classes.as_slice() {
+            few if few.len() <= 12 => few.join(", "),
+            many => format!("{}, … ({})", many[..11].join(", "), many.len()),
+        };
+        output::facts(&[
+            ("data set", name.to_string()),
+            ("digest", facts.digest.to_string()),
+            ("samples", format!("{} to train, {} to test", count(facts.train), count(facts.test))),
+            ("each", format!("{} ({})", list::sample(facts), facts.kind.as_str())),
+            ("classes", classes),
+            ("size", format!("{} KiB", count(size.div_ceil(1024)))),
+        ])
+    }
+
+    fn csv(&self) -> Table {
+        let DataView { name, facts, size, .. } = &self.0;
+        let mut table = Table::new(["name", "digest", "train", "test", "classes", "size"]);
+        let numbers = [u64::from(facts.train), u64::from(facts.test), facts.classes.len() as u64, *size];
+        let cells = [name.to_string(), facts.digest.to_string()];
+        table.row(cells.into_iter().chain(numbers.map(|number| number.to_string())));
+        table
+    }
+}

@@ -1,0 +1,180 @@
+//! `rung evaluate`: what a model is worth on a data set.
+
+mod scores;
+
+use ::data::{Dataset, Values};
+use clap::{Args, ValueEnum};
+use common::{
+    model_file::ModelFile,
+    model_spec::DataShape,
+    split::Parts,
+    study::{DataSpec, Split},
+};
+use serde::Serialize;
+
+use self::scores::{ClassScores, Scores};
+use super::{
+    args::{FormatArgs, TargetArgs},
+    data::{self, Opened},
+    failure::Failure,
+    output::{self, Show, Table},
+    text::count,
+    trained::TrainedModel,
+};
+
+/// Flags of `rung evaluate`.
+#[derive(Debug, Args)]
+pub(super) struct EvaluateArgs {
+    /// Folder with model.json and model.safetensors, or a study, whose best model is meant
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The data set; without it, the one that the model was trained on
+    #[arg(long, value_name = "NAME")]
+    data: Option<String>,
+    /// Which of its samples
+    #[arg(long, value_enum, value_name = "PART", default_value_t = Part::Test)]
+    part: Part,
+    /// What to compute on: auto, cpu, cuda:N or mps
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    /// The test part; whoever chooses by it has no test part left
+    Test,
+    /// What the study held out of the training part to rank trials
+    Validation,
+}
+
+/// Prints accuracy, loss and a row for each class.
+pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
+    let model = TrainedModel::open(&args.model, &args.target.target()).await?;
+    let name = args.data.as_deref().unwrap_or(&model.file.data);
+    let Opened { dataset, .. } = data::open(&args.target.target(), name).await?;
+    fits(&model.architecture.shape, &dataset)?;
+    if model.file.data_digest.as_ref().is_some_and(|digest| *digest != dataset.digest) {
+        output::message(&format!(
+            "{} is not the data that the model was trained on, which was {}",
+            dataset.name, model.file.data
+        ));
+    }
+    let Samples { pixels, truth } = samples(args.part, &dataset, &model.file);
+    let answers = model.ask(&pixels, &args.device).await?;
+    if answers.len() != truth.len() {
+        let (asked, answered) = (truth.len(), answers.len());
+        return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
+    }
+    if args.part == Part::Test {
+        output::message("the test part was used: a number that was chosen by it is no test result any more");
+    }
+    let scores = Scores::of(&answers, &truth, &|class| model.file.class(class));
+    let report = Evaluation {
+        study: model.file.study.to_string(),
+        trial: model.file.trial.0,
+        data: dataset.name,
+        part: args.part,
+        scores,
+    };
+    output::show(&report, args.output.format)
+}
+
+/// Fails where the data's samples are not what the model takes.
+fn fits(shape: &DataShape, dataset: &Dataset) -> Result<(), Failure> {
+    let ::data::Samples { channels, height, width, .. } = dataset.test;
+    let wanted = [shape.channels, shape.height, shape.width].map(|side| side as usize);
+    if wanted != [channels, height, width] || shape.classes as usize != dataset.classes.len() {
+        return Err(Failure::bad_input(format!(
+            "the model takes {} × {} × {} values of {} classes, but {} has {channels} × {height} × {width} of {}",
+            shape.channels,
+            shape.height,
+            shape.width,
+            shape.classes,
+            dataset.name,
+            dataset.classes.len()
+        ))
+        .help("name a data set of the same shape with --data"));
+    }
+    Ok(())
+}
+
+/// Samples as a model takes them.
+struct Samples {
+    /// Scaled floats, sample by sample.
+    pixels: Vec<f32>,
+    /// Their classes.
+    truth: Vec<usize>,
+}
+
+/// The samples of a part, in the order of the data set.
+fn samples(part: Part, dataset: &Dataset, model: &ModelFile) -> Samples {
+    let labels = (&dataset.train.labels[..], &dataset.test.labels[..]);
+    let picked = match part {
+        Part::Test => dataset.test.clone(),
+        Part::Validation => {
+            let spec = DataSpec { split: model.split, split_seed: model.split_seed, ..DataSpec::default() };
+            let Parts { validation, .. } = Parts::of(&spec, labels, dataset.classes.len(), &dataset.digest);
+            let judged = if model.split == Split::Paper { &dataset.test } else { &dataset.train };
+            judged.pick(&validation)
+        }
+    };
+    let pixels = match &picked.values {
+        Values::Pixels(pixels) => pixels.iter().map(|byte| f32::from(*byte) * model.pixels.scale).collect(),
+        Values::Features(features) => match &dataset.scale {
+            Some(scale) => scale.standardised(features),
+            None => features.clone(),
+        },
+    };
+    Samples { pixels, truth: picked.labels.iter().map(|label| usize::from(*label)).collect() }
+}
+
+/// What a model is worth.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    study: String,
+    trial: u32,
+    data: String,
+    part: Part,
+    #[serde(flatten)]
+    scores: Scores,
+}
+
+impl Show for Evaluation {
+    fn table(&self) -> String {
+        let Scores { samples, accuracy, loss, macro_f1, classes } = &self.scores;
+        let part = match self.part {
+            Part::Test => "test (now used)",
+            Part::Validation => "validation",
+        };
+        let facts = output::facts(&[
+            ("model", format!("trial {} of {}", self.trial, self.study)),
+            ("data", format!("{}, {part}, {} samples", self.data, count(*samples))),
+            ("accuracy", format!("{accuracy:.4}")),
+            ("loss", format!("{loss:.4}")),
+            ("macro_f1", format!("{macro_f1:.4}")),
+        ]);
+        let mut table = Table::new(["class", "precision", "recall", "f1", "support"]);
+        for ClassScores { label, precision, recall, f1, support, .. } in classes {
+            let numbers = [precision, recall, f1].map(|number| format!("{number:.4}"));
+            table.row([label.clone()].into_iter().chain(numbers).chain([support.to_string()]));
+        }
+        format!("{facts}\n{}", table.render())
+    }
+
+    /// A row for each class.
+    fn csv(&self) -> Table {
+        let mut table = Table::new(["class", "label", "precision", "recall", "f1", "support"]);
+        for ClassScores { class, label, precision, recall, f1, support } in &self.scores.classes {
+            let numbers = [precision, recall, f1].map(ToString::to_string);
+            let row = [class.to_string(), label.clone()].into_iter().chain(numbers);
+            table.row(row.chain([support.to_string()]));
+        }
+        table
+    }
+}

@@ -1,0 +1,154 @@
+//! `model.py`: a plain PyTorch module for exactly one model.
+
+use std::collections::BTreeSet;
+
+use common::{
+    model_file::{Architecture, ModelFile},
+    model_spec::{DataShape, Layer, ModelSpec, Op},
+};
+
+use super::super::{
+    failure::Failure,
+    text::{metric, plural},
+};
+
+/// What a layer is in Python.
+struct Lines {
+    /// What makes its submodule; none where it has no tensor.
+    module: Option<String>,
+    /// What passes `x` through it.
+    forward: String,
+}
+
+/// The module with gaps: words in braces, each once.
+const TEMPLATE: &str = include_str!("model.py");
+
+/// Begins each line of a method's body.
+const INDENT: &str = "\n        ";
+
+/// The text of a Python module with `Model` and `load`, which needs PyTorch and safetensors alone.
+pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, Failure> {
+    let DataShape { channels, height, width, classes } = model.shape;
+    let (init, forward) = bodies(&model.spec);
+    // A text in JSON is the same text in Python.
+    let names: Vec<String> = (0..classes as usize)
+        .map(|class| serde_json::to_string(&file.class(class)))
+        .collect::<Result<_, _>>()?;
+    let ModelFile { trial, study, metric: name, .. } = file;
+    let (kind, epochs, value) = (file.model.as_str(), plural(file.epochs, "epoch"), metric(file.value));
+    let title = format!("Trial {trial} of study {study}: {kind}, {name} {value} after {epochs}");
+    let gaps = [
+        ("{title}", title),
+        ("{sample}", format!("{channels} × {height} × {width}")),
+        ("{scale}", scale(file.pixels.scale)),
+        ("{init}", init.join(INDENT)),
+        ("{forward}", forward.join(INDENT)),
+        // Last: what classes are called may look like a gap.
+        ("{classes}", names.join(", ")),
+    ];
+    Ok(gaps.into_iter().fold(TEMPLATE.to_owned(), |text, (gap, filled)| text.replacen(gap, &filled, 1)))
+}
+
+/// The lines that make the layers, and those that pass a batch through them.
+fn bodies(spec: &ModelSpec) -> (Vec<String>, Vec<String>) {
+    let (mut init, mut forward) = (Vec::new(), Vec::new());
+    let mut containers = BTreeSet::new();
+    let needed: BTreeSet<&str> = spec.layers.iter().flat_map(earlier).collect();
+    for layer in &spec.layers {
+        let Lines { module, forward: pass } = lines(layer);
+        if let Some(module) = module {
+            let inner = layer.name.match_indices('.').map(|(dot, _)| &layer.name[..dot]);
+            let fresh = inner.filter(|container| containers.insert(*container));
+            init.extend(fresh.map(|container| format!("self.{container} = nn.Module()")));
+            init.push(format!("self.{} = {module}", layer.name));
+        }
+        forward.extend(layer.from.as_ref().map(|from| format!("x = {}", kept(from))));
+        forward.push(pass);
+        if needed.contains(layer.name.as_str()) {
+            forward.push(format!("{} = x", kept(&layer.name)));
+        }
+    }
+    (init, forward)
+}
+
+/// The earlier layers whose outputs a layer takes, other than the one before it.
+fn earlier(layer: &Layer) -> impl Iterator<Item = &str> {
+    let other = if let Op::Add { other } = &layer.op { Some(other.as_str()) } else { None };
+    layer.from.as_deref().into_iter().chain(other)
+}
+
+/// The variable that keeps a layer's output.
+fn kept(layer: &str) -> String {
+    layer.replace('.', "_")
+}
+
+/// A scale as people write it, where it is the usual one.
+fn scale(scale: f32) -> String {
+    if scale == 1.0 / 255.0 { "1 / 255".to_owned() } else { scale.to_string() }
+}
+
+fn lines(layer: &Layer) -> Lines {
+    let of = |module: String| Lines { module: Some(module), forward: format!("x = self.{}(x)", layer.name) };
+    let pass = |forward: String| Lines { module: None, forward };
+    match &layer.op {
+        Op::Flatten => pass("x = x.flatten(1)".to_owned()),
+        Op::Dense { inputs, outputs } => of(format!("nn.Linear({inputs}, {outputs})")),
+        Op::Conv { inputs, outputs, kernel, stride, bias } => {
+            let stride = if *stride == 1 { String::new() } else { format!(", stride={stride}") };
+            let bias = if *bias { "" } else { ", bias=False" };
+            of(format!("nn.Conv2d({inputs}, {outputs}, {kernel}{stride}, padding={}{bias})", kernel / 2))
+        }
+        Op::BatchNorm { channels } => {
+            let dimensions = if layer.output.len() == 1 { 1 } else { 2 };
+            of(format!("nn.BatchNorm{dimensions}d({channels})"))
+        }
+        Op::Relu => pass("x = F.relu(x)".to_owned()),
+        Op::Gelu => pass("x = F.gelu(x)".to_owned()),
+        Op::Silu => pass("x = F.silu(x)".to_owned()),
+        Op::Tanh => pass("x = x.tanh()".to_owned()),
+        Op::Elu => pass("x = F.elu(x)".to_owned()),
+        Op::LeakyRelu => pass("x = F.leaky_relu(x)".to_owned()),
+        Op::GlobalAvgPool => pass("x = x.mean((2, 3))".to_owned()),
+        Op::Add { other } => pass(format!("x = x + {}", kept(other))),
+        Op::MaxPool { size } => pass(format!("x = F.max_pool2d(x, {size})")),
+        Op::Dropout { rate } => pass(format!("x = F.dropout(x, {rate}, self.training)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        hparams::{Hparams, Scalar},
+        study::ModelKind,
+    };
+
+    use super::*;
+    use crate::cli::{fixture, trained::describe};
+
+    #[test]
+    fn every_layer_has_its_line() {
+        let mut best = fixture::best();
+        best.spec.model = ModelKind::Cnn;
+        best.trial.hparams = Hparams::from([
+            ("blocks", Scalar::Int(1)),
+            ("filters_1", Scalar::Int(4)),
+            ("kernel", Scalar::Int(5)),
+            ("pool", Scalar::Int(2)),
+            ("dropout", Scalar::Float(0.25)),
+        ]);
+        let file = describe(&best);
+        let text = module(&file, &file.architecture().unwrap()).unwrap();
+        for line in [
+            "        self.block_1 = nn.Module()\n        self.block_1.conv_0 = nn.Conv2d(1, 4, 5, padding=2)\n",
+            "        self.block_1.norm_1 = nn.BatchNorm2d(4)\n",
+            "        self.dense_0 = nn.Linear(784, 128)\n",
+            "        x = self.block_1.conv_1(x)\n        x = self.block_1.norm_1(x)\n        x = F.relu(x)\n",
+            "        x = F.max_pool2d(x, 2)\n        x = F.dropout(x, 0.25, self.training)\n        x = x.flatten(1)\n",
+            "        x = self.dense_2(x)\n        return x\n",
+            "SCALE = 1 / 255\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert_eq!(text.matches("self.block_1 = ").count(), 1);
+    }
+}

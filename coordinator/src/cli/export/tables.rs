@@ -1,0 +1,160 @@
+//! Trials and their curves as rows.
+
+use common::{ids::TrialNumber, metrics::CurvePoint, view::TrialView};
+use serde::Serialize;
+
+use super::{
+    super::{
+        failure::Failure,
+        output::Show as _,
+        rows::{TrialRow, TrialRows},
+    },
+    Files,
+};
+use crate::client::Cluster;
+
+/// A study's trials by number, and all their epochs.
+#[derive(Debug)]
+pub(super) struct Tables {
+    trials: Vec<TrialView>,
+    epochs: Vec<EpochRow>,
+}
+
+/// One epoch of one trial; a number that is not finite is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct EpochRow {
+    trial: TrialNumber,
+    epoch: u32,
+    train_loss: Option<f64>,
+    train_accuracy: Option<f64>,
+    val_loss: Option<f64>,
+    val_accuracy: Option<f64>,
+    val_macro_f1: Option<f64>,
+    learning_rate: Option<f64>,
+    seconds: Option<f64>,
+}
+
+impl EpochRow {
+    fn new(trial: TrialNumber, point: &CurvePoint) -> Self {
+        let finite = |number: f64| Some(number).filter(|number| number.is_finite());
+        let metrics = &point.metrics;
+        Self {
+            trial,
+            epoch: point.epoch,
+            train_loss: finite(metrics.train_loss),
+            train_accuracy: finite(metrics.train_accuracy),
+            val_loss: finite(metrics.val_loss),
+            val_accuracy: finite(metrics.val_accuracy),
+            val_macro_f1: finite(metrics.val_macro_f1),
+            learning_rate: finite(point.learning_rate),
+            seconds: finite(point.seconds),
+        }
+    }
+}
+
+/// A trial with what its row in a table leaves out.
+#[derive(Debug, Serialize)]
+struct FullRow<'a> {
+    #[serde(flatten)]
+    row: TrialRow,
+    seed: u64,
+    early_stopped: bool,
+    failure: Option<&'a str>,
+}
+
+/// Reads the trials of a study and their curves; fails where none has begun.
+pub(super) async fn read(cluster: &Cluster, study: &str) -> Result<Tables, Failure> {
+    let trials = cluster.trials(study).await?;
+    if trials.is_empty() {
+        let nothing = format!("study {study} has nothing to export: no trial has begun yet");
+        return Err(
+            Failure::bad_input(nothing).help(format!("`rung study watch {study}` shows how it gets on"))
+        );
+    }
+    let mut epochs = Vec::new();
+    for trial in &trials {
+        let (_, curve) = cluster.trial(study, trial.trial).await?;
+        epochs.extend(curve.iter().map(|point| EpochRow::new(trial.trial, point)));
+    }
+    Ok(Tables { trials, epochs })
+}
+
+/// Comma-separated values.
+pub(super) fn csv(tables: &Tables) -> Result<Files, Failure> {
+    let mut curves = csv::Writer::from_writer(Vec::new());
+    for row in &tables.epochs {
+        curves.serialize(row)?;
+    }
+    let curves = curves.into_inner().map_err(|error| Failure::failed(error.error()))?;
+    let trials = TrialRows::new(&tables.trials).csv().to_csv()?;
+    Ok(vec![("trials.csv", trials.into_bytes()), ("curves.csv", curves)])
+}
+
+/// A JSON object a line.
+pub(super) fn jsonl(tables: &Tables) -> Result<Files, Failure> {
+    let trials = tables.trials.iter().map(|trial| FullRow {
+        row: trial.into(),
+        seed: trial.seed,
+        early_stopped: trial.early_stopped,
+        failure: trial.failure.as_deref(),
+    });
+    Ok(vec![("trials.jsonl", lines(trials)?), ("curves.jsonl", lines(tables.epochs.iter())?)])
+}
+
+fn lines(rows: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut bytes, &row)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::metrics::Metrics;
+
+    use super::*;
+    use crate::cli::fixture;
+
+    fn tables() -> Tables {
+        let metrics = Metrics {
+            train_loss: f64::NAN,
+            train_accuracy: 0.5,
+            val_loss: 0.25,
+            val_accuracy: 0.75,
+            val_macro_f1: 0.7,
+        };
+        let point = CurvePoint { epoch: 2, metrics, learning_rate: 0.001, seconds: 1.5 };
+        Tables { trials: vec![fixture::trial(3)], epochs: vec![EpochRow::new(TrialNumber(3), &point)] }
+    }
+
+    fn text(files: &Files, name: &str) -> String {
+        let (_, bytes) = files.iter().find(|(found, _)| *found == name).unwrap();
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_curve_is_a_row_an_epoch_and_a_nan_is_left_out() {
+        assert_eq!(
+            text(&csv(&tables()).unwrap(), "curves.csv"),
+            "trial,epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_macro_f1,learning_rate,seconds\n\
+             3,2,,0.5,0.25,0.75,0.7,0.001,1.5\n"
+        );
+        let curves = text(&jsonl(&tables()).unwrap(), "curves.jsonl");
+        assert!(
+            curves.starts_with(r#"{"trial":3,"epoch":2,"train_loss":null,"train_accuracy":0.5,"#),
+            "{curves}"
+        );
+    }
+
+    #[test]
+    fn a_trial_is_a_line_with_its_seed() {
+        let trials = text(&jsonl(&tables()).unwrap(), "trials.jsonl");
+        assert_eq!(trials.lines().count(), 1);
+        let row: serde_json::Value = serde_json::from_str(&trials).unwrap();
+        assert_eq!(row["hparams"]["units_0"], 256);
+        assert_eq!(row["seed"], 0xf_eedb_eefd_eadc_u64);
+        assert!(text(&csv(&tables()).unwrap(), "trials.csv").starts_with("trial,bracket,rung,epochs,"));
+    }
+}

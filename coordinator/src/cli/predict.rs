@@ -1,0 +1,149 @@
+//! `rung predict`: what a model takes pictures for.
+
+mod pictures;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    args::{FormatArgs, TargetArgs},
+    failure::Failure,
+    output::{self, Show, Table},
+    trained::{Answer, TrainedModel},
+};
+
+/// Flags of `rung predict`.
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// Folder with model.json and model.safetensors, or a study, whose best model is meant
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// PNG or JPEG files, folders of them, IDX files (also gzipped), or `-` for one of these from standard input
+    #[arg(value_name = "IMAGES", required = true)]
+    images: Vec<String>,
+    /// Classes to show for each image in a table, the most likely first
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    top: u32,
+    /// Scale images of another size to the model's; without it they are refused
+    #[arg(long)]
+    resize: bool,
+    /// Turn black to white and white to black: Fashion-MNIST shows white things on black, photographs rarely do
+    #[arg(long)]
+    invert: bool,
+    /// What to compute on: auto, cpu, cuda:N or mps
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// Prints classes and probabilities.
+pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
+    let model = TrainedModel::open(&args.model, &args.target.target()).await?;
+    let reader = pictures::Reader {
+        shape: model.architecture.shape,
+        scale: model.file.pixels.scale,
+        resize: args.resize,
+        invert: args.invert,
+    };
+    let pictures = reader.read(&args.images)?;
+    let answers = model.ask(&pictures.samples, &args.device).await?;
+    if answers.len() != pictures.names.len() {
+        let (asked, answered) = (pictures.names.len(), answers.len());
+        return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} images")));
+    }
+    let label = |class: usize| model.file.class(class);
+    let rows = pictures.names.into_iter().zip(&answers);
+    let rows = rows.map(|(name, answer)| Prediction::new(name, answer, args.top as usize, &label));
+    output::show(&Predictions(rows.collect()), args.output.format)
+}
+
+/// What a model says of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Prediction {
+    image: String,
+    class: usize,
+    label: String,
+    probability: f64,
+    top: Vec<Guess>,
+    probabilities: Vec<f64>,
+    logits: Vec<f32>,
+}
+
+/// One class that an image may be of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Guess {
+    class: usize,
+    label: String,
+    probability: f64,
+}
+
+impl Prediction {
+    fn new(image: String, answer: &Answer, top: usize, label: &impl Fn(usize) -> String) -> Self {
+        let (class, probabilities) = (answer.class(), answer.probabilities());
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        // Stable, so that the first of equals stays first.
+        order.sort_by(|a, b| answer.log_probabilities[*b].total_cmp(&answer.log_probabilities[*a]));
+        let guess = |class: usize| Guess { class, label: label(class), probability: probabilities[class] };
+        Self {
+            image,
+            class,
+            label: label(class),
+            probability: probabilities[class],
+            top: order.into_iter().take(top).map(guess).collect(),
+            logits: answer.logits.clone(),
+            probabilities,
+        }
+    }
+}
+
+/// Images in the order in which they were named.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Predictions(Vec<Prediction>);
+
+impl Show for Predictions {
+    fn table(&self) -> String {
+        let mut table = Table::new(["image", "class", "label", "probability", "next"]);
+        for row in &self.0 {
+            let next = row.top.iter().skip(1);
+            let next: Vec<_> =
+                next.map(|guess| format!("{} {:.4}", guess.label, guess.probability)).collect();
+            let probability = format!("{:.4}", row.probability);
+            table.row([&row.image, &row.class.to_string(), &row.label, &probability, &next.join(", ")]);
+        }
+        table.render()
+    }
+
+    /// One column for each class's probability.
+    fn csv(&self) -> Table {
+        let classes = self.0.first().map_or(0, |row| row.probabilities.len());
+        let head = ["image", "class", "label", "probability"].map(str::to_owned);
+        let mut table = Table::new(head.into_iter().chain((0..classes).map(|class| format!("p{class}"))));
+        for row in &self.0 {
+            let fixed =
+                [row.image.clone(), row.class.to_string(), row.label.clone(), row.probability.to_string()];
+            table.row(fixed.into_iter().chain(row.probabilities.iter().map(ToString::to_string)));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_stand_by_probability_and_columns_by_class() {
+        let answer = Answer { logits: vec![0.0; 3], log_probabilities: vec![-2.0, 0.0, -2.0] };
+        let label = |class: usize| ["coat", "bag", "boot"][class].to_owned();
+        let row = Prediction::new("a.png".to_owned(), &answer, 2, &label);
+        assert_eq!((row.class, row.top.len(), row.top[1].label.as_str()), (1, 2, "coat"));
+        let rows = Predictions(vec![row]);
+        assert!(rows.table().ends_with("a.png      1  bag         1.0000  coat 0.1353"), "{}", rows.table());
+        let csv = rows.csv().to_csv().unwrap();
+        assert!(csv.starts_with("image,class,label,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"), "{csv}");
+    }
+}

@@ -1,0 +1,139 @@
+//! A trained model as other commands use it: a folder with model.json and model.safetensors, and the program that
+//! computes with it.
+
+mod answer;
+
+mod describe;
+
+pub(super) use answer::Answer;
+pub(super) use describe::describe;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use common::{
+    ids::TrialNumber,
+    model_file::{Architecture, ModelFile},
+    model_spec::ModelSpec,
+    view::{BestView, Leader},
+};
+use tempfile::TempDir;
+
+use super::{failure::Failure, files::line};
+use crate::{
+    blobs::ObjectKey,
+    client::{ClientError, Cluster, Target},
+};
+
+/// A model in a folder.
+#[derive(Debug)]
+pub(super) struct TrainedModel {
+    /// What its model.json says.
+    pub(super) file: ModelFile,
+    /// What that describes.
+    pub(super) architecture: Architecture,
+    folder: PathBuf,
+    /// Deleted with the value, where the model came out of a study.
+    _temporary: Option<TempDir>,
+}
+
+impl TrainedModel {
+    /// The model in a folder, or else the best one of a study of that name.
+    pub(super) async fn open(model: &str, target: &Target) -> Result<Self, Failure> {
+        let folder = Path::new(model);
+        if folder.is_dir() {
+            return Self::read(folder, None);
+        }
+        if folder.is_file() {
+            let help = "name the folder that holds model.json and model.safetensors, or a study";
+            return Err(Failure::bad_input(format!("{model} is a file and no model")).help(help));
+        }
+        let help = "a model is a folder with model.json and model.safetensors, or a study's name";
+        let cluster = target.cluster().await?;
+        Self::of_study(&cluster, model, None).await.map_err(|failure| match failure.help {
+            None => failure.help(help),
+            Some(_) => failure,
+        })
+    }
+
+    /// The model of a study's trial; of its best one where none is named.
+    pub(super) async fn of_study(
+        cluster: &Cluster,
+        study: &str,
+        trial: Option<TrialNumber>,
+    ) -> Result<Self, Failure> {
+        let chosen = chosen(cluster, study, trial).await?;
+        let described = describe(&chosen);
+        let leader = chosen.study.best.ok_or_else(|| no_result(study))?;
+        let [weights, _] = ObjectKey::of_checkpoint(&chosen.study.id, leader.trial, &leader.checkpoint);
+        let bytes = cluster.object(&weights).await.map_err(|error| {
+            let lost = format!("the weights of trial {} cannot be read: {error}", leader.trial);
+            Failure::bad_input(lost)
+                .help("a trial that was cut may have lost its checkpoint; name another one")
+        })?;
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("model.safetensors"), bytes)?;
+        fs::write(folder.path().join("model.json"), line(&described)?)?;
+        let path = folder.path().to_owned();
+        Self::read(&path, Some(folder))
+    }
+
+    fn read(folder: &Path, temporary: Option<TempDir>) -> Result<Self, Failure> {
+        let path = folder.join("model.json");
+        let bad = |error: String| {
+            Failure::bad_input(format!("{}: {error}", path.display()))
+                .help("`rung export STUDY --to safetensors --out DIR` writes a model's folder")
+        };
+        let text = fs::read_to_string(&path).map_err(|error| bad(error.to_string()))?;
+        let file = ModelFile::from_json(&text).map_err(|error| bad(error.to_string()))?;
+        let architecture = file.architecture().map_err(|error| match &temporary {
+            None => bad(error.to_string()),
+            // Nobody has seen the file that it was read from.
+            Some(_) => Failure::bad_input(format!("study {} has no model to use: {error}", file.study)),
+        })?;
+        Ok(Self { file, architecture, folder: folder.to_owned(), _temporary: temporary })
+    }
+
+    /// One of the model's files.
+    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let path = self.folder.join(name);
+        fs::read(&path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+    }
+}
+
+/// The trial that is meant, as its study's best one.
+async fn chosen(cluster: &Cluster, study: &str, trial: Option<TrialNumber>) -> Result<BestView, Failure> {
+    let best = match cluster.best(study).await {
+        Ok(best) => Some(best),
+        Err(ClientError::NoResult(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(number) = trial else { return best.ok_or_else(|| no_result(study)) };
+    if let Some(best) = best.filter(|best| best.trial.trial == number) {
+        return Ok(best);
+    }
+    let (mut view, spec) = cluster.study(study).await?;
+    let (trial, _) = cluster.trial(study, number).await?;
+    let checkpoint = trial.checkpoint.ok_or_else(|| {
+        Failure::bad_input(format!(
+            "trial {number} of study {study} is {} and has no checkpoint",
+            trial.state
+        ))
+        .help(format!("`rung trial list {study}` shows those that have weights"))
+    })?;
+    let value = trial.value.unwrap_or(f64::NAN);
+    view.best = Some(Leader { trial: number, value, epochs: checkpoint.epoch, checkpoint });
+    // What was tested is the study's best trial.
+    view.test = None;
+    let shape = spec.data.shape();
+    let model = shape.and_then(|shape| ModelSpec::build(spec.model, &trial.hparams, &shape).ok());
+    let parameters = model.map_or(0, |model| model.parameters());
+    Ok(BestView { study: view, spec, trial, parameters })
+}
+
+fn no_result(study: &str) -> Failure {
+    Failure::bad_input(format!("study {study} has no finished trial yet, so there is no model"))
+        .help(format!("`rung study watch {study}` shows how it gets on"))
+}

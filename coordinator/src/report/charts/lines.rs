@@ -1,0 +1,129 @@
+use common::metrics::{Metric, Metrics};
+use maud::html;
+
+use super::{
+    super::{
+        Report,
+        learning::TopTrial,
+        picture::{Picture, line, px},
+    },
+    frame::Frame,
+    scale::Scale,
+};
+
+const WIDTH: f64 = 352.0;
+const HEIGHT: f64 = 250.0;
+
+/// Loss of the best trial on its training and its validation part.
+pub(in crate::report) fn loss(best: &TopTrial) -> Picture {
+    let of = |metrics: &Metrics| (metrics.train_loss, metrics.val_loss);
+    two_lines("loss", "loss", best, of)
+}
+
+/// Accuracy of the best trial on its training and its validation part.
+pub(in crate::report) fn accuracy(best: &TopTrial) -> Picture {
+    let of = |metrics: &Metrics| (metrics.train_accuracy, metrics.val_accuracy);
+    two_lines("accuracy", "accuracy", best, of)
+}
+
+fn two_lines(name: &str, what: &str, best: &TopTrial, of: impl Fn(&Metrics) -> (f64, f64)) -> Picture {
+    let both = |part: usize| -> Vec<(f64, f64)> {
+        let value = |metrics: &Metrics| if part == 0 { of(metrics).0 } else { of(metrics).1 };
+        let points = best.curve.iter().map(|point| (f64::from(point.epoch), value(&point.metrics)));
+        points.filter(|(_, value)| value.is_finite()).collect()
+    };
+    let (train, validation) = (both(0), both(1));
+    let frame = frame(train.iter().chain(&validation).copied());
+    let body = html! {
+        (frame.axes("epochs", what, true))
+        (frame.key(&[("line-1", "training"), ("line-2", "validation")]))
+        (dotted(&frame, "1", &train, &format!("{what} on the training part")))
+        (dotted(&frame, "2", &validation, &format!("{what} on the validation part")))
+    };
+    let title = format!("{what} of trial {} by epoch, training and validation", best.trial);
+    Picture { name: name.to_owned(), title, width: WIDTH, height: HEIGHT, body }
+}
+
+/// The objective over epochs, of the best trials; the best one stands out.
+pub(in crate::report) fn top_trials(top: &[TopTrial], metric: Metric) -> Picture {
+    let points = |trial: &TopTrial| -> Vec<(f64, f64)> {
+        let points = trial.curve.iter().map(|point| (f64::from(point.epoch), metric.of(&point.metrics)));
+        points.filter(|(_, value)| value.is_finite()).collect()
+    };
+    let frame = frame(top.iter().flat_map(points));
+    let body = html! {
+        (frame.axes("epochs", metric.as_str(), true))
+        (frame.key(&[("line-1", "best"), ("line-quiet", "others")]))
+        @for (place, trial) in top.iter().enumerate().rev() {
+            (dotted(&frame, if place == 0 { "1" } else { "quiet" }, &points(trial), &format!("trial {}", trial.trial)))
+        }
+    };
+    let title = format!("{metric} by epoch of the {} best trials", top.len());
+    Picture { name: "top-trials".to_owned(), title, width: WIDTH, height: HEIGHT, body }
+}
+
+/// The best value so far over the epochs that all trials have trained.
+pub(in crate::report) fn best_so_far(report: &Report) -> Picture {
+    let steps = &report.best_so_far;
+    let metric = report.header.metric;
+    let places: Vec<(f64, f64)> = steps.iter().map(|step| (step.epochs as f64, step.value)).collect();
+    let frame = Frame { width: 3.0 * WIDTH, ..frame(places.iter().copied()) };
+    let corners = corners(&places).into_iter().map(|(x, y)| frame.place(x, y)).collect::<Vec<_>>();
+    let title = format!("best {metric} so far over epochs trained");
+    let body = html! {
+        (frame.axes("epochs trained, all trials together", &format!("best {metric} so far"), true))
+        (line("line-1", &corners, &title))
+        @for step in steps {
+            @let (x, y) = frame.place(step.epochs as f64, step.value);
+            circle class="dot-1" cx=(px(x)) cy=(px(y)) r="3.5" {
+                title { (format!("{:.4} by trial {} after {} epochs", step.value, step.trial, step.epochs)) }
+            }
+        }
+    };
+    Picture { name: "best-so-far".to_owned(), title, width: frame.width, height: HEIGHT, body }
+}
+
+/// The corners of stairs through some points.
+fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut corners = Vec::new();
+    for (i, (x, y)) in points.iter().enumerate() {
+        if i > 0 {
+            corners.push((*x, points[i - 1].1));
+        }
+        corners.push((*x, *y));
+    }
+    corners
+}
+
+fn frame(points: impl Iterator<Item = (f64, f64)>) -> Frame {
+    let points: Vec<(f64, f64)> = points.collect();
+    let last = points.iter().map(|(x, _)| *x).fold(1.0, f64::max);
+    let first = points.iter().map(|(x, _)| *x).fold(last, f64::min);
+    let x = Scale { from: if last > first { first.min(1.0) } else { 0.0 }, to: last.max(first + 0.5) };
+    Frame { width: WIDTH, height: HEIGHT, x, y: Scale::around(points.iter().map(|(_, y)| *y)) }
+}
+
+/// A line with a dot at each point, unless there are many.
+fn dotted(frame: &Frame, class: &str, points: &[(f64, f64)], title: &str) -> maud::Markup {
+    let places: Vec<(f64, f64)> = points.iter().map(|(x, y)| frame.place(*x, *y)).collect();
+    html! {
+        (line(&format!("line-{class}"), &places, title))
+        @if points.len() <= 30 {
+            @for ((x, y), (epoch, value)) in places.iter().zip(points) {
+                circle class=(format!("dot-{class}")) cx=(px(*x)) cy=(px(*y)) r="2.5" {
+                    title { (format!("{title}, epoch {epoch}: {value:.4}")) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stairs_go_right_before_they_go_up() {
+        assert_eq!(corners(&[(1.0, 0.5), (4.0, 0.7)]), [(1.0, 0.5), (4.0, 0.5), (4.0, 0.7)]);
+    }
+}

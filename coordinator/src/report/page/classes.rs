@@ -1,0 +1,60 @@
+//! The test part class by class.
+
+use maud::html;
+
+use super::{
+    super::{TestReport, charts, classification::Scores},
+    Part,
+    table::{four, table},
+};
+use crate::cli::text::count;
+
+/// Which classes are taken for which.
+pub(super) fn confusion(test: &TestReport) -> Part {
+    let picture = charts::confusion(&test.confusion, &test.classes);
+    let names = test.classes.iter().map(|name| (name.as_str(), false));
+    let columns: Vec<_> = std::iter::once(("true \\ predicted", false)).chain(names).collect();
+    let row = |(name, counts): (&String, &Vec<u64>)| {
+        std::iter::once(name.clone()).chain(counts.iter().map(u64::to_string)).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<String>> = test.classes.iter().zip(&test.confusion.counts).map(row).collect();
+    let body = html! {
+        p {
+            "The best trial's predictions for the " (count(test.samples as u64)) " test samples. Blue: classified correctly. Red: \
+            mistakes, by their share of the true class."
+        }
+        (picture.inline())
+        details { summary { "As a table" } (table("confusion-table", &columns, &rows, None)) }
+    };
+    Part { id: "confusion-part", heading: "Confusion matrix", body, pictures: vec![picture] }
+}
+
+/// Precision, recall and F1.
+pub(super) fn classification(test: &TestReport) -> Part {
+    let report = &test.classification;
+    let line = |name: &str, scores: &Scores, support: u64| {
+        vec![
+            name.to_owned(),
+            four(scores.precision),
+            four(scores.recall),
+            four(scores.f1),
+            support.to_string(),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> =
+        report.classes.iter().map(|class| line(&class.class, &class.scores, class.support)).collect();
+    let dash = || "–".to_owned();
+    rows.push(vec!["accuracy".to_owned(), dash(), dash(), four(report.accuracy), report.support.to_string()]);
+    rows.push(line("macro avg", &report.macro_avg, report.support));
+    rows.push(line("weighted avg", &report.weighted_avg, report.support));
+    let columns =
+        [("class", false), ("precision", false), ("recall", false), ("F1", false), ("support", false)];
+    let body = html! {
+        p {
+            "Precision: of what was taken for the class, the share that is of it. Recall: of the class, the share that was taken for it. \
+            F1: their harmonic mean. The macro average counts classes alike, the weighted one by their samples."
+        }
+        (table("classification", &columns, &rows, None))
+    };
+    Part { id: "classes", heading: "Classification report", body, pictures: Vec::new() }
+}

@@ -1,0 +1,131 @@
+//! Trials: how they learned, and what their hyperparameters did.
+
+use maud::html;
+
+use super::{
+    super::{Report, Section, Subject, charts, learning::TopTrial},
+    Part,
+    table::{four, table},
+};
+use crate::cli::text::count;
+
+/// Learning curves of the best trials.
+pub(super) fn learning(report: &Report) -> Part {
+    let Some(best) = report.top.first() else {
+        return absent("curves", "Learning curves", "No trial has a finite value.");
+    };
+    let metric = report.header.metric;
+    let pictures = vec![charts::loss(best), charts::accuracy(best), charts::top_trials(&report.top, metric)];
+    let columns = [
+        ("trial", false),
+        ("epochs", false),
+        (metric.as_str(), false),
+        ("train loss", false),
+        ("val loss", false),
+        ("train accuracy", false),
+        ("val accuracy", false),
+        ("val macro F1", false),
+        ("seconds", false),
+    ];
+    let rows: Vec<Vec<String>> = report.top.iter().map(row).collect();
+    let body = html! {
+        p {
+            "Loss and accuracy of the best trial, " (best.trial) ", on the samples that it trained on and on those held out, and "
+            (metric) " of the best " (count(report.top.len() as u64)) " trials. Training figures are taken while the weights change \
+            and dropout is on, so early ones may be worse than validation's."
+        }
+        div class="side" { @for picture in &pictures { (picture.inline()) } }
+        h3 { "The best trials at their last epoch" }
+        (table("top", &columns, &rows, Some(0)))
+        p class="note" { "Every epoch of every trial is in curves.csv." }
+    };
+    Part { id: "curves", heading: "Learning curves", body, pictures }
+}
+
+fn row(trial: &TopTrial) -> Vec<String> {
+    let seconds: f64 = trial.curve.iter().map(|point| point.seconds).sum();
+    let mut row = vec![trial.trial.to_string(), trial.epochs.to_string(), four(trial.value)];
+    match trial.curve.last() {
+        Some(last) => {
+            let metrics = &last.metrics;
+            let values = [metrics.train_loss, metrics.val_loss, metrics.train_accuracy, metrics.val_accuracy];
+            row.extend(values.map(four));
+            row.extend([four(metrics.val_macro_f1), format!("{seconds:.1}")]);
+        }
+        None => row.extend(vec!["–".to_owned(); 6]),
+    }
+    row
+}
+
+/// The best value so far.
+pub(super) fn progress(report: &Report) -> Part {
+    if report.best_so_far.is_empty() {
+        return absent("progress", "Best so far", "No trial has a finite value.");
+    }
+    let picture = charts::best_so_far(report);
+    let step = |step: &super::super::progress::Step| {
+        vec![count(step.epochs), four(step.value), step.trial.to_string()]
+    };
+    let rows: Vec<Vec<String>> = report.best_so_far.iter().map(step).collect();
+    let body = html! {
+        p {
+            "The best " (report.header.metric) " of any result so far, over the epochs that all trials together had trained. The \
+            order of results, and so the way up, depends on how many workers there were; where it ends does not."
+        }
+        (picture.inline())
+        details { summary { "As a table" } (table("best-so-far-table", &[("epochs trained", false), ("best so far", false), ("trial", false)], &rows, None)) }
+    };
+    Part { id: "progress", heading: "Best so far", body, pictures: vec![picture] }
+}
+
+/// Hyperparameters of all trials side by side.
+pub(super) fn parallel(report: &Report, subject: &Subject) -> Part {
+    let header = &report.header;
+    let Some(picture) = charts::parallel(&subject.trials, header.metric, header.goal) else {
+        return absent("hyperparameters", "Hyperparameters", "All trials have the same hyperparameters.");
+    };
+    let body = html! {
+        p {
+            "Each line is a trial on its way through its hyperparameters to its " (header.metric) " at its last rung; the better, the \
+            stronger its colour. A dash marks a hyperparameter that the trial does not have. Trials that were cut early had fewer \
+            epochs, so compare lines of one bracket, or look at the importance below."
+        }
+        div class="scroll" { (picture.inline()) }
+        p class="note" { "All of them are in trials.csv." }
+    };
+    Part { id: "hyperparameters", heading: "Hyperparameters", body, pictures: vec![picture] }
+}
+
+/// What explains the values.
+pub(super) fn importance(report: &Report) -> Part {
+    let heading = "Hyperparameter importance";
+    let importance = match &report.importance {
+        Section::Present(importance) => importance,
+        Section::Missing { missing } => {
+            return absent("importance", heading, &format!("Nothing can be said of it: {missing}."));
+        }
+    };
+    let picture = charts::importance(importance);
+    let share = |share: &super::super::importance::Share| {
+        vec![share.hparam.clone(), four(share.share), four(share.deviation)]
+    };
+    let rows: Vec<Vec<String>> = importance.shares.iter().map(share).collect();
+    let body = html! {
+        p {
+            "How much of the variation of " (report.header.metric) " after " (crate::cli::text::plural(importance.epochs, "epoch")) " each \
+            hyperparameter explains on its own, over " (count(importance.trials as u64)) " trials: " (importance.method) ". Whiskers are \
+            one standard deviation over trees. " (format!("{:.1} %", 100.0 * importance.interactions)) " is left to interactions. The \
+            forest's R² on trials that its trees have not seen is " (format!("{:.2}", importance.fit)) "."
+        }
+        @if importance.fit < 0.2 {
+            p { strong { "The forest explains little of these trials, so read this with care: more trials are needed." } }
+        }
+        (picture.inline())
+        details { summary { "As a table" } (table("importance-table", &[("hyperparameter", false), ("share", false), ("deviation", false)], &rows, None)) }
+    };
+    Part { id: "importance-part", heading, body, pictures: vec![picture] }
+}
+
+fn absent(id: &'static str, heading: &'static str, reason: &str) -> Part {
+    Part { id, heading, body: html! { p { (reason) } }, pictures: Vec::new() }
+}

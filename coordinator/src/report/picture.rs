@@ -1,0 +1,84 @@
+use maud::{Markup, PreEscaped, html};
+
+/// A picture: SVG that stands in the page or in a file of its own, in light and dark.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    /// The file's name without its end, and the picture's id in the page.
+    pub(super) name: String,
+    /// What it shows, for those who cannot see it and as its tooltip.
+    pub(super) title: String,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) body: Markup,
+}
+
+/// Colours of pictures, also where they stand alone.
+pub(super) const STYLE: &str = include_str!("page/picture.css");
+
+impl Picture {
+    /// The picture as part of a page that has [`STYLE`].
+    pub(super) fn inline(&self) -> Markup {
+        let title = format!("{}-title", self.name);
+        html! {
+            svg class="picture" id=(self.name) role="img" aria-labelledby=(title) viewBox=(self.view_box())
+                style=(format!("max-width:{}px", px(self.width))) {
+                title id=(title) { (self.title) }
+                (self.body)
+            }
+        }
+    }
+
+    /// The picture as a file.
+    pub(super) fn file(&self) -> (String, Vec<u8>) {
+        let svg = html! {
+            svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox=(self.view_box())
+                width=(px(self.width)) height=(px(self.height)) {
+                title { (self.title) }
+                style { (PreEscaped(STYLE)) }
+                rect class="paper" width="100%" height="100%" {}
+                (self.body)
+            }
+        };
+        (format!("svg/{}.svg", self.name), svg.into_string().into_bytes())
+    }
+
+    fn view_box(&self) -> String {
+        format!("0 0 {} {}", px(self.width), px(self.height))
+    }
+}
+
+/// A length in pixels to a tenth.
+pub(super) fn px(length: f64) -> String {
+    let text = format!("{length:.1}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// Text at a place: `anchor` is start, middle or end.
+pub(super) fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
+    html! { text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (text) } }
+}
+
+/// A line through points, in a class of the style.
+pub(super) fn line(class: &str, points: &[(f64, f64)], title: &str) -> Markup {
+    let places: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect();
+    html! { polyline class=(class) points=(places.join(" ")) { title { (title) } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_stands_alone_and_escapes_text() {
+        let body = label(1.0, 2.25, "middle", "a < b & c");
+        let picture = Picture { name: "p".to_owned(), title: "T".to_owned(), width: 10.0, height: 5.5, body };
+        let (name, bytes) = picture.file();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(name, "svg/p.svg");
+        assert!(text.contains(r#"viewBox="0 0 10 5.5""#) && text.contains("prefers-color-scheme"), "{text}");
+        assert!(
+            text.contains(r#"<text x="1" y="2.2" text-anchor="middle">a &lt; b &amp; c</text>"#),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,64 @@
+"""Loads what `rung export` wrote in PyTorch and compares it with what `rung predict` said of the same images.
+
+usage: export.py FOLDER IMAGES PREDICTIONS
+
+FOLDER has model.py, model.safetensors and model.pt; IMAGES is an IDX file, PREDICTIONS the JSON of `rung predict`.
+"""
+
+import json
+import sys
+
+import numpy
+import torch
+from safetensors.torch import load_file
+
+folder, images, predictions = sys.argv[1:]
+sys.path.insert(0, folder)
+import model  # noqa: E402  (the exported one)
+
+CLOSE = 1e-5
+
+
+def close(one, other, what):
+    worst = (one - other).abs().max().item()
+    assert one.shape == other.shape and worst <= CLOSE, f"{what}: {one.shape} {other.shape} differ by {worst}"
+
+
+raw = numpy.fromfile(images, dtype=numpy.uint8)
+count, height, width = (int.from_bytes(raw[at : at + 4].tobytes(), "big") for at in (4, 8, 12))
+pixels = torch.from_numpy(raw[16:].copy()).reshape(count, 1, height, width).float() * model.SCALE
+
+net = model.load()
+assert not net.training
+with torch.no_grad():
+    logits = net(pixels)
+
+said = json.load(open(predictions))
+assert len(said) == count
+close(logits, torch.tensor([row["logits"] for row in said]), "logits")
+close(logits.softmax(1), torch.tensor([row["probabilities"] for row in said]), "probabilities")
+assert [model.CLASSES[i] for i in logits.argmax(1)] == [row["label"] for row in said]
+
+traced = torch.jit.load(f"{folder}/model.pt")
+assert not traced.training
+state = load_file(f"{folder}/model.safetensors")
+found = traced.state_dict()
+assert found.keys() == state.keys(), found.keys() ^ state.keys()
+assert all(torch.equal(found[name], state[name]) for name in state)
+assert {name for name, _ in traced.named_parameters()} == {name for name, _ in net.named_parameters()}
+with torch.no_grad():
+    for batch in (1, 3, 128):
+        close(traced(pixels[:batch]), logits[:batch], f"the traced model's logits of {batch}")
+    # Images that lie in memory in another order are the same images.
+    other = pixels[:5].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    close(traced(other), logits[:5], "the traced model's logits of channels-last images")
+
+# A weight more or less is noticed.
+fewer = {name: tensor for name, tensor in state.items() if name != "dense_0.weight"}
+for wrong in ({**state, "more.weight": torch.zeros(1)}, fewer):
+    try:
+        net.load_state_dict(wrong, strict=True)
+    except RuntimeError:
+        continue
+    raise AssertionError("a wrong state dict was taken")
+print("same")

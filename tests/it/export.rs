@@ -1,0 +1,195 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use data::{Samples, Sources};
+use serde_json::Value;
+use tests::{pytorch, rung, scratch};
+
+const MLP: &str = "
+name: mlp
+model: mlp
+scheduler:
+  kind: fixed
+  epochs: 1
+  trials: [{hparams: {layers: 2, units_0: 32, units_1: 16, dropout_0: 0.2, lr: 0.003}}]
+train: {batch_size: 512}
+";
+
+const CNN: &str = "
+name: cnn
+model: cnn
+scheduler:
+  kind: fixed
+  epochs: 1
+  trials: [{hparams: {blocks: 1, filters_1: 2, kernel: 3, pool: 4, dropout: 0.1, lr: 0.003}}]
+train: {batch_size: 512}
+";
+
+/// A state folder with one trained study.
+fn trained(folder: &Path, name: &str, study: &str) -> PathBuf {
+    let (state, file) = (folder.join("state"), folder.join("study.yaml"));
+    fs::write(&file, study).unwrap();
+    rung(&state, &["run", &text(&file), "--local", "1"]).ok();
+    assert!(rung(&state, &["best", name, "-o", "json"]).ok().json()["test"].is_object());
+    state
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The first images of the test part as an IDX file.
+fn test_images(folder: &Path, count: usize) -> PathBuf {
+    let test = data::open("fashion-mnist", &Sources::from_env()).unwrap().test;
+    let (Samples { height, width, .. }, Some(pixels)) = (&test, test.pixels()) else { unreachable!() };
+    let sizes = [count, *height, *width].map(|size| (size as u32).to_be_bytes());
+    let path = folder.join("images.idx");
+    fs::write(&path, [&[0, 0, 8, 3][..], &sizes.concat(), &pixels[..count * height * width]].concat())
+        .unwrap();
+    path
+}
+
+/// What is exported is the same model to PyTorch as to Rung.
+fn agrees_with_pytorch(name: &str, study: &str) {
+    let Some(mut python) = pytorch() else { return };
+    let folder = scratch();
+    let state = trained(folder.path(), name, study);
+    let out = text(&folder.path().join("out"));
+    rung(&state, &["export", name, "--to", "safetensors", "--out", &out]).ok();
+    rung(&state, &["export", name, "--to", "torchscript", "--out", &out]).ok();
+    let images = test_images(folder.path(), 300);
+    let said = rung(&state, &["predict", &out, &text(&images), "-o", "json"]).ok();
+    let predictions = folder.path().join("predictions.json");
+    fs::write(&predictions, said.stdout).unwrap();
+
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/export.py");
+    let output = python.arg(script).arg(&out).arg(&images).arg(&predictions).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "same\n");
+}
+
+#[test]
+fn an_exported_mlp_is_the_same_in_pytorch() {
+    agrees_with_pytorch("mlp", MLP);
+}
+
+#[test]
+fn an_exported_cnn_is_the_same_in_pytorch() {
+    agrees_with_pytorch("cnn", CNN);
+}
+
+/// Without Python: an evaluation repeats the study's own test, from the study and from a folder.
+#[test]
+fn an_evaluation_repeats_the_studys_test_and_its_validation() {
+    let folder = scratch();
+    let state = trained(folder.path(), "mlp", MLP);
+    let out = text(&folder.path().join("out"));
+    rung(&state, &["export", "@last", "--to", "safetensors", "--out", &out]).ok();
+    let best = rung(&state, &["best", "mlp", "-o", "json"]).ok().json();
+    for model in ["mlp", out.as_str()] {
+        let ran = rung(&state, &["evaluate", model, "-o", "json"]).ok();
+        assert!(ran.stderr.contains("the test part was used"), "{ran:?}");
+        let found = ran.json();
+        assert_eq!(found["accuracy"], best["test"]["accuracy"]);
+        assert_eq!(found["loss"], best["test"]["loss"]);
+        let support: u64 = found["classes"].as_array().unwrap().iter().filter_map(support).sum();
+        assert_eq!((found["samples"].as_u64(), support), (Some(10_000), 10_000));
+    }
+    let ran = rung(&state, &["evaluate", &out, "--part", "validation", "-o", "json"]).ok();
+    assert_eq!((&ran.json()["accuracy"], ran.stderr.as_str()), (&best["value"], ""));
+}
+
+fn support(class: &Value) -> Option<u64> {
+    class["support"].as_u64()
+}
+
+#[test]
+fn tables_have_every_trial_and_every_epoch() {
+    let folder = scratch();
+    let (state, file) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    let space = "space: {width: {int: [1, 64]}}";
+    fs::write(
+        &file,
+        format!("name: quick\nmodel: formula\n{space}\nscheduler: {{kind: hyperband, max_epochs: 9}}\n"),
+    )
+    .unwrap();
+    rung(&state, &["run", &text(&file), "--local", "2"]).ok();
+    let out = folder.path().join("out");
+    rung(&state, &["export", "quick", "--to", "csv", "--out", &text(&out)]).ok();
+    rung(&state, &["export", "quick", "--to", "jsonl", "--out", &text(&out)]).ok();
+    let rows = |name: &str| fs::read_to_string(out.join(name)).unwrap().lines().count();
+    let trials = rung(&state, &["trial", "list", "quick", "-o", "json"]).ok().json();
+    let (trials, epochs) = (trials.as_array().unwrap(), "epochs");
+    let epochs: u64 = trials.iter().filter_map(|trial| trial[epochs].as_u64()).sum();
+    assert_eq!([rows("trials.csv"), rows("trials.jsonl")], [trials.len() + 1, trials.len()]);
+    assert_eq!([rows("curves.csv"), rows("curves.jsonl")], [epochs as usize + 1, epochs as usize]);
+
+    // The formula has no network, and says so before anything is written.
+    let none = folder.path().join("none");
+    for form in ["safetensors", "torchscript"] {
+        let ran = rung(&state, &["export", "quick", "--to", form, "--out", &text(&none)]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("describes no network"), "{ran:?}");
+    }
+    assert!(!none.exists());
+}
+
+#[test]
+fn a_study_without_a_result_has_nothing_to_use() {
+    let folder = scratch();
+    let (state, file) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    fs::write(&file, MLP).unwrap();
+    rung(&state, &["study", "submit", &text(&file)]).ok();
+    let out = text(&folder.path().join("out"));
+    let images = text(&test_images(folder.path(), 1));
+    for (args, says) in [
+        (&["export", "mlp", "--to", "safetensors", "--out", &out][..], "no finished trial yet"),
+        (&["export", "mlp", "--to", "torchscript", "--out", &out], "no finished trial yet"),
+        (&["export", "mlp", "--to", "csv", "--out", &out], "no trial has begun yet"),
+        (&["predict", "mlp", &images], "no finished trial yet"),
+        (&["evaluate", "mlp"], "no finished trial yet"),
+    ] {
+        let ran = rung(&state, args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(says) && ran.stderr.contains("rung study watch mlp"), "{ran:?}");
+    }
+    assert!(!Path::new(&out).exists());
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_and_nothing_is_written() {
+    let folder = scratch();
+    let state = trained(folder.path(), "mlp", MLP);
+    let model = folder.path().join("model");
+    rung(&state, &["export", "mlp", "--to", "safetensors", "--out", &text(&model)]).ok();
+    let images = text(&test_images(folder.path(), 1));
+    let refused = |args: &[&str], says: &str| {
+        let ran = rung(&state, args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(says), "{args:?} does not say `{says}`: {}", ran.stderr);
+    };
+    let folder_name = text(&model);
+    refused(&["predict", &folder_name, "none.png"], "none.png cannot be read");
+    refused(&["predict", "nothing", &images], "nothing");
+    refused(&["export", "mlp", "--to", "safetensors", "--trial", "7", "--out", "x"], "no trial 7");
+    refused(&["export", "mlp", "--to", "csv", "--trial", "0", "--out", "x"], "--trial");
+    refused(&["evaluate", &folder_name, "--data", "fashion-minst"], "fashion-mnist");
+
+    // Layers that the weights lack, weights that the layers lack, and weights cut short.
+    let json = fs::read_to_string(model.join("model.json")).unwrap();
+    let (weights, file) = (model.join("model.safetensors"), model.join("model.json"));
+    fs::write(&file, json.replace("\"dense_2\"", "\"dense_3\"")).unwrap();
+    refused(&["predict", &folder_name, &images], "`dense_3.weight` is missing");
+    let dense = json.find("{\"name\":\"dense_1\"").unwrap();
+    let relu = dense + json[dense..].find("},{").unwrap() + 2;
+    fs::write(&file, format!("{}{}", &json[..dense], &json[relu..])).unwrap();
+    refused(&["predict", &folder_name, &images], "is no tensor of this model");
+    fs::write(&file, &json).unwrap();
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 1]).unwrap();
+    refused(&["evaluate", &folder_name], "model.safetensors");
+    fs::remove_file(&file).unwrap();
+    refused(&["predict", &folder_name, &images], "model.json");
+}

@@ -1,0 +1,304 @@
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use common::{
+    checkpoint::{Checkpoint, Digest},
+    history::History,
+    ids::TrialNumber,
+    metrics::{Goal, Metric},
+    random::{Purpose, Stream},
+    study::StudySpec,
+    time::Timestamp,
+    trial::TrialState,
+    view::{BestView, Leader, StudyPhase, StudyView, TrialView},
+};
+use coordinator::report::{
+    EnsembleMember, EnsembleRow, EnsembleSummary, Occasion, Report, Subject, TestPart,
+};
+use serde_json::Value;
+use tests::{Cluster, Page, python_with, rung, scratch};
+
+const FORMULA: &str = "
+name: quick
+model: formula
+space: {width: {int: [1, 64]}, lr: {float: [0.0001, 0.1], log: true}}
+scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
+";
+
+const REAL: &str = "
+name: real
+model: mlp
+space: {layers: {int: [1, 2]}, units_0: {choice: [16, 32]}, units_1: {choice: [16, 32], when: layers >= 2}, lr: {choice: [0.01, 0.001]}}
+scheduler: {kind: hyperband, max_epochs: 3, eta: 3}
+train: {batch_size: 512}
+seed: 5
+";
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Runs a study to its end; returns the folder of its report, written with no coordinator running.
+fn reported(folder: &Path, study: &str) -> PathBuf {
+    let (state, file, out) = (folder.join("state"), folder.join("study.yaml"), folder.join("out"));
+    fs::write(&file, study).unwrap();
+    rung(&state, &["run", &text(&file), "--local", "2", "--out", &text(&out)]).ok();
+    assert!(out.join("report.html").exists(), "`rung run --out` leaves a page");
+    let report = folder.join("report");
+    let ran = rung(&state, &["report", "@last", "--out", &text(&report)]).ok();
+    assert_eq!(ran.stdout.trim(), text(&report.join("report.html")));
+    report
+}
+
+fn json(report: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(report.join("report.json")).unwrap()).unwrap()
+}
+
+/// The page, which must be well-formed, load nothing, and link to what it has.
+fn page(report: &Path) -> Page {
+    let text = fs::read_to_string(report.join("report.html")).unwrap();
+    let page = Page::parse(&text);
+    assert!(page.errors.is_empty(), "{:#?}", page.errors);
+    for link in &page.links {
+        let inside = link.strip_prefix('#').is_some_and(|id| page.ids.contains(id));
+        assert!(inside || link.starts_with("data:image/png;base64,"), "the page loads {link}");
+    }
+    assert!(!text.contains("@import") && !text.contains("url("), "its style loads something");
+    assert!(!page.elements.contains_key("script") && !page.elements.contains_key("link"));
+    page
+}
+
+fn has(page: &Page, sections: &[&str]) {
+    for section in sections {
+        assert!(page.ids.contains(*section), "no {section} among {:?}", page.ids);
+    }
+}
+
+#[test]
+fn a_formula_study_has_a_page_without_classes() {
+    let folder = scratch();
+    let report = reported(folder.path(), FORMULA);
+    let page = page(&report);
+    has(
+        &page,
+        &[
+            "study",
+            "board",
+            "curves",
+            "progress",
+            "hyperparameters",
+            "importance-part",
+            "test",
+            "workers",
+            "file",
+        ],
+    );
+    let json = json(&report);
+    assert!(json["test_part"]["missing"].as_str().unwrap().contains("formula"), "{}", json["test_part"]);
+    assert_eq!(
+        (&json["importance"]["trials"], &json["importance"]["epochs"]),
+        (&11.into(), &3.into()),
+        "{}",
+        json["importance"]
+    );
+    let rungs = &page.tables["rungs"];
+    assert_eq!(rungs.len(), 1 + 6, "one row for each rung: {rungs:?}");
+    assert_eq!(rungs[1][..6], ["0", "0", "1", "9", "9", "3"]);
+    let svg: BTreeSet<_> = fs::read_dir(report.join("svg"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for picture in
+        ["board-0.svg", "loss.svg", "accuracy.svg", "best-so-far.svg", "parallel.svg", "importance.svg"]
+    {
+        assert!(svg.contains(picture), "{svg:?}");
+    }
+    let curves = fs::read_to_string(report.join("curves.csv")).unwrap();
+    assert_eq!(curves.lines().count(), 1 + 69, "a line for each epoch");
+    let trials = fs::read_to_string(report.join("trials.csv")).unwrap();
+    assert_eq!(trials.lines().count(), 1 + 17);
+}
+
+#[test]
+fn a_study_without_result_is_refused_and_nothing_is_written() {
+    let folder = scratch();
+    let (state, file) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    fs::write(&file, FORMULA).unwrap();
+    rung(&state, &["study", "submit", &text(&file)]).ok();
+    let out = folder.path().join("report");
+    let ran = rung(&state, &["report", "quick", "--out", &text(&out)]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("no result yet") && ran.stderr.contains("rung study watch quick"), "{ran:?}");
+    let unknown = rung(&state, &["report", "nothing", "--out", &text(&out)]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(!out.exists());
+}
+
+#[tokio::test]
+async fn a_study_that_is_not_evaluated_yet_is_refused() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    cluster.submit(&FORMULA.replace("space:", "train: {epoch_seconds: 0.05}\nspace:")).await?;
+    cluster.until("quick", 30, |study| study.best.is_some()).await?;
+    let out = cluster.state().join("report");
+    let ran = rung(&cluster.state(), &["report", "quick", "--out", &text(&out)]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("rung study wait quick"), "{ran:?}");
+    assert!(!out.exists());
+    // With a coordinator running, the same command works as soon as the study has finished.
+    cluster.table("quick").await?;
+    rung(&cluster.state(), &["report", "quick", "--out", &text(&out)]).ok();
+    let page = page(&out);
+    assert_eq!(page.tables["worker-table"][1][0], "w0");
+    assert_eq!(page.tables["worker-table"][1][2], "69", "all epochs were trained there");
+    Ok(())
+}
+
+#[test]
+fn a_real_studys_numbers_are_scikit_learns() {
+    let folder = scratch();
+    let report = reported(folder.path(), REAL);
+    let (page, json) = (page(&report), json(&report));
+    has(&page, &["confusion-part", "classes", "mistakes", "calibration"]);
+    tables_are_the_jsons(&page, &json);
+    assert!(json["test_part"]["accuracy"].as_f64().unwrap() > 0.7, "{}", json["test_part"]["accuracy"]);
+    let recorded = json["test"]["loss"].as_f64().unwrap();
+    assert!((json["test_part"]["log_loss"].as_f64().unwrap() - recorded).abs() < 1e-4);
+    assert_eq!(fs::read_to_string(report.join("predictions.csv")).unwrap().lines().count(), 10_001);
+    agrees_with_scikit_learn(&report);
+}
+
+/// Every number of the page's tables about classes is report.json's, to the decimals shown.
+fn tables_are_the_jsons(page: &Page, json: &Value) {
+    let four = |value: &Value| format!("{:.4}", value.as_f64().unwrap());
+    let test = &json["test_part"];
+    for (row, class) in
+        page.tables["classification"][1..].iter().zip(test["classification"]["classes"].as_array().unwrap())
+    {
+        let scores = ["precision", "recall", "f1"].map(|score| four(&class[score]));
+        assert_eq!(row[0], class["class"]);
+        assert_eq!(row[1..4], scores);
+        assert_eq!(row[4], class["support"].to_string());
+    }
+    for (row, counts) in page.tables["confusion-table"][1..].iter().zip(test["confusion"].as_array().unwrap())
+    {
+        let counts: Vec<_> = counts.as_array().unwrap().iter().map(Value::to_string).collect();
+        assert_eq!(row[1..], counts);
+    }
+    for (row, trial) in page.tables["top"][1..].iter().zip(json["top"].as_array().unwrap()) {
+        assert_eq!(
+            (row[0].as_str(), row[2].as_str()),
+            (trial["trial"].to_string().as_str(), four(&trial["value"]).as_str())
+        );
+    }
+    let seen = test["calibration"]["bins"].as_array().unwrap().iter().filter(|bin| bin["samples"] != 0);
+    for (row, bin) in page.tables["bins"][1..].iter().zip(seen) {
+        assert_eq!(row[3], four(&bin["accuracy"]));
+    }
+}
+
+#[test]
+fn odd_predictions_are_scikit_learns_too() {
+    let folder = scratch();
+    let subject = generated();
+    let report = Report::new(&subject).unwrap();
+    for (path, bytes) in report.files(&subject).unwrap() {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let page = page(folder.path());
+    has(&page, &["ensemble-part"]);
+    assert_eq!(page.tables["ensemble-votes"][1], ["soft vote", "0.9500", "0.1600", "+0.0100"]);
+    assert_eq!(page.tables["ensemble-votes"][2][0], "best member (trial 1)");
+    agrees_with_scikit_learn(folder.path());
+}
+
+fn agrees_with_scikit_learn(report: &Path) {
+    let Some(python) = python_with("scikit-learn", "scikit-learn>=1.5") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/report.py");
+    let output = Command::new(python).arg(script).arg(report).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success(), "{said}");
+}
+
+/// Predictions with what is easily got wrong: ties, a probability of nothing for the right class, a class that is
+/// never predicted and one that never occurs.
+fn generated() -> Subject {
+    const CLASSES: usize = 6;
+    let mut words = Stream::new(7, Purpose::Draw).words();
+    let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
+    for sample in 0..500 {
+        let label = words.below(4);
+        let mut row: Vec<f32> = (0..CLASSES).map(|_| (words.unit() as f32).powi(3)).collect();
+        row[label as usize] += 0.5;
+        row[3] *= 0.2;
+        match sample % 50 {
+            0 => row = vec![1.0; CLASSES],
+            1 => row = (0..CLASSES).map(|class| if class == 4 { 1.0 } else { 0.0 }).collect(),
+            _ => {}
+        }
+        let sum: f32 = row.iter().sum();
+        probabilities.extend(row.iter().flat_map(|value| (value / sum).to_le_bytes()));
+        labels.push(label);
+    }
+    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
+    let member = |trial, accuracy| EnsembleMember { trial: TrialNumber(trial), accuracy, loss: 0.2 };
+    let rows = vec![EnsembleRow { vote: "soft vote".to_owned(), accuracy: 0.95, loss: Some(0.16) }];
+    let members = vec![member(0, 0.93), member(1, 0.94)];
+    Subject {
+        best: best(),
+        trials: vec![best().trial],
+        history: History::default(),
+        workers: Vec::new(),
+        test: Ok(TestPart { classes, labels, probabilities, images: None }),
+        ensemble: Some(EnsembleSummary { name: "e".to_owned(), members, rows }),
+        occasion: Occasion::default(),
+    }
+}
+
+fn best() -> BestView {
+    let spec = StudySpec::from_yaml(REAL).unwrap();
+    let checkpoint = Checkpoint { epoch: 3, weights: Digest::of(b"w"), state: Digest::of(b"s") };
+    let trial = TrialView {
+        trial: TrialNumber(0),
+        bracket: 0,
+        rung: 1,
+        epochs: 3,
+        state: TrialState::Completed,
+        value: Some(0.8),
+        hparams: spec.space.point(0),
+        seed: 1,
+        worker: None,
+        attempts: 1,
+        checkpoint: Some(checkpoint),
+        early_stopped: false,
+        failure: None,
+        evaluation: None,
+    };
+    let study = StudyView {
+        id: "0a1b2c3d".parse().unwrap(),
+        name: spec.name.clone(),
+        phase: StudyPhase::Finished,
+        complete: true,
+        metric: Metric::ValAccuracy,
+        goal: Goal::Maximize,
+        trials: 1,
+        states: [0, 0, 0, 0, 1, 0],
+        epochs: 3,
+        planned_epochs: 3,
+        best: Some(Leader { trial: TrialNumber(0), value: 0.8, epochs: 3, checkpoint }),
+        created: Timestamp(0),
+        finished: Some(Timestamp(1)),
+        leases: 0,
+        active_ms: 0,
+        test: None,
+        test_touches: 1,
+    };
+    BestView { study, spec, trial, parameters: 1 }
+}
