@@ -46,7 +46,9 @@ async fn an_ensemble_is_the_same_whatever_happens_to_its_workers() -> Result<()>
     let cluster = tuned(1).await?;
     let expected = command(&cluster, &line(calm.path())).await?.ok();
     sound(&expected.json());
-    for name in ["ensemble.csv", "model.json", "member-0/model.safetensors", "member-2/model.safetensors"] {
+    for name in
+        ["ensemble.csv", "member-0/model.json", "member-0/model.safetensors", "member-2/model.safetensors"]
+    {
         assert!(calm.path().join(name).exists(), "{name}");
     }
     assert_eq!(file(calm.path(), "predictions.csv")?.lines().count(), 10_001);

@@ -8,6 +8,10 @@ mod report;
 
 mod write;
 
+mod summary;
+
+pub(super) use summary::summary;
+
 use clap::{Args, ValueEnum};
 use common::{
     split::Parts,

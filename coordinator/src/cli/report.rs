@@ -16,7 +16,7 @@ use common::{
 
 use super::{
     args::{StudyRef, TargetArgs},
-    data,
+    data, ensemble,
     failure::Failure,
     files,
     output::{self, Show as _},
@@ -98,7 +98,8 @@ async fn gather(cluster: &Cluster, best: BestView) -> Result<Subject, Failure> {
         None => return Err(without_evaluation(&best)),
     };
     let (trials, workers) = (cluster.trials(study).await?, cluster.workers().await?);
-    Ok(Subject { best, trials, history, workers, test, ensemble: None, occasion: occasion() })
+    let ensemble = ensemble::summary(cluster, &best).await?;
+    Ok(Subject { best, trials, history, workers, test, ensemble, occasion: occasion() })
 }
 
 /// The test samples and what the best trial says of them.

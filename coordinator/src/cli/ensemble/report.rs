@@ -3,6 +3,7 @@
 use common::{
     ids::{StudyName, TrialNumber},
     metrics::Metric,
+    study::Split,
     view::StudyView,
 };
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub(super) struct EnsembleReport {
     classes: Vec<String>,
     validation_samples: usize,
     test_samples: usize,
+    /// Validation samples that are of the test part: its figures are contaminated by them.
+    contaminated: usize,
     test_touches: u32,
     rows: Vec<Row>,
     #[serde(skip)]
@@ -82,6 +85,10 @@ impl EnsembleReport {
             classes: labelled.classes.clone(),
             validation_samples: labelled.truth.validation.len(),
             test_samples: labelled.truth.test.len(),
+            contaminated: match plan.spec.data.split {
+                Split::Paper => labelled.truth.validation.len(),
+                Split::Holdout | Split::None => 0,
+            },
             test_touches: view.test_touches,
             rows: rows(&comparison),
             predictions: comparison.predictions,
@@ -127,7 +134,8 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
 /// The row of the member that is best on the validation part.
 const BEST: &str = "best single";
 
-fn name(vote: Vote) -> &'static str {
+/// What a vote is called.
+pub(super) fn name(vote: Vote) -> &'static str {
     match vote {
         Vote::Soft => "soft vote",
         Vote::Greedy => "greedy vote",
@@ -173,7 +181,15 @@ impl Show for EnsembleReport {
             let text = format!("{:.4} (loss {loss:.4}, {scaled:.4} at its temperature)", row.test.accuracy);
             facts.push(("test accuracy", text));
         }
-        facts.push(("test part", format!("touched {} times by this ensemble", self.test_touches)));
+        let mut touches = format!("touched {} times by this ensemble", self.test_touches);
+        if self.contaminated > 0 {
+            let text = format!(
+                "; contaminated: {} of its {} samples validated",
+                self.contaminated, self.test_samples
+            );
+            touches.push_str(&text);
+        }
+        facts.push(("test part", touches));
         format!("{}\n\n{}\n\n{}", table.render(), classes.render(), output::facts(&facts))
     }
 

@@ -22,15 +22,14 @@ use crate::{blobs::ObjectKey, client::Cluster};
 
 /// Writes an ensemble's files to a folder, each whole or not at all; returns how many.
 ///
-/// A member's weights are `member-N/model.safetensors`. Members of one configuration share `model.json`; where they are
-/// trials of their own, each has one beside its weights.
+/// A member's folder, `member-N`, is a model for `rung predict` and `rung evaluate`: weights and `model.json`.
 pub(super) async fn write(
     cluster: &Cluster,
     (view, spec): (&StudyView, &StudySpec),
     (report, gathered, labelled): (&EnsembleReport, &Gathered, &Labelled),
     folder: &Path,
 ) -> Result<u64, Failure> {
-    let mut top = vec![
+    let top = vec![
         (PathBuf::from("ensemble.json"), files::line(report)?),
         (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
         (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
@@ -40,13 +39,9 @@ pub(super) async fn write(
         let Some(trial) = gathered.trials.iter().find(|trial| trial.trial == member.trial) else { continue };
         let Some(checkpoint) = trial.checkpoint else { continue };
         let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
-        let mut own = vec![("model.safetensors", cluster.object(&weights).await?.to_vec())];
+        let weights = cluster.object(&weights).await?.to_vec();
         let model = files::line(&describe(&alone(view, spec, trial)))?;
-        if spec.is_adopted() {
-            own.push(("model.json", model));
-        } else if top.len() == 3 {
-            top.push((PathBuf::from("model.json"), model));
-        }
+        let own = vec![("model.safetensors", weights), ("model.json", model)];
         below.push((folder.join(format!("member-{}", trial.trial)), own));
     }
     let count = top.len() + below.iter().map(|(_, own)| own.len()).sum::<usize>();

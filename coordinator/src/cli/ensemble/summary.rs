@@ -1,0 +1,61 @@
+//! An ensemble as a report on its study, or on the study that it was made of, tells it.
+
+use common::{
+    study::{ModelKind, Split, StudySpec},
+    view::{BestView, StudyPhase, StudyView},
+};
+
+use super::{super::failure::Failure, Labelled, gather, report};
+use crate::{
+    client::Cluster,
+    ensemble::{Comparison, Objective, compare},
+    report::{EnsembleMember, EnsembleRow, EnsembleSummary},
+};
+
+/// How a study's ensemble does: the study itself where it is one, else the newest finished one that was made of it.
+pub(in crate::cli) async fn summary(
+    cluster: &Cluster,
+    best: &BestView,
+) -> Result<Option<EnsembleSummary>, Failure> {
+    if best.spec.model == ModelKind::Formula || best.spec.data.split == Split::None {
+        return Ok(None);
+    }
+    let Some((view, spec)) = find(cluster, best).await? else { return Ok(None) };
+    let labelled = Labelled::of(cluster, &spec.data).await?;
+    let gathered = gather::gather(cluster, &view, &labelled).await?;
+    let objective = Objective { metric: view.metric, goal: view.goal };
+    let comparison = compare(&gathered.members, &labelled.truth, objective, None);
+    Ok(comparison.map(|comparison| told(&view, &comparison)))
+}
+
+/// The study that is the ensemble.
+async fn find(cluster: &Cluster, best: &BestView) -> Result<Option<(StudyView, StudySpec)>, Failure> {
+    if best.spec.parent.is_some() {
+        let finished = best.study.phase == StudyPhase::Finished;
+        return Ok(finished.then(|| (best.study.clone(), best.spec.clone())));
+    }
+    let mut later = cluster.studies().await?;
+    later.retain(|study| study.phase == StudyPhase::Finished && study.created >= best.study.created);
+    later.sort_by_key(|study| std::cmp::Reverse(study.created));
+    for study in later {
+        let (view, spec) = cluster.study(study.id.as_str()).await?;
+        if spec.parent.as_ref() == Some(&best.study.id) {
+            return Ok(Some((view, spec)));
+        }
+    }
+    Ok(None)
+}
+
+fn told(view: &StudyView, comparison: &Comparison) -> EnsembleSummary {
+    let members = comparison.members.iter().map(|(trial, entry)| EnsembleMember {
+        trial: *trial,
+        accuracy: entry.test.accuracy,
+        loss: entry.test.loss,
+    });
+    let rows = comparison.votes.iter().map(|(vote, entry)| EnsembleRow {
+        vote: report::name(*vote).to_owned(),
+        accuracy: entry.test.accuracy,
+        loss: Some(entry.test.loss),
+    });
+    EnsembleSummary { name: view.name.to_string(), members: members.collect(), rows: rows.collect() }
+}
