@@ -2,10 +2,9 @@
 //!
 //! In the order of a trial's life: a [`study`] (perhaps a [`preset`]) names a [`space`]; a trial's [`hparams`] are
 //! drawn from it by [`random`]; they decide its [`model_spec`]; it is leased ([`ids`], [`time`], [`trial`]), trains on
-//! one part of the data ([`split`]), is measured on the other ([`metrics`]) and kept as a [`checkpoint`]; the best one
-//! leaves with a [`model_file`]. What readers see of all this is a [`view`], and what happened a
-//! [`history`]; whoever mistypes a name is helped by
-//! [`nearest`].
+//! one part of the data ([`split`]), is measured on the other ([`metrics`], [`evaluation`]) and kept as a
+//! [`checkpoint`]; the best one leaves with a [`model_file`]. What readers see of all this is a [`view`], and what
+//! happened a [`history`]; whoever mistypes a name is helped by [`nearest`].
 
 pub mod ids;
 
@@ -32,6 +31,8 @@ pub mod model_spec;
 pub mod trial;
 
 pub mod metrics;
+
+pub mod evaluation;
 
 pub mod checkpoint;
 

@@ -9,8 +9,8 @@ use crate::{
     ids::StudyName,
     space::SearchSpace,
     study::{
-        Budget, Constraints, DataSpec, EarlyStopping, FixedTrial, ModelKind, Monitor, Objective, Sampler,
-        SchedulerSpec, StudySpec, TrainSpec,
+        Budget, Constraints, DataSpec, EarlyStopping, Evaluate, FixedTrial, ModelKind, Monitor, Objective,
+        Sampler, SchedulerSpec, StudySpec, TrainSpec,
     },
 };
 
@@ -122,7 +122,7 @@ fn single(
     summary: &'static str,
     (model, hparams): (ModelKind, Hparams),
 ) -> Option<Preset> {
-    let trials = vec![FixedTrial { hparams, seed: None }];
+    let trials = vec![FixedTrial::new(hparams)];
     let scheduler = SchedulerSpec::Fixed { epochs: 100, horizon: None, trials };
     let stopping =
         EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0, restore_best: true };
@@ -145,6 +145,8 @@ fn bare(name: &str, model: ModelKind) -> Option<StudySpec> {
         sampler: Sampler::default(),
         train: TrainSpec::default(),
         budget: Budget::default(),
+        evaluate: Evaluate::default(),
+        parent: None,
         seed: 0,
     })
 }

@@ -152,6 +152,12 @@ pub fn trial_seed(study_seed: u64, trial: u32) -> u64 {
     (u64::from(high) << 32 | u64::from(low)) >> 11
 }
 
+/// An ensemble member's data seed, from which its order of samples and its augmentation come; 53 bits too.
+pub fn data_seed(study_seed: u64, member: u32) -> u64 {
+    let [low, high, ..] = Stream::new(study_seed, Purpose::Seed).layer(1).epoch(member).block(0);
+    (u64::from(high) << 32 | u64::from(low)) >> 11
+}
+
 /// Philox4x32 with ten rounds.
 pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];

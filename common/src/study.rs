@@ -9,6 +9,8 @@ mod constraints;
 
 mod scheduler_spec;
 
+mod fixed_trial;
+
 mod train_spec;
 
 mod file;
@@ -23,9 +25,8 @@ mod spec_error;
 
 pub use constraints::{Bounds, Constraints, InvalidBounds};
 pub use data_spec::{DataFacts, DataKind, DataSpec, Split};
-pub use scheduler_spec::{
-    FixedTrial, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes,
-};
+pub use fixed_trial::{FixedTrial, TrainedTrial};
+pub use scheduler_spec::{Evaluate, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes};
 pub use spec_error::{Place, SpecError};
 pub use train_spec::{
     Augment, AugmentName, Average, EarlyStopping, Monitor, Optimizer, Precision, Schedule, TrainSpec,
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hparams::Hparams,
-    ids::StudyName,
+    ids::{StudyId, StudyName, TrialNumber},
     metrics::{Goal, Metric},
     model_spec::ModelSpec,
     space::SearchSpace,
@@ -75,6 +76,12 @@ pub struct StudySpec {
     /// When to end early.
     #[serde(default)]
     pub budget: Budget,
+    /// Which checkpoints are measured on the validation and the test part once training is over.
+    #[serde(default)]
+    pub evaluate: Evaluate,
+    /// The study that this one was made from: an ensemble's tuned study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<StudyId>,
     /// The study's seed: of its draws, its order of samples and, with a trial's number, of every trial. At most
     /// 2^53 - 1, so that every JSON reader keeps it.
     #[serde(default)]
@@ -90,6 +97,18 @@ impl StudySpec {
             return true;
         };
         ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
+    }
+
+    /// The seed of a trial's order of samples: the study's, unless its list says otherwise.
+    pub fn data_seed(&self, trial: TrialNumber) -> u64 {
+        let listed = self.scheduler.listed().get(trial.0 as usize);
+        listed.and_then(|listed| listed.data_seed).unwrap_or(self.seed)
+    }
+
+    /// Whether the trials were trained in the parent study, so that they are only evaluated here.
+    pub fn is_adopted(&self) -> bool {
+        let trials = self.scheduler.listed();
+        !trials.is_empty() && trials.iter().all(|trial| trial.trained.is_some())
     }
 
     /// Whether two studies ask for the same; what their data is counts where both have recorded it.

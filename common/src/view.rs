@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     checkpoint::Checkpoint,
+    evaluation::Evaluation,
     hparams::Hparams,
     ids::{Attempt, DataName, StudyId, StudyName, TrialNumber, WorkerId},
     metrics::{Goal, Metric, TestMetrics},
@@ -97,6 +98,9 @@ pub struct StudyView {
     pub active_ms: u64,
     /// What the best trial scores on the test part, once evaluated.
     pub test: Option<TestMetrics>,
+    /// How often a checkpoint was measured on the test part.
+    #[serde(default)]
+    pub test_touches: u32,
 }
 
 impl StudyView {
@@ -135,6 +139,9 @@ pub struct TrialView {
     pub early_stopped: bool,
     /// Why it failed, if it did.
     pub failure: Option<String>,
+    /// What its checkpoint scores, once evaluated.
+    #[serde(default)]
+    pub evaluation: Option<Evaluation>,
 }
 
 /// The result of a study, so far or for good.

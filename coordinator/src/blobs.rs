@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use common::{
     checkpoint::{Checkpoint, Digest},
+    evaluation::Evaluation,
     ids::{StudyId, TrialNumber},
 };
 use futures::TryStreamExt as _;
@@ -19,6 +20,8 @@ pub enum ObjectKind {
     State,
     /// Class probabilities on the test part, little-endian f32.
     Probabilities,
+    /// Class probabilities on the validation part, little-endian f32.
+    ValidationProbabilities,
 }
 
 /// An object's name, from which alone its place in the store follows.
@@ -43,11 +46,25 @@ impl ObjectKey {
         [key(ObjectKind::Weights, checkpoint.weights), key(ObjectKind::State, checkpoint.state)]
     }
 
+    /// The stored probabilities of an evaluation: the test part's, then the validation part's.
+    pub fn of_evaluation(study: &StudyId, trial: TrialNumber, evaluation: &Evaluation) -> Vec<Self> {
+        let parts = [
+            (ObjectKind::Probabilities, evaluation.test.probabilities),
+            (ObjectKind::ValidationProbabilities, evaluation.validation.and_then(|part| part.probabilities)),
+        ];
+        let epoch = evaluation.epoch;
+        let key = |(kind, digest): (ObjectKind, Option<Digest>)| {
+            Some(Self { study: study.clone(), trial, epoch, kind, digest: digest? })
+        };
+        parts.into_iter().filter_map(key).collect()
+    }
+
     fn path(&self) -> StorePath {
         let (kind, end) = match self.kind {
             ObjectKind::Weights => ("weights", "safetensors"),
             ObjectKind::State => ("state", "safetensors"),
             ObjectKind::Probabilities => ("probabilities", "f32"),
+            ObjectKind::ValidationProbabilities => ("validation", "f32"),
         };
         StorePath::from(format!("{}/{}/{}-{kind}-{}.{end}", self.study, self.trial, self.epoch, self.digest))
     }

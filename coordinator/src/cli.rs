@@ -43,6 +43,7 @@ mod worker;
 
 mod best;
 
+mod ensemble;
 mod trained;
 
 mod export;
@@ -123,6 +124,12 @@ enum Command {
     Trial(trial::TrialArgs),
     /// List connected workers or send one away; alone, it lists them
     Worker(worker::WorkerArgs),
+    /// Make one model of several: train the best configuration with different seeds, and let them vote
+    ///
+    /// Members are the trials of a study of its own, so they use every worker and survive kills. An unfinished ensemble
+    /// of the same name and content is resumed; a finished one is shown again by its own name. What is chosen is chosen
+    /// on the validation part; the test part is only measured.
+    Ensemble(ensemble::EnsembleArgs),
     /// Print a study's best configuration
     Best(best::BestArgs),
     /// Write a study's model or numbers in files that other programs read: PyTorch, TorchScript, CSV, JSON lines
@@ -178,6 +185,7 @@ impl Command {
             Self::Study(args) => study::run(args).await,
             Self::Trial(args) => trial::run(args).await,
             Self::Worker(args) => worker::run(args).await,
+            Self::Ensemble(args) => ensemble::run(args).await,
             Self::Best(args) => best::run(args).await,
             Self::Export(args) => export::run(args).await,
             Self::Predict(args) => predict::run(args).await,

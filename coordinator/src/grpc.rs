@@ -4,6 +4,8 @@ mod data_service;
 
 mod status;
 
+mod adoption;
+
 mod study_service;
 
 mod wire;

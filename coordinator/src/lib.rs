@@ -20,6 +20,7 @@ pub mod store;
 
 pub mod blobs;
 
+pub mod ensemble;
 pub mod report;
 
 pub mod resolve;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
 use common::{
     checkpoint::Checkpoint,
+    evaluation::{Evaluation, Scored},
     hparams::{Hparams, Scalar},
     ids::{Attempt, TrialNumber},
     metrics::{CleanMetrics, CurvePoint, Goal, Metric, Metrics, TestMetrics},
@@ -210,6 +211,7 @@ impl TryFrom<pb::Study> for StudyView {
             leases: study.leases,
             active_ms: study.active_ms,
             test: study.test.map(Into::into),
+            test_touches: study.test_touches,
         })
     }
 }
@@ -235,6 +237,33 @@ impl TryFrom<pb::Trial> for TrialView {
             checkpoint: trial.checkpoint.map(TryInto::try_into).transpose()?,
             early_stopped: trial.early_stopped,
             failure: Some(trial.failure).filter(|reason| !reason.is_empty()),
+            evaluation: trial.evaluation.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<pb::Evaluation> for Evaluation {
+    type Error = Malformed;
+
+    fn try_from(evaluation: pb::Evaluation) -> Result<Self, Malformed> {
+        Ok(Self {
+            epoch: evaluation.epoch,
+            test: present("evaluation.test", evaluation.test)?.try_into()?,
+            validation: evaluation.validation.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<pb::Scored> for Scored {
+    type Error = Malformed;
+
+    fn try_from(scored: pb::Scored) -> Result<Self, Malformed> {
+        Ok(Self {
+            metrics: present("scored.metrics", scored.metrics)?.into(),
+            probabilities: match scored.probabilities.as_str() {
+                "" => None,
+                digest => Some(parse("scored.probabilities", digest)?),
+            },
         })
     }
 }

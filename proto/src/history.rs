@@ -33,7 +33,7 @@ impl From<RungResult> for pb::RungResult {
     }
 }
 
-impl From<Evaluation> for pb::Evaluation {
+impl From<Evaluation> for pb::TrialEvaluation {
     fn from(evaluation: Evaluation) -> Self {
         Self {
             trial: evaluation.trial.0,
@@ -75,10 +75,10 @@ impl TryFrom<pb::RungResult> for RungResult {
     }
 }
 
-impl TryFrom<pb::Evaluation> for Evaluation {
+impl TryFrom<pb::TrialEvaluation> for Evaluation {
     type Error = Malformed;
 
-    fn try_from(evaluation: pb::Evaluation) -> Result<Self, Malformed> {
+    fn try_from(evaluation: pb::TrialEvaluation) -> Result<Self, Malformed> {
         let test = evaluation.test.ok_or_else(|| Malformed::new("evaluation.test", "missing"))?;
         let digest = Some(evaluation.probabilities).filter(|digest| !digest.is_empty());
         let digest = digest.map(|digest| digest.parse()).transpose();

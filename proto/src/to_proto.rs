@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use common::{
     checkpoint::Checkpoint,
+    evaluation::{Evaluation, Scored},
     hparams::{Hparams, Scalar},
     metrics::{CleanMetrics, CurvePoint, Goal, Metrics, TestMetrics},
     trial::TrialState,
@@ -157,6 +158,7 @@ impl From<StudyView> for pb::Study {
             leases: study.leases,
             active_ms: study.active_ms,
             test: study.test.map(Into::into),
+            test_touches: study.test_touches,
         }
     }
 }
@@ -177,7 +179,25 @@ impl From<TrialView> for pb::Trial {
             seed: trial.seed,
             failure: trial.failure.unwrap_or_default(),
             early_stopped: trial.early_stopped,
+            evaluation: trial.evaluation.map(Into::into),
         }
+    }
+}
+
+impl From<Evaluation> for pb::Evaluation {
+    fn from(evaluation: Evaluation) -> Self {
+        Self {
+            epoch: evaluation.epoch,
+            test: Some(evaluation.test.into()),
+            validation: evaluation.validation.map(Into::into),
+        }
+    }
+}
+
+impl From<Scored> for pb::Scored {
+    fn from(scored: Scored) -> Self {
+        let digest = scored.probabilities.map(|digest| digest.to_string());
+        Self { metrics: Some(scored.metrics.into()), probabilities: digest.unwrap_or_default() }
     }
 }
 

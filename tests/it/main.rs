@@ -17,6 +17,8 @@ mod studies;
 /// The command line: output shapes, exit codes, errors.
 mod cli;
 
+/// Members of an ensemble, their votes, and what happens when some of them are lost.
+mod ensemble;
 /// The configuration file, and what wins over it.
 mod settings;
 

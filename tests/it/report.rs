@@ -279,6 +279,7 @@ fn best() -> BestView {
         checkpoint: Some(checkpoint),
         early_stopped: false,
         failure: None,
+        evaluation: None,
     };
     let study = StudyView {
         id: "0a1b2c3d".parse().unwrap(),
@@ -297,6 +298,7 @@ fn best() -> BestView {
         leases: 0,
         active_ms: 0,
         test: None,
+        test_touches: 1,
     };
     BestView { study, spec, trial, parameters: 1 }
 }

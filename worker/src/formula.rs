@@ -29,18 +29,20 @@ use std::{
 use common::{
     hparams::Hparams,
     metrics::{CurvePoint, Metrics, TestMetrics},
+    study::Split,
 };
 
 use self::{curve::Curve, files::State};
 use crate::{
     history::History,
     trainer::{
-        CheckpointFiles, Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer,
+        CheckpointFiles, Control, EvaluateTask, Evaluated, Predicted, Progress, TrainError, TrainTask,
+        Trained, Trainer,
     },
 };
 
-/// Samples and classes of the test part that it pretends to have.
-const TEST: (usize, usize) = (16, 10);
+/// Samples and classes of each of the parts that it pretends to have.
+const PART: (usize, usize) = (16, 10);
 /// How long one of an epoch's steps lasts at most.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -104,13 +106,18 @@ impl Trainer for FormulaTrainer {
 
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
         let State { link, history } = State::read(&task.checkpoint)?;
-        let (samples, classes) = TEST;
-        let probabilities =
-            (0..samples).flat_map(|sample| curve::distribution(&link, sample, classes)).collect();
-        // A little worse than validation, as test parts are.
-        let loss = history.best.val_loss * 1.01;
-        let accuracy = curve::share(loss);
-        Ok(Evaluated { metrics: TestMetrics { accuracy, loss, clean: None }, probabilities })
+        let (samples, classes) = PART;
+        let predicted = |first: usize, loss: f64| Predicted {
+            metrics: TestMetrics { accuracy: curve::share(loss), loss, clean: None },
+            probabilities: (first..first + samples)
+                .flat_map(|sample| curve::distribution(&link, sample, classes))
+                .collect(),
+        };
+        let loss = history.best.val_loss;
+        // The test part is a little harder, as test parts are.
+        let validated = task.study.data.split != Split::None;
+        let validation = validated.then(|| predicted(samples, loss));
+        Ok(Evaluated { test: predicted(0, loss * 1.01), validation })
     }
 }
 

@@ -94,14 +94,14 @@ impl Objects {
         Ok(Checkpoint { epoch: files.epoch, weights, state })
     }
 
-    /// Stores an evaluation's probabilities.
+    /// Stores an evaluation's probabilities, of one part.
     pub(crate) async fn store_probabilities(
         &self,
         lease: &LeaseId,
-        epoch: u32,
+        (epoch, kind): (u32, pb::ObjectKind),
         path: &Path,
     ) -> Result<Digest, ObjectError> {
-        self.put(Object { lease, epoch, kind: pb::ObjectKind::Probabilities }, path).await
+        self.put(Object { lease, epoch, kind }, path).await
     }
 
     /// Brings both files of a checkpoint into a folder, verified. Waits for as long as the coordinator is away.

@@ -227,7 +227,7 @@ impl Supervisor {
             }
             News::Failed { reason } => warn!(%study, %trial, %attempt, reason, "attempt failed"),
             News::Evaluated { test, .. } => {
-                info!(%study, %trial, %attempt, accuracy = test.accuracy, "trial evaluated");
+                info!(%study, %trial, %attempt, accuracy = test.metrics.accuracy, "trial evaluated");
             }
         }
         if news.is_final() {

@@ -26,6 +26,8 @@ pub struct TrainTask {
     pub hparams: Hparams,
     /// The trial's own seed.
     pub trial_seed: u64,
+    /// The seed of its order of samples and of their augmentation.
+    pub data_seed: u64,
     /// Epochs trained so far; 0 means new weights.
     pub from_epoch: u32,
     /// Epochs trained when the task is done, in total.
@@ -103,7 +105,7 @@ pub enum Trained {
     Abandoned,
 }
 
-/// One evaluation of a checkpoint on the data set's test part.
+/// One evaluation of a checkpoint on the data set's test part and the study's validation part.
 #[derive(Debug, Clone)]
 pub struct EvaluateTask {
     /// The study that the trial belongs to.
@@ -119,10 +121,28 @@ pub struct EvaluateTask {
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluated {
+    /// On the test part.
+    pub test: Predicted,
+    /// On the validation part; none where the study validates on nothing.
+    pub validation: Option<Predicted>,
+}
+
+/// What a model says of some samples, and what that is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predicted {
     /// Accuracy and loss.
     pub metrics: TestMetrics,
-    /// Class probabilities, samples × classes, in the test part's order.
+    /// Class probabilities, samples × classes, in the order of the samples' numbers in the data set.
     pub probabilities: Vec<f32>,
+}
+
+/// What a model scores on some samples, and the file of its class probabilities on this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictedFile {
+    /// Accuracy and loss.
+    pub metrics: TestMetrics,
+    /// Class probabilities: little-endian f32, samples × classes.
+    pub probabilities: PathBuf,
 }
 
 /// Why an attempt failed. Any failure costs the trial one of its three attempts.
@@ -154,6 +174,6 @@ pub trait Trainer {
         on: &mut dyn FnMut(Progress) -> Control,
     ) -> Result<Trained, TrainError>;
 
-    /// Evaluates a checkpoint on the test part.
+    /// Evaluates a checkpoint on the test and the validation part.
     fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError>;
 }

@@ -48,3 +48,12 @@ fn bounded_numbers_are_even() {
     assert!(counts.iter().all(|c| (9_600..10_400).contains(c)), "{counts:?}");
     assert!((0..1000).map(|_| words.unit()).all(|u| (0.0..1.0).contains(&u)));
 }
+
+/// Results depend on them, so they may never change.
+#[test]
+fn members_have_data_seeds_of_their_own() {
+    let seeds: std::collections::BTreeSet<_> = (0..100).map(|member| data_seed(7, member)).collect();
+    assert_eq!(seeds.len(), 100);
+    assert!((0..100).all(|n| !seeds.contains(&trial_seed(7, n)) && data_seed(7, n) < 1 << 53));
+    assert_eq!(data_seed(7, 0), 5_520_944_764_886_965);
+}

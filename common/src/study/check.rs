@@ -1,8 +1,8 @@
 //! What a schema cannot say: how the parts of a study must fit together.
 
 use super::{
-    DataFacts, DataKind, DataSpec, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec, SpecError, Split,
-    StudySpec, TrainSpec,
+    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec,
+    SpecError, Split, StudySpec, TrainSpec,
 };
 use crate::{
     hparams::{Hparams, Scalar},
@@ -206,12 +206,33 @@ fn fixed(study: &StudySpec, shape: Option<&DataShape>) -> Result<(), Flaw> {
         let message = format!("`horizon` {horizon} is below `epochs` {epochs}");
         return Err(Flaw::new(&["scheduler", "horizon"], SpecError::new(message)));
     }
+    adoption(study, *epochs, trials)?;
     for (number, trial) in trials.iter().enumerate() {
         let number = number.to_string();
         let path = ["scheduler", "trials", &number, "hparams"];
         trainable(study, &trial.hparams, shape).map_err(|error| Flaw::new(&path, error))?;
     }
     Ok(())
+}
+
+/// Checks that trials which the parent study has trained can be taken over.
+fn adoption(study: &StudySpec, epochs: u32, trials: &[FixedTrial]) -> Result<(), Flaw> {
+    let trained = trials.iter().filter_map(|trial| trial.trained.as_ref());
+    let longest = trained.clone().map(|trained| trained.epoch).max();
+    let message = match longest {
+        None => return Ok(()),
+        Some(_) if study.parent.is_none() => {
+            "`trained` needs the key `parent`: the study that trained".to_owned()
+        }
+        Some(_) if trained.count() < trials.len() => {
+            "`trained` stands at some trials and not at others".to_owned()
+        }
+        Some(longest) if longest > epochs => {
+            format!("`epochs` {epochs} is below epoch {longest} of a trained trial")
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Flaw::new(&["scheduler", "trials"], SpecError::new(message)))
 }
 
 /// Checks that a listed configuration can be trained.

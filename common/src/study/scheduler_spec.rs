@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::hparams::Hparams;
+use super::FixedTrial;
 
 /// The schedule of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,18 +48,14 @@ impl SchedulerSpec {
             Self::Fixed { epochs, horizon, .. } => horizon.unwrap_or(*epochs),
         }
     }
-}
 
-/// One trial of a fixed schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FixedTrial {
-    /// What it trains with.
-    pub hparams: Hparams,
-    /// Its own seed; derived from the study's seed and its number where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
-    pub seed: Option<u64>,
+    /// The listed trials; none where trials are drawn.
+    pub fn listed(&self) -> &[FixedTrial] {
+        match self {
+            Self::Hyperband(_) => &[],
+            Self::Fixed { trials, .. } => trials,
+        }
+    }
 }
 
 /// Hyperband's parameters.
@@ -160,4 +156,15 @@ impl Default for Sampler {
     fn default() -> Self {
         Self::Random {}
     }
+}
+
+/// Which checkpoints are measured on the validation and the test part once training is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Evaluate {
+    /// The best one alone: the test part is touched once.
+    #[default]
+    Best,
+    /// That of every completed trial, as ensembles and repeats need.
+    All,
 }

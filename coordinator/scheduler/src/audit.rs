@@ -5,6 +5,8 @@
 
 mod ends;
 
+mod evaluations;
+
 mod leases;
 
 mod promotions;
@@ -15,7 +17,7 @@ use common::{
     checkpoint::Checkpoint,
     ids::{Attempt, TrialNumber},
     metrics::Goal,
-    study::{PromotionMode, SchedulerSpec},
+    study::{Evaluate, PromotionMode, SchedulerSpec},
 };
 
 use crate::{
@@ -44,6 +46,8 @@ pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
         plan,
         goal: spec.objective.goal(),
         barrier,
+        every: spec.evaluate == Evaluate::All,
+        adopted: spec.is_adopted(),
         trials: Vec::new(),
         epochs: 0,
         paused: false,
@@ -61,6 +65,10 @@ struct Log {
     plan: Plan,
     goal: Goal,
     barrier: bool,
+    /// Whether every completed trial is measured, and not the best alone.
+    every: bool,
+    /// Whether the parent study has trained the trials.
+    adopted: bool,
     trials: Vec<TrialLog>,
     /// By bracket and rung.
     rungs: Vec<Vec<RungLog>>,
@@ -91,6 +99,17 @@ struct TrialLog {
     early_stopped: bool,
     /// Whether it has ended.
     last: bool,
+    /// Whether it ended at its bracket's end.
+    completed: bool,
+    evaluation: EvaluationLog,
+}
+
+/// What the log has said about a trial's evaluation.
+#[derive(Default)]
+struct EvaluationLog {
+    done: bool,
+    failures: u32,
+    losses: u32,
 }
 
 /// What the log has said about a rung.
@@ -108,6 +127,7 @@ impl Log {
         match *event {
             Event::Created { .. } => Err("the study is created twice".to_owned()),
             Event::Drawn { trial, .. } => self.drawn(trial),
+            Event::Adopted { trial, value, checkpoint } => self.adopted(trial, value.0, checkpoint),
             Event::DrawsEnded { from } => {
                 must(from.0 == self.trials.len() as u32, "draws end elsewhere than they are")?;
                 self.draws_end = from.0;

@@ -1,10 +1,14 @@
 //! The event log: facts, with the decisions in them.
 
+mod bits;
+
+pub use bits::{CleanBits, ScoredBits, TestBits};
+
 use common::{
     checkpoint::{Checkpoint, Digest},
     hparams::Hparams,
     ids::{Attempt, TrialNumber, WorkerId},
-    metrics::{Bits, CleanMetrics, TestMetrics},
+    metrics::Bits,
     study::StudySpec,
     time::Timestamp,
 };
@@ -47,6 +51,15 @@ pub enum Event {
     DrawsEnded {
         /// The first trial that never starts.
         from: TrialNumber,
+    },
+    /// A trial was trained in the parent study: it stands where that has left it, and is only evaluated here.
+    Adopted {
+        /// The trial.
+        trial: TrialNumber,
+        /// The objective's value there.
+        value: Bits,
+        /// The state that it was measured on.
+        checkpoint: Checkpoint,
     },
     /// A worker got a lease.
     Granted {
@@ -151,7 +164,7 @@ pub enum Event {
         /// The trial.
         trial: TrialNumber,
     },
-    /// The best checkpoint was measured on the test part.
+    /// A checkpoint was measured on the test part: a touch of it, which counts.
     Evaluated {
         /// The trial.
         trial: TrialNumber,
@@ -161,6 +174,9 @@ pub enum Event {
         test: TestBits,
         /// Class probabilities of the test samples, where they were stored.
         probabilities: Option<Digest>,
+        /// What it scored on the validation part; logs of the first release lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation: Option<ScoredBits>,
     },
     /// No lease is given until the study is resumed. Leases that are out go on.
     Paused {
@@ -204,6 +220,7 @@ impl Event {
     pub fn trial(&self) -> Option<TrialNumber> {
         match self {
             Self::Drawn { trial, .. }
+            | Self::Adopted { trial, .. }
             | Self::Granted { trial, .. }
             | Self::Checkpointed { trial, .. }
             | Self::RungFinished { trial, .. }
@@ -224,48 +241,5 @@ impl Event {
             | Self::Ticked { .. }
             | Self::Finished { .. } => None,
         }
-    }
-}
-
-/// Test metrics, as they are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestBits {
-    /// Share of test samples classified correctly.
-    pub accuracy: Bits,
-    /// Mean cross-entropy over the test samples.
-    pub loss: Bits,
-    /// The same on the clean samples, where some test samples validated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clean: Option<CleanBits>,
-}
-
-/// Metrics on the clean test samples, as they are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CleanBits {
-    /// Share of these samples classified correctly.
-    pub accuracy: Bits,
-    /// Mean cross-entropy over these samples.
-    pub loss: Bits,
-    /// How many there are.
-    pub samples: u32,
-}
-
-impl From<TestMetrics> for TestBits {
-    fn from(test: TestMetrics) -> Self {
-        let clean = |clean: CleanMetrics| {
-            let CleanMetrics { accuracy, loss, samples } = clean;
-            CleanBits { accuracy: Bits(accuracy), loss: Bits(loss), samples }
-        };
-        Self { accuracy: Bits(test.accuracy), loss: Bits(test.loss), clean: test.clean.map(clean) }
-    }
-}
-
-impl From<TestBits> for TestMetrics {
-    fn from(test: TestBits) -> Self {
-        let clean = |clean: CleanBits| {
-            let CleanBits { accuracy, loss, samples } = clean;
-            CleanMetrics { accuracy: accuracy.0, loss: loss.0, samples }
-        };
-        Self { accuracy: test.accuracy.0, loss: test.loss.0, clean: test.clean.map(clean) }
     }
 }

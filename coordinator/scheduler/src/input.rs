@@ -2,6 +2,7 @@
 
 use common::{
     checkpoint::{Checkpoint, Digest},
+    evaluation::Scored,
     ids::{Attempt, TrialNumber, WorkerId},
     metrics::TestMetrics,
 };
@@ -80,7 +81,7 @@ pub enum Input {
         /// What happened.
         reason: String,
     },
-    /// The best checkpoint was measured on the test part.
+    /// A checkpoint was measured on the test and the validation part.
     Evaluated {
         /// The trial.
         trial: TrialNumber,
@@ -90,6 +91,8 @@ pub enum Input {
         test: TestMetrics,
         /// Class probabilities of the test samples, where they are stored.
         probabilities: Option<Digest>,
+        /// What it scored on the validation part.
+        validation: Option<Scored>,
     },
     /// Somebody asks that no further lease is given for now.
     Pause,

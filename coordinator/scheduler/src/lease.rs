@@ -42,7 +42,7 @@ pub enum Work {
         /// What to go on from; none at the very start.
         resume: Option<Checkpoint>,
     },
-    /// Measuring a checkpoint on the test part.
+    /// Measuring a checkpoint on the validation and the test part.
     Evaluate {
         /// What is measured.
         checkpoint: Checkpoint,

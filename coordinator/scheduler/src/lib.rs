@@ -45,7 +45,7 @@ pub mod audit;
 pub use common::view::StudyPhase as Phase;
 
 pub use budget::EndReason;
-pub use event::{CleanBits, Event, LOG_VERSION, TestBits};
+pub use event::{CleanBits, Event, LOG_VERSION, ScoredBits, TestBits};
 pub use input::{Input, Refusal};
 pub use lease::{Lease, Work};
 pub use plan::{BracketPlan, Plan, RungPlan};

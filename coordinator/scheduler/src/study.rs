@@ -6,6 +6,10 @@ mod consequences;
 
 mod decide;
 
+mod adoption;
+
+mod evaluation;
+
 mod grants;
 
 mod leases;
@@ -42,7 +46,7 @@ use crate::{
     plan::Plan,
     rank::Standing,
     sampler::Drawn,
-    trial::{MOST_FAILURES, MOST_LOSSES, Trial},
+    trial::Trial,
 };
 
 /// A study's state.
@@ -78,7 +82,10 @@ pub struct Study {
     /// The first result that reached the target.
     target_reached: Option<Best>,
     ended: Option<EndReason>,
-    evaluation: Evaluation,
+    /// Completed trials that wait to be measured, where every one is to be.
+    unmeasured: BTreeSet<TrialNumber>,
+    /// How often a checkpoint was measured on the test part.
+    test_touches: u32,
     finished: Option<Ending>,
 }
 
@@ -105,14 +112,6 @@ pub struct Best {
     standing: Standing,
 }
 
-/// How far the evaluation of the best checkpoint has come.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Evaluation {
-    failures: u32,
-    losses: u32,
-    done: bool,
-}
-
 /// How a study ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ending {
@@ -121,10 +120,14 @@ struct Ending {
 }
 
 impl Study {
-    /// The events that begin a study: its creation, and its end too where the plan is empty.
+    /// The events that begin a study: its creation, its trials where the parent has trained them, and its end too
+    /// where the plan is empty.
     pub fn create(spec: StudySpec, at: Timestamp) -> Vec<Event> {
         let mut study = Self::new(spec.clone(), at);
         let mut events = vec![Event::Created { version: LOG_VERSION, spec: Box::new(spec), at }];
+        let adopted = study.adopted();
+        adopted.iter().for_each(|event| study.apply(event));
+        events.extend(adopted);
         events.extend(study.settle(at));
         events
     }
@@ -187,17 +190,11 @@ impl Study {
             paused: false,
             target_reached: None,
             ended: None,
-            evaluation: Evaluation::default(),
+            unmeasured: BTreeSet::new(),
+            test_touches: 0,
             finished: None,
             plan,
             spec,
         }
-    }
-}
-
-impl Evaluation {
-    /// Whether there is a result, or no hope of one.
-    fn is_over(&self) -> bool {
-        self.done || self.failures >= MOST_FAILURES || self.losses >= MOST_LOSSES
     }
 }

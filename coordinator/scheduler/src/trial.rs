@@ -2,6 +2,7 @@
 
 use common::{
     checkpoint::Checkpoint,
+    evaluation::Evaluation,
     hparams::Hparams,
     ids::{Attempt, TrialNumber, WorkerId},
     metrics::{Goal, TestMetrics},
@@ -18,6 +19,15 @@ pub const MOST_FAILURES: u32 = 3;
 /// A lost worker is never a trial's fault; a trial that takes five workers with it, one after another, is the likely
 /// cause, and without this limit it would take all the others too.
 pub const MOST_LOSSES: u32 = 5;
+
+/// Leases to evaluate a trial that brought nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Fruitless {
+    /// Trainers that died on it.
+    pub(crate) failures: u32,
+    /// Leases that were lost.
+    pub(crate) losses: u32,
+}
 
 /// A trial that has started.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +58,8 @@ pub struct Trial {
     pub checkpoint: Option<Checkpoint>,
     /// Whether early stopping has ended its training; its value and checkpoint stand for every later rung.
     pub early_stopped: bool,
-    /// What its checkpoint scores on the test part, once evaluated.
-    pub test: Option<TestMetrics>,
+    /// What its checkpoint scores, once evaluated.
+    pub evaluation: Option<Evaluation>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
     /// The last rung at which it has a finite result.
@@ -62,6 +72,8 @@ pub struct Trial {
     pub(crate) failures: u32,
     /// Leases lost in a row without a new durable epoch.
     pub(crate) losses: u32,
+    /// Leases to evaluate it that brought nothing.
+    pub(crate) fruitless: Fruitless,
     /// What an epoch of it costs, in proportion to other trials.
     pub(crate) cost: u64,
     /// The event that ended its last lease, by which a repeated message is recognised.
@@ -85,16 +97,28 @@ impl Trial {
             attempts: 0,
             checkpoint: None,
             early_stopped: false,
-            test: None,
+            evaluation: None,
             failure: None,
             finished_rung: None,
             measured: None,
             charged: 0,
             failures: 0,
             losses: 0,
+            fruitless: Fruitless::default(),
             cost,
             closed: None,
         }
+    }
+
+    /// What its checkpoint scores on the test part, once evaluated.
+    pub fn test(&self) -> Option<TestMetrics> {
+        self.evaluation.map(|evaluation| evaluation.test.metrics)
+    }
+
+    /// Whether its evaluation has a result, or no hope of one.
+    pub(crate) fn is_evaluated(&self) -> bool {
+        let Fruitless { failures, losses } = self.fruitless;
+        self.evaluation.is_some() || failures >= MOST_FAILURES || losses >= MOST_LOSSES
     }
 
     /// The last lease's attempt.

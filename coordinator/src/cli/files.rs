@@ -9,7 +9,7 @@ use std::{
 
 use common::{
     space::SearchSpace,
-    study::{Budget, Constraints, FixedTrial, Sampler, SchedulerSpec, StudySpec},
+    study::{Budget, Constraints, Evaluate, FixedTrial, Sampler, SchedulerSpec, StudySpec},
     view::BestView,
 };
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub(crate) async fn write(
 }
 
 /// Writes files into a folder, which is made where it is missing. Each file is whole or not there.
-pub(crate) fn write_all(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
+pub(crate) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
     fs::create_dir_all(folder)?;
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -90,6 +90,8 @@ pub(crate) fn best_yaml(best: &BestView) -> Result<String, Failure> {
 fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
     let BestView { study, spec, trial, .. } = best;
     let stem = &study.name.as_str()[..study.name.as_str().len().min(59)];
+    let data_seed = Some(spec.data_seed(trial.trial)).filter(|seed| *seed != spec.seed);
+    let listed = FixedTrial { seed: Some(trial.seed), data_seed, ..FixedTrial::new(trial.hparams.clone()) };
     Ok(StudySpec {
         name: format!("{stem}-best").parse()?,
         space: SearchSpace::default(),
@@ -97,10 +99,12 @@ fn retraining(best: &BestView) -> Result<StudySpec, Failure> {
         scheduler: SchedulerSpec::Fixed {
             epochs: study.best.map_or(trial.epochs, |leader| leader.epochs),
             horizon: Some(spec.scheduler.horizon()),
-            trials: vec![FixedTrial { hparams: trial.hparams.clone(), seed: Some(trial.seed) }],
+            trials: vec![listed],
         },
         sampler: Sampler::default(),
         budget: Budget::default(),
+        evaluate: Evaluate::default(),
+        parent: None,
         ..spec.clone()
     })
 }

@@ -43,6 +43,7 @@ pub(crate) fn study() -> StudyView {
         leases: 0,
         active_ms: 88_000,
         test: Some(TestMetrics { accuracy: 0.8712, loss: 0.34, clean: None }),
+        test_touches: 1,
     }
 }
 
@@ -66,6 +67,7 @@ pub(crate) fn trial(number: u32) -> TrialView {
         checkpoint: Some(checkpoint()),
         early_stopped: false,
         failure: None,
+        evaluation: None,
     }
 }
 

@@ -47,16 +47,16 @@ pub(super) struct Options {
     local: Option<u32>,
     /// Write best.json, best.yaml, trials.csv, model.safetensors, model.json and report.html to this folder at the end
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     conflict: ConflictArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    pub(super) target: TargetArgs,
     #[command(flatten)]
-    output: FormatArgs,
+    pub(super) output: FormatArgs,
 }
 
 /// What to do where an unfinished study has the same name.
@@ -87,14 +87,40 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     tune(input::read(&args.study)?, args.options).await
 }
 
-/// Runs a study to its end, or until somebody interrupts, and leaves nothing running that it started.
+/// A study that has run to its end.
+pub(super) struct Finished<'a> {
+    /// As it is now.
+    pub(super) study: &'a StudyView,
+    /// The cluster that has it.
+    pub(super) cluster: Cluster,
+    options: &'a Options,
+    summary: Summary,
+}
+
+/// Runs a study to its end and shows the best trial.
 pub(super) async fn tune(spec: StudySpec, options: Options) -> Result<(), Failure> {
+    tune_then(spec, options, finish).await
+}
+
+/// Runs a study to its end, or until somebody interrupts, and leaves nothing running that it started. What is done
+/// with the finished study is `then`'s.
+pub(super) async fn tune_then(
+    spec: StudySpec,
+    options: Options,
+    then: impl AsyncFnOnce(Finished<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if let Some(folder) = &options.out {
         files::check(folder)?;
     }
     let mut interrupt = Interrupt::listen()?;
     let mut session = Session::open(&options.target.target(), options.local, &spec).await?;
-    let done = follow(&spec, &options, &mut session, &mut interrupt).await;
+    let done = match follow(&spec, &options, &mut session, &mut interrupt).await {
+        Ok((study, summary)) => {
+            let cluster = Cluster::Remote(session.remote.clone());
+            then(Finished { study: &study, cluster, options: &options, summary }).await
+        }
+        Err(failure) => Err(failure),
+    };
     let left = done.as_ref().is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::TimedOut));
     if left && !session.workers.is_empty() {
         output::message("stopping: local workers save what they train; Ctrl-C again quits at once");
@@ -115,7 +141,7 @@ async fn follow(
     options: &Options,
     session: &mut Session,
     interrupt: &mut Interrupt,
-) -> Result<(), Failure> {
+) -> Result<(Box<StudyView>, Summary), Failure> {
     let (study, resumed) = session.remote.submit(spec, options.conflict.on_conflict()).await?;
     announce(session, &study, resumed).await?;
     // A resumed study is what it was when it began, not what was submitted now.
@@ -131,7 +157,7 @@ async fn follow(
         progress: true,
     };
     match watch.until_over(interrupt).await {
-        Ok(Ended::Finished(view)) => finish(&view, options, session, &summary).await,
+        Ok(Ended::Finished(view)) => Ok((view, summary)),
         Ok(Ended::Interrupted) => Err(Failure::interrupted(left(&study, spec, session))),
         Ok(Ended::TimedOut) => Err(Failure::timed_out(left(&study, spec, session))),
         Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, spec, session))),
@@ -165,17 +191,12 @@ async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result
 }
 
 /// Prints the result and writes its files.
-async fn finish(
-    view: &StudyView,
-    options: &Options,
-    session: &Session,
-    summary: &Summary,
-) -> Result<(), Failure> {
-    if view.best.is_none() {
-        return Err(super::study::without_result(view));
+async fn finish(finished: Finished<'_>) -> Result<(), Failure> {
+    let Finished { study, cluster, options, summary } = finished;
+    if study.best.is_none() {
+        return Err(super::study::without_result(study));
     }
-    let cluster = Cluster::Remote(session.remote.clone());
-    let best = cluster.best(view.id.as_str()).await?;
+    let best = cluster.best(study.id.as_str()).await?;
     let text = summary.end(&cluster, &best).await?;
     output::show(&super::best::BestReport::new(&best), options.output.format)?;
     output::message(&text);

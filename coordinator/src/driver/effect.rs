@@ -160,6 +160,8 @@ pub struct Grant {
     pub hparams: Hparams,
     /// The trial's own seed.
     pub seed: u64,
+    /// The seed of its order of samples.
+    pub data_seed: u64,
     /// What to do.
     pub work: Work,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use common::{
-    checkpoint::{Checkpoint, Digest},
+    checkpoint::Checkpoint,
+    evaluation::Evaluation,
     ids::{DataName, StudyId, WorkerId},
-    metrics::{CurvePoint, Metrics, TestMetrics},
+    metrics::{CurvePoint, Metrics},
     study::StudySpec,
     view::{DataView, DeviceFacts, LeaseId},
 };
@@ -119,13 +120,8 @@ pub enum Happened {
     Released(Option<Checkpoint>),
     /// The trainer died, hung or ran out of memory.
     Failed(String),
-    /// The evaluation is done.
-    Evaluated {
-        /// Accuracy and loss.
-        test: TestMetrics,
-        /// The stored class probabilities.
-        probabilities: Digest,
-    },
+    /// The evaluation is done, and the class probabilities are stored.
+    Evaluated(Evaluation),
 }
 
 /// What somebody can ask of the driver. What needs only stored rows is asked of a reader instead.

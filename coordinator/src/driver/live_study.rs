@@ -106,13 +106,14 @@ impl LiveStudy {
             trials: self.study.plan().configs(),
             states: self.study.states(),
             epochs: self.study.epochs(),
-            planned_epochs: self.study.plan().epochs_resumed(),
+            planned_epochs: self.study.planned_epochs(),
             best: self.study.best_result().map(leader),
             created: self.study.created(),
             finished: self.study.finished(),
             leases: self.study.leases().count() as u32,
             active_ms: self.study.active(now).as_millis() as u64,
-            test: self.study.best().and_then(|trial| trial.test),
+            test: self.study.best().and_then(Trial::test),
+            test_touches: self.study.test_touches(),
         }
     }
 
@@ -138,5 +139,6 @@ fn trial_view(trial: &Trial) -> TrialView {
         checkpoint: trial.checkpoint,
         early_stopped: trial.early_stopped,
         failure: trial.failure.clone(),
+        evaluation: trial.evaluation,
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use common::{
     checkpoint::{Checkpoint, Digest},
+    evaluation::{Evaluation, Scored},
     metrics::{CurvePoint, Metrics},
     study::StudySpec,
     time::Timestamp,
@@ -254,10 +255,15 @@ fn outcome(grant: &Grant) -> Happened {
                 restored: None,
             }
         }
-        Work::Evaluate { .. } => Happened::Evaluated {
-            test: common::metrics::TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
-            probabilities: Digest::of(b""),
-        },
+        Work::Evaluate { checkpoint } => {
+            let metrics = common::metrics::TestMetrics { accuracy: 0.5, loss: 1.0, clean: None };
+            let scored = Scored { metrics, probabilities: Some(Digest::of(b"")) };
+            Happened::Evaluated(Evaluation {
+                epoch: checkpoint.epoch,
+                test: scored,
+                validation: Some(scored),
+            })
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    adoption,
     data_service::{DataDesk, read_data},
     status,
     worker_service::read_object,
@@ -108,8 +109,16 @@ impl StudyService for StudyServer {
         };
         let spec = StudySpec::from_json(&request.spec_json)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let submit = driver::Request::Submit { id: new_study_id(&spec), spec: Box::new(spec), on_conflict };
-        match self.driver.ask(submit).await {
+        let id = new_study_id(&spec);
+        adoption::copy(&self.blobs, &id, &spec).await?;
+        let adopted = spec.is_adopted();
+        let submit = driver::Request::Submit { id: id.clone(), spec: Box::new(spec), on_conflict };
+        let answer = self.driver.ask(submit).await;
+        if adopted && !matches!(answer, Ok(Answer::Submitted { resumed: false, .. })) {
+            // The study that goes on has copies of its own.
+            self.blobs.delete_study(&id).await.map_err(|error| status::blob(&error))?;
+        }
+        match answer {
             Ok(Answer::Submitted { study, resumed }) => {
                 Ok(Response::new(pb::SubmitStudyReply { study: Some(study.into()), resumed }))
             }

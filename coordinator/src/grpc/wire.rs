@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use common::{checkpoint::Checkpoint, ids::StudyId, study::StudySpec, view::LeaseId};
+use common::{
+    checkpoint::Checkpoint,
+    evaluation::{Evaluation, Scored},
+    ids::StudyId,
+    study::StudySpec,
+    view::LeaseId,
+};
 use proto::{Malformed, v1 as pb};
 use scheduler::Work;
 
@@ -48,25 +54,45 @@ pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
             Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?)
         }
         Kind::Failed(failed) => Happened::Failed(failed.reason.chars().take(2000).collect()),
-        Kind::Evaluated(evaluated) => Happened::Evaluated {
-            test: present("evaluated.test", evaluated.test)?.into(),
-            probabilities: evaluated
-                .probabilities
-                .parse()
-                .map_err(|error| Malformed::new("evaluated.probabilities", error))?,
-        },
+        Kind::Evaluated(evaluated) => Happened::Evaluated(evaluation(evaluated)?),
     };
     Ok(Report { lease, what })
 }
 
-/// The checkpoint that a report names, which must be stored before the report counts.
-pub(super) fn named_checkpoint(what: &Happened) -> Option<&Checkpoint> {
+/// What an evaluation found, with its probabilities; a study that validates on nothing has no validation part.
+fn evaluation(evaluated: pb::Evaluated) -> Result<Evaluation, Malformed> {
+    let scored = |metrics: pb::TestMetrics, field: &'static str, digest: &str| {
+        let probabilities = Some(digest.parse().map_err(|error| Malformed::new(field, error))?);
+        Ok(Scored { metrics: metrics.into(), probabilities })
+    };
+    let test = present("evaluated.test", evaluated.test)?;
+    let validation = |metrics| {
+        let digest = &evaluated.validation_probabilities;
+        scored(metrics, "evaluated.validation_probabilities", digest)
+    };
+    Ok(Evaluation {
+        epoch: evaluated.epoch,
+        test: scored(test, "evaluated.probabilities", &evaluated.probabilities)?,
+        validation: evaluated.validation.map(validation).transpose()?,
+    })
+}
+
+/// The objects that a report names, which must be stored before the report counts.
+pub(super) fn named_objects(lease: &LeaseId, what: &Happened) -> Vec<ObjectKey> {
+    if let Happened::Evaluated(evaluation) = what {
+        return ObjectKey::of_evaluation(&lease.study, lease.trial, evaluation);
+    }
+    let checkpoint = named_checkpoint(what);
+    let keys = checkpoint.map(|checkpoint| ObjectKey::of_checkpoint(&lease.study, lease.trial, checkpoint));
+    keys.into_iter().flatten().collect()
+}
+
+/// The checkpoint that a report names.
+fn named_checkpoint(what: &Happened) -> Option<&Checkpoint> {
     match what {
         Happened::Checkpointed(checkpoint) | Happened::Finished { checkpoint, .. } => Some(checkpoint),
         Happened::Released(checkpoint) => checkpoint.as_ref(),
-        Happened::Epoch(_) | Happened::NotFinite(_) | Happened::Failed(_) | Happened::Evaluated { .. } => {
-            None
-        }
+        Happened::Epoch(_) | Happened::NotFinite(_) | Happened::Failed(_) | Happened::Evaluated(_) => None,
     }
 }
 
@@ -81,6 +107,7 @@ pub(super) fn object_key(name: &pb::ObjectName) -> Result<ObjectKey, Malformed> 
             pb::ObjectKind::Weights => ObjectKind::Weights,
             pb::ObjectKind::State => ObjectKind::State,
             pb::ObjectKind::Probabilities => ObjectKind::Probabilities,
+            pb::ObjectKind::ValidationProbabilities => ObjectKind::ValidationProbabilities,
         },
         digest: name.digest.parse().map_err(|error| Malformed::new("object.digest", error))?,
     })
@@ -133,6 +160,7 @@ fn grant(grant: Grant) -> pb::Grant {
         lease: Some(grant.lease.into()),
         hparams: proto::scalars(&grant.hparams),
         trial_seed: grant.seed,
+        data_seed: grant.data_seed,
         work: Some(work),
     }
 }

@@ -40,17 +40,15 @@ impl WorkerServer {
         Self { driver, blobs, tasks, shutdown }
     }
 
-    /// Turns a report of a checkpoint that is not stored into a failed attempt: decisions rest on stored checkpoints
+    /// Turns a report of a checkpoint, or of probabilities, that are not stored into a failed attempt: decisions rest on stored checkpoints
     /// alone. Of a lease that is stale, neither counts.
     async fn believe(&self, report: Report) -> Result<Report, Status> {
         let Report { lease, what } = report;
-        if let Some(checkpoint) = wire::named_checkpoint(&what) {
-            for key in ObjectKey::of_checkpoint(&lease.study, lease.trial, checkpoint) {
-                if !self.blobs.holds(&key).await.map_err(|error| status::blob(&error))? {
-                    tracing::warn!(%lease, "a report names a checkpoint that is not stored");
-                    let reason = "its worker reported a checkpoint that it had not stored".to_owned();
-                    return Ok(Report { lease, what: Happened::Failed(reason) });
-                }
+        for key in wire::named_objects(&lease, &what) {
+            if !self.blobs.holds(&key).await.map_err(|error| status::blob(&error))? {
+                tracing::warn!(%lease, "a report names an object that is not stored");
+                let reason = "its worker reported a result that it had not stored".to_owned();
+                return Ok(Report { lease, what: Happened::Failed(reason) });
             }
         }
         Ok(Report { lease, what })

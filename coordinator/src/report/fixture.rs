@@ -100,6 +100,7 @@ fn best() -> BestView {
         leases: 0,
         active_ms: 88_000,
         test: Some(TestMetrics { accuracy: 4.0 / 6.0, loss: 0.6, clean: None }),
+        test_touches: 1,
     };
     BestView { study, spec: spec.unwrap(), trial: trial(8), parameters: 235_146 }
 }
@@ -127,6 +128,7 @@ fn trial(number: u32) -> TrialView {
         checkpoint: Some(checkpoint()),
         early_stopped: false,
         failure: (number == 0).then(|| "the objective is not finite".to_owned()),
+        evaluation: None,
     }
 }
 

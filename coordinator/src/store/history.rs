@@ -157,7 +157,13 @@ mod tests {
             finished(0),
             finished(1),
             granted(3, "lab-2", Work::Evaluate { checkpoint }),
-            Event::Evaluated { trial, attempt: Attempt(3), test: test.into(), probabilities: None },
+            Event::Evaluated {
+                trial,
+                attempt: Attempt(3),
+                test: test.into(),
+                probabilities: None,
+                validation: None,
+            },
         ];
         let mut measured = Measured::default();
         let results: Vec<_> = log.iter().filter_map(|event| measured.result(event)).collect();

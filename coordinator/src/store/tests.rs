@@ -37,6 +37,7 @@ fn view(phase: StudyPhase) -> StudyView {
         leases: 0,
         active_ms: 0,
         test: None,
+        test_touches: 0,
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn share(loss: f64) -> f64 {
     (VALIDATION / (1.0 + loss)).floor() / VALIDATION
 }
 
-/// Class probabilities of a test sample.
+/// Class probabilities of a sample.
 pub(super) fn distribution(link: &Link, sample: usize, classes: usize) -> Vec<f32> {
     let mut bytes = vec![0; classes];
     let mut hasher = blake3::Hasher::new();

@@ -11,6 +11,7 @@ fn task(hparams: Hparams, epochs: (u32, u32), scratch: &Path) -> TrainTask {
         study: Arc::new(StudySpec::from_yaml(STUDY).unwrap()),
         hparams,
         trial_seed: 7,
+        data_seed: 0,
         from_epoch: epochs.0,
         to_epoch: epochs.1,
         resume: None,
@@ -147,7 +148,11 @@ fn an_evaluation_gives_distributions() {
     let (_, checkpoint) = finished(&trained);
     let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint, data: None };
     let evaluated = FormulaTrainer.evaluate(&evaluate).unwrap();
-    assert_eq!(evaluated.probabilities.len(), 160);
-    assert!(evaluated.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    let validation = evaluated.validation.as_ref().unwrap();
+    for part in [&evaluated.test, validation] {
+        assert_eq!(part.probabilities.len(), 160);
+        assert!(part.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    }
+    assert_ne!(evaluated.test.probabilities, validation.probabilities);
     assert_eq!(evaluated, FormulaTrainer.evaluate(&evaluate).unwrap());
 }

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    checkpoint::{Checkpoint, Digest},
+    checkpoint::Checkpoint,
+    evaluation::Scored,
     hparams::Hparams,
     ids::{StudyId, WorkerId},
-    metrics::{CurvePoint, Metrics, TestMetrics},
+    metrics::{CurvePoint, Metrics},
     study::StudySpec,
     view::{DeviceFacts, LeaseId},
 };
@@ -63,6 +64,8 @@ pub(crate) struct Grant {
     pub(crate) hparams: Hparams,
     /// The trial's own seed.
     pub(crate) trial_seed: u64,
+    /// The seed of the trial's order of samples.
+    pub(crate) data_seed: u64,
     /// What to do.
     pub(crate) work: Work,
 }
@@ -81,7 +84,7 @@ pub(crate) struct Unusable {
 pub(crate) enum Work {
     /// Train from one epoch to another.
     Train { from_epoch: u32, to_epoch: u32, resume: Option<Checkpoint> },
-    /// Evaluate a checkpoint on the test part.
+    /// Evaluate a checkpoint on the test and the validation part.
     Evaluate { checkpoint: Checkpoint },
 }
 
@@ -133,8 +136,8 @@ pub(crate) enum News {
     Released { checkpoint: Option<Checkpoint> },
     /// The attempt failed.
     Failed { reason: String },
-    /// The evaluation is done; its probabilities are stored under this digest.
-    Evaluated { test: TestMetrics, probabilities: Digest },
+    /// The evaluation of a checkpoint of this epoch is done; its probabilities are stored.
+    Evaluated { epoch: u32, test: Scored, validation: Option<Scored> },
 }
 
 impl News {

@@ -14,7 +14,7 @@ pub(crate) fn lease(trial: u32, attempt: u32) -> LeaseId {
 
 fn grant(trial: u32, attempt: u32) -> Grant {
     let work = Work::Train { from_epoch: 0, to_epoch: 3, resume: None };
-    Grant { lease: lease(trial, attempt), hparams: Hparams::default(), trial_seed: 7, work }
+    Grant { lease: lease(trial, attempt), hparams: Hparams::default(), trial_seed: 7, data_seed: 0, work }
 }
 
 fn study() -> Arc<StudySpec> {

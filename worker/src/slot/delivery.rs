@@ -4,9 +4,11 @@ use std::{collections::VecDeque, path::PathBuf};
 
 use common::{
     checkpoint::Checkpoint,
-    metrics::{CurvePoint, Metrics, TestMetrics},
+    evaluation::Scored,
+    metrics::{CurvePoint, Metrics},
     view::LeaseId,
 };
+use proto::v1 as pb;
 use tokio::{
     fs,
     sync::mpsc::{Sender, UnboundedReceiver},
@@ -18,7 +20,7 @@ use crate::{
     event::Event,
     objects::{ObjectError, Objects},
     session::messages::{News, Report},
-    trainer::CheckpointFiles,
+    trainer::{CheckpointFiles, PredictedFile},
 };
 
 /// Something about a lease that may have to be stored before it is told.
@@ -41,7 +43,7 @@ pub(super) enum Outcome {
     /// The attempt failed.
     Failed(String),
     /// The evaluation is done.
-    Evaluated { test: TestMetrics, epoch: u32, probabilities: PathBuf },
+    Evaluated { epoch: u32, test: PredictedFile, validation: Option<PredictedFile> },
 }
 
 impl Outcome {
@@ -103,14 +105,39 @@ impl Delivery {
                 .await
                 .map(|checkpoint| News::Released { checkpoint: Some(checkpoint) }),
             Outcome::Failed(reason) => Ok(News::Failed { reason }),
-            Outcome::Evaluated { test, epoch, probabilities } => self
-                .objects
-                .store_probabilities(&self.lease, epoch, &probabilities)
-                .await
-                .map(|probabilities| News::Evaluated { test, probabilities }),
+            Outcome::Evaluated { epoch, test, validation } => {
+                self.evaluation(epoch, (&test, validation.as_ref())).await
+            }
         };
         stored
             .unwrap_or_else(|error| News::Failed { reason: format!("its result cannot be stored: {error}") })
+    }
+
+    /// Stores what an evaluation has predicted.
+    async fn evaluation(
+        &self,
+        epoch: u32,
+        (test, validation): (&PredictedFile, Option<&PredictedFile>),
+    ) -> Result<News, ObjectError> {
+        let kinds = (pb::ObjectKind::Probabilities, pb::ObjectKind::ValidationProbabilities);
+        let test = self.scored(epoch, kinds.0, test).await?;
+        let validation = match validation {
+            Some(validation) => Some(self.scored(epoch, kinds.1, validation).await?),
+            None => None,
+        };
+        Ok(News::Evaluated { epoch, test, validation })
+    }
+
+    /// Stores what was predicted for one part.
+    async fn scored(
+        &self,
+        epoch: u32,
+        kind: pb::ObjectKind,
+        predicted: &PredictedFile,
+    ) -> Result<Scored, ObjectError> {
+        let file = &predicted.probabilities;
+        let digest = self.objects.store_probabilities(&self.lease, (epoch, kind), file).await?;
+        Ok(Scored { metrics: predicted.metrics, probabilities: Some(digest) })
     }
 
     /// Stores a checkpoint, once: a trainer may end with the files that it has told of before.

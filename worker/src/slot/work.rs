@@ -100,6 +100,7 @@ impl Slot {
                 study,
                 hparams,
                 trial_seed: grant.trial_seed,
+                data_seed: grant.data_seed,
                 from_epoch: *from_epoch,
                 to_epoch: *to_epoch,
                 resume: match resume {
@@ -182,8 +183,8 @@ impl Slot {
             Report::Ended(Trained::NotFinite { last }) => (Outcome::NotFinite(last), true),
             Report::Ended(Trained::Drained { checkpoint }) => (Outcome::Released(checkpoint), true),
             Report::Ended(Trained::Abandoned) => (Outcome::Released(None), true),
-            Report::Evaluated { test, probabilities } => {
-                (Outcome::Evaluated { test, epoch: lease.evaluated, probabilities }, true)
+            Report::Evaluated { test, validation } => {
+                (Outcome::Evaluated { epoch: lease.evaluated, test, validation }, true)
             }
             // After an error of a device nothing that this process says can be trusted.
             Report::Failed(reason) => (Outcome::Failed(reason), false),

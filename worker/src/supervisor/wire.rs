@@ -59,7 +59,8 @@ fn parts(grant: pb::Grant, lease: LeaseId) -> Result<Grant, Malformed> {
             Work::Evaluate { checkpoint: checkpoint.try_into()? }
         }
     };
-    Ok(Grant { lease, hparams: proto::hparams(grant.hparams)?, trial_seed: grant.trial_seed, work })
+    let (trial_seed, data_seed) = (grant.trial_seed, grant.data_seed);
+    Ok(Grant { lease, hparams: proto::hparams(grant.hparams)?, trial_seed, data_seed, work })
 }
 
 /// Writes a message of the worker.
@@ -104,10 +105,17 @@ fn report(report: Report) -> pb::Report {
             Kind::Released(pb::Released { checkpoint: checkpoint.map(Into::into) })
         }
         News::Failed { reason } => Kind::Failed(pb::AttemptFailed { reason }),
-        News::Evaluated { test, probabilities } => Kind::Evaluated(pb::Evaluated {
-            test: Some(test.into()),
-            probabilities: probabilities.to_string(),
-        }),
+        News::Evaluated { epoch, test, validation } => {
+            let test = pb::Scored::from(test);
+            let validation = validation.map(pb::Scored::from).unwrap_or_default();
+            Kind::Evaluated(pb::Evaluated {
+                epoch,
+                test: test.metrics,
+                probabilities: test.probabilities,
+                validation: validation.metrics,
+                validation_probabilities: validation.probabilities,
+            })
+        }
     };
     pb::Report { lease: Some(report.lease.into()), kind: Some(kind) }
 }
@@ -133,7 +141,7 @@ mod tests {
     fn another_protocol_is_refused_by_name() {
         let welcome = pb::Welcome { protocol: 9, ..pb::Welcome::default() };
         let error = message(pb::coordinator_message::Kind::Welcome(welcome)).unwrap_err();
-        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 1");
+        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 2");
     }
 
     #[test]

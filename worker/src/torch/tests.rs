@@ -132,6 +132,7 @@ fn study(model: ModelKind, batch_size: u32) -> StudySpec {
 
 fn task(study: StudySpec, hparams: Hparams, to_epoch: u32, scratch: &Path) -> TrainTask {
     TrainTask {
+        data_seed: study.seed,
         study: Arc::new(study),
         hparams,
         trial_seed: 5,
@@ -190,8 +191,21 @@ fn an_evaluation_gives_metrics_and_probabilities() {
         data: None,
     };
     let evaluated = trainer().evaluate(&evaluate).unwrap();
-    assert!(evaluated.metrics.accuracy > 0.8, "{:?}", evaluated.metrics);
-    assert_eq!(evaluated.probabilities.len(), 30 * 3);
-    assert!(evaluated.probabilities.chunks_exact(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    // Seven of each class validate.
+    let validation = evaluated.validation.as_ref().unwrap();
+    for (part, samples) in [(&evaluated.test, 30), (validation, 21)] {
+        assert!(part.metrics.accuracy > 0.8, "{:?}", part.metrics);
+        assert_eq!(part.probabilities.len(), samples * 3);
+        assert!(part.probabilities.chunks_exact(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    }
     assert_eq!(trainer().evaluate(&evaluate).unwrap(), evaluated);
+}
+
+#[test]
+fn a_data_seed_of_its_own_trains_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = task(study(ModelKind::Mlp, 32), mlp_hparams(&[8], 0.0, 0.003), 2, folder.path());
+    let loss = |task: &TrainTask| run(task).0.last().unwrap().metrics.train_loss;
+    assert_eq!(loss(&task), loss(&task));
+    assert_ne!(loss(&task), loss(&TrainTask { data_seed: 12, ..task.clone() }));
 }

@@ -4,6 +4,7 @@ use std::{ops::ControlFlow, path::Path};
 
 use common::{
     metrics::{CleanMetrics, TestMetrics},
+    model_spec::DataShape,
     study::{DataSpec, Split},
 };
 use data::{Dataset, Sources};
@@ -15,15 +16,17 @@ use super::{
     checkpoint, device,
     epoch::{Question, ask},
     gpu::{self, Gpu},
-    measure::measure,
+    measure::{Measured, measure},
     net::{EVALUATION_ROWS, Net, Plan},
-    resident::Resident,
+    resident::{Part, Resident},
     trial::{Trial, View, model},
     weights::Weights,
 };
 use crate::{
     settings::Device,
-    trainer::{Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer},
+    trainer::{
+        Control, EvaluateTask, Evaluated, Predicted, Progress, TrainError, TrainTask, Trained, Trainer,
+    },
 };
 
 /// Trains and evaluates with libtorch on one device, where the data set stays between tasks.
@@ -106,31 +109,56 @@ impl Trainer for TorchTrainer {
         let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
         let resident = self.data(&task.study.data, task.data.as_deref())?;
-        let chosen_by = match task.study.data.split {
-            Split::Holdout | Split::None => Vec::new(),
-            Split::Paper => resident.parts(&task.study.data)?.validation,
-        };
-        let Resident { shape, test, .. } = resident;
-        let spec = model(&task.study, &task.hparams, shape)?;
+        let validation = resident.parts(&task.study.data)?.validation;
+        let split = task.study.data.split;
+        let (shape, test, judged) = (resident.shape, &resident.test, resident.judged(split));
+        let spec = model(&task.study, &task.hparams, &shape)?;
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
         let precision = task.study.train.precision;
         let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision };
-        let mut net = Net::new(&spec, shape, &weights, plan)?;
-        let index = test.index(0..test.truth.len() as u32)?;
-        let mirrored = task.study.train.flip_averaging.then_some(*shape);
-        let ControlFlow::Continue(answers) =
-            ask(&mut net, &Question { part: test, index: &index, mirrored }, None)?
-        else {
-            return Err(TrainError::Other("an evaluation cannot be told to end".to_owned()));
+        let mut net = Net::new(&spec, &shape, &weights, plan)?;
+        let mirrored = task.study.train.flip_averaging.then_some(shape);
+        let all: Vec<u32> = (0..test.truth.len() as u32).collect();
+        let (classes, chosen_by) =
+            (shape.classes as usize, if split == Split::Paper { &validation[..] } else { &[] });
+        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), mirrored);
+        let tested = predicted((&answers(test, &all)?, &test.truth), chosen_by, classes)?;
+        let validation = match split {
+            Split::None => None,
+            Split::Holdout | Split::Paper => {
+                let truth: Vec<u8> = validation.iter().map(|row| judged.truth[*row as usize]).collect();
+                Some(predicted((&answers(judged, &validation)?, &truth), &[], classes)?)
+            }
         };
-        let measured = measure(&answers, &test.truth, shape.classes as usize);
-        // libtorch's exponential: the C library's may differ between machines.
-        let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(&answers)?.f_exp()?)?;
-        let clean = clean(&answers, &test.truth, &chosen_by);
-        let metrics = TestMetrics { accuracy: measured.accuracy, loss: measured.loss, clean };
-        Ok(Evaluated { metrics, probabilities })
+        Ok(Evaluated { test: tested, validation })
     }
+}
+
+/// Log-probabilities of some rows of a part.
+fn answers(
+    net: &mut Net,
+    (part, rows): (&Part, &[u32]),
+    mirrored: Option<DataShape>,
+) -> Result<Vec<f32>, TrainError> {
+    let index = part.index(rows.iter().copied())?;
+    match ask(net, &Question { part, index: &index, mirrored }, None)? {
+        ControlFlow::Continue(answers) => Ok(answers),
+        ControlFlow::Break(_) => Err(TrainError::Other("an evaluation cannot be told to end".to_owned())),
+    }
+}
+
+/// What log-probabilities are worth against the true classes, and on those samples that chose no model.
+fn predicted(
+    (answers, truth): (&[f32], &[u8]),
+    chosen_by: &[u32],
+    classes: usize,
+) -> Result<Predicted, TrainError> {
+    let Measured { accuracy, loss, .. } = measure(answers, truth, classes);
+    // libtorch's exponential: the C library's may differ between machines.
+    let probabilities = Vec::<f32>::try_from(Tensor::f_from_slice(answers)?.f_exp()?)?;
+    let metrics = TestMetrics { accuracy, loss, clean: clean(answers, truth, chosen_by) };
+    Ok(Predicted { metrics, probabilities })
 }
 
 /// A data set out of its object, which must be the study's.

@@ -105,7 +105,7 @@ impl<'a> Trial<'a> {
         let mut learner = Learner {
             net: Net::new(&spec, &view.shape, &weights, plan)?,
             optimizer: Optimizer::new(&weights, &recipe)?,
-            augmenter: Augmenter::new(recipe.augment, study.seed, view.shape),
+            augmenter: Augmenter::new(recipe.augment, task.data_seed, view.shape),
             average: (recipe.average == common::study::Average::Ema)
                 .then(|| Average::new(&weights, study.train.average_decay))
                 .transpose()?,
@@ -183,7 +183,7 @@ impl<'a> Trial<'a> {
             let [low, high, ..] = Stream::new(self.task.trial_seed, Purpose::Dropout).epoch(epoch).block(0);
             tch::manual_seed(i64::from(high >> 1) << 32 | i64::from(low));
         }
-        let order = order(self.task.study.seed, epoch, train.len() as u32);
+        let order = order(self.task.data_seed, epoch, train.len() as u32);
         let rows: Vec<u32> = order.into_iter().map(|at| train[at as usize]).collect();
         let index = self.view.part.index(rows.iter().copied())?;
         let samples = Samples { part: self.view.part, rows: &rows, index: &index };

@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Write as _},
     os::fd::AsFd as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -24,7 +24,7 @@ use nix::{
 };
 
 use super::{
-    Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask,
+    Control, EvaluateTask, Evaluated, Predicted, PredictedFile, Progress, TrainError, TrainTask,
     kinds::Trainers,
     protocol::{self, Command, Report},
 };
@@ -162,10 +162,16 @@ fn control(shared: &Shared) -> Control {
 }
 
 fn evaluate(trainers: &mut Trainers, task: &EvaluateTask, scratch: &Path) -> Result<Report, TrainError> {
-    let Evaluated { metrics, probabilities } = trainers.of(task.study.model)?.evaluate(task)?;
-    let path = scratch.join("probabilities.f32");
-    let bytes: Vec<u8> = probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+    let Evaluated { test, validation } = trainers.of(task.study.model)?.evaluate(task)?;
+    Ok(Report::Evaluated {
+        test: save(test, scratch.join("test.f32"))?,
+        validation: validation.map(|part| save(part, scratch.join("validation.f32"))).transpose()?,
+    })
+}
+
+fn save(predicted: Predicted, path: PathBuf) -> Result<PredictedFile, TrainError> {
+    let bytes: Vec<u8> = predicted.probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
     std::fs::write(&path, bytes)
         .map_err(|error| TrainError::Other(format!("{}: {error}", path.display())))?;
-    Ok(Report::Evaluated { test: metrics, probabilities: path })
+    Ok(PredictedFile { metrics: predicted.metrics, probabilities: path })
 }

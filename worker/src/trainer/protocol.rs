@@ -8,12 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{metrics::TestMetrics, view::DeviceFacts};
+use common::view::DeviceFacts;
 use prost::Message;
 use proto::v1 as pb;
 use tokio_util::codec::LengthDelimitedCodec;
 
-use super::{EvaluateTask, Progress, TrainTask, Trained};
+use super::{EvaluateTask, PredictedFile, Progress, TrainTask, Trained};
 
 /// Largest frame: a study file and its hyperparameters, with room to spare. A longer length is no length but noise.
 const FRAME: usize = 8 << 20;
@@ -23,7 +23,7 @@ const FRAME: usize = 8 << 20;
 pub(crate) enum Command {
     /// Train.
     Train(TrainTask),
-    /// Evaluate, and write the probabilities into a folder.
+    /// Evaluate, and write the probabilities of both parts into a folder.
     Evaluate { task: EvaluateTask, scratch: PathBuf },
     /// End the work at hand, with or without saving the last finished epoch.
     Stop { save: bool },
@@ -38,8 +38,8 @@ pub(crate) enum Report {
     Progress(Progress),
     /// Training has ended.
     Ended(Trained),
-    /// The evaluation is done; the probabilities are in a file.
-    Evaluated { test: TestMetrics, probabilities: PathBuf },
+    /// The evaluation is done; the probabilities are in files.
+    Evaluated { test: PredictedFile, validation: Option<PredictedFile> },
     /// The attempt failed.
     Failed(String),
 }

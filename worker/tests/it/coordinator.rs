@@ -132,6 +132,7 @@ impl Session {
             lease: Some(lease.clone()),
             hparams: proto::scalars(hparams),
             trial_seed: 7,
+            data_seed: 0,
             work: Some(work),
         };
         self.say(Down::Grants(pb::Grants { grants: vec![grant] })).await;

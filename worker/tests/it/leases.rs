@@ -97,7 +97,11 @@ async fn a_checkpoint_is_evaluated() {
     let news = session.reports(&lease(4, 2)).await;
     let [News::Evaluated(evaluated)] = &news[..] else { panic!("{news:?}") };
     assert!(evaluated.test.unwrap().accuracy > 0.0);
-    assert_eq!(coordinator.object(&evaluated.probabilities).unwrap().len(), 16 * 10 * 4);
+    assert!(evaluated.validation.unwrap().loss < evaluated.test.unwrap().loss);
+    assert_eq!(evaluated.epoch, 3);
+    for digest in [&evaluated.probabilities, &evaluated.validation_probabilities] {
+        assert_eq!(coordinator.object(digest).unwrap().len(), 16 * 10 * 4);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use crate::{
     checkpoint::Digest,
     hparams::{Hparams, Scalar},
     study::{
-        Budget, Constraints, DataFacts, DataSpec, FixedTrial, ModelKind, Objective, SchedulerSpec, TrainSpec,
+        Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, ModelKind, Objective, SchedulerSpec,
+        TrainSpec,
     },
 };
 
@@ -162,6 +163,7 @@ train:
   precision: float32
   epoch_seconds: 0.0
 budget: {max_time: 5400.0}
+evaluate: best
 seed: 1
 ";
     assert_eq!(study().to_yaml(), expected);
@@ -209,8 +211,12 @@ fn scalar() -> impl Strategy<Value = Scalar> {
 /// A study of listed configurations of the formula, which takes any hyperparameter.
 fn fixed() -> impl Strategy<Value = StudySpec> {
     let hparams = prop::collection::btree_map("\\PC{0,12}", scalar(), 0..6).prop_map(Hparams);
-    let trial =
-        (hparams, prop::option::of(0..1u64 << 53)).prop_map(|(hparams, seed)| FixedTrial { hparams, seed });
+    let seed = || prop::option::of(0..1u64 << 53);
+    let trial = (hparams, seed(), seed()).prop_map(|(hparams, seed, data_seed)| FixedTrial {
+        seed,
+        data_seed,
+        ..FixedTrial::new(hparams)
+    });
     let rates = (float(), float(), prop::option::of(float()));
     (prop::collection::vec(trial, 1..4), 1..100u32, rates, 0..1u64 << 53).prop_map(
         |(trials, epochs, (rate, time, target), seed)| StudySpec {
@@ -224,6 +230,8 @@ fn fixed() -> impl Strategy<Value = StudySpec> {
             sampler: crate::study::Sampler::default(),
             train: TrainSpec { learning_rate: rate.abs().max(1e-300), ..TrainSpec::default() },
             budget: Budget { max_time: Some(time.abs().max(1e-300)), target, ..Budget::default() },
+            evaluate: Evaluate::All,
+            parent: None,
             seed,
         },
     )
@@ -256,6 +264,43 @@ proptest! {
         let _ = StudySpec::from_yaml(&STUDY[..cut]);
         let _ = StudySpec::from_yaml(&format!("{}{text}{}", &STUDY[..cut], &STUDY[cut..]));
     }
+}
+
+/// The spec of an ensemble of trials that the parent study has trained.
+const ADOPTED: &str = "
+name: mlp-ensemble
+model: formula
+evaluate: all
+parent: 0a1b2c3d
+scheduler:
+  kind: fixed
+  epochs: 9
+  trials:
+    - hparams: {x: 1}
+      trained: {trial: 3, value: 0.875, epoch: 9, weights: WEIGHTS, state: STATE}
+";
+
+#[test]
+fn trials_of_a_parent_are_taken_over_whole_or_not_at_all() {
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    let text = ADOPTED.replace("WEIGHTS", &digest("weights")).replace("STATE", &digest("state"));
+    let study = StudySpec::from_yaml(&text).unwrap();
+    assert!(study.is_adopted());
+    assert_eq!(StudySpec::from_yaml(&study.to_yaml()), Ok(study.clone()));
+    assert_eq!(StudySpec::from_json(&study.to_json()), Ok(study));
+    let said = |text: String| StudySpec::from_yaml(&text).unwrap_err().to_string();
+    assert!(said(text.replace("parent: 0a1b2c3d\n", "")).contains("needs the key `parent`"));
+    assert!(said(format!("{text}    - hparams: {{x: 2}}\n")).contains("at some trials and not at others"));
+    assert!(said(text.replace("epochs: 9", "epochs: 8")).contains("`epochs` 8 is below epoch 9"));
+}
+
+#[test]
+fn a_listed_trial_may_have_a_data_seed_of_its_own() {
+    let text = "{name: a, model: formula, seed: 5, scheduler: {kind: fixed, epochs: 1, trials: [\
+        {hparams: {x: 1}}, {hparams: {x: 1}, data_seed: 7}]}}";
+    let study = StudySpec::from_yaml(text).unwrap();
+    assert_eq!([0, 1, 2].map(|trial| study.data_seed(crate::ids::TrialNumber(trial))), [5, 7, 5]);
+    assert!(!study.is_adopted());
 }
 
 #[test]

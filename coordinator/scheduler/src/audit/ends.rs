@@ -13,6 +13,7 @@ impl Log {
         let under_way = self.trials.iter().any(|trial| !trial.last || trial.lease.is_some());
         must(!under_way, "the study has finished, but not all of its trials")?;
         must(best == self.best(), "another trial is the best")?;
+        self.check_evaluations()?;
         if !complete {
             return Ok(());
         }
@@ -36,7 +37,7 @@ impl Log {
     }
 
     /// The trial that reached the target, or else that of the best result among those of the most epochs.
-    fn best(&self) -> Option<TrialNumber> {
+    pub(super) fn best(&self) -> Option<TrialNumber> {
         if self.reached.is_some() {
             return self.reached;
         }

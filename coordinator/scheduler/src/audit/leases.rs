@@ -47,15 +47,20 @@ impl Log {
                 let trial = self.trial(trial)?;
                 let fruitless = trial.durable == trial.resumed;
                 trial.losses += u32::from(trains && fruitless);
+                trial.evaluation.losses += u32::from(!trains);
                 Ok(())
             }
             Event::AttemptFailed { trial, attempt, .. } => {
                 let trains = self.close(trial, attempt)?;
-                self.trial(trial)?.failures += u32::from(trains);
+                let trial = self.trial(trial)?;
+                trial.failures += u32::from(trains);
+                trial.evaluation.failures += u32::from(!trains);
                 Ok(())
             }
             Event::Evaluated { trial, attempt, .. } => {
-                must(!self.close(trial, attempt)?, "an evaluation ends under a lease to train")
+                must(!self.close(trial, attempt)?, "an evaluation ends under a lease to train")?;
+                self.trial(trial)?.evaluation.done = true;
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -71,8 +76,9 @@ impl Log {
         let trains = matches!(work, Work::Train { .. });
         trial.attempts = attempt.0;
         trial.lease = Some((attempt, trains));
-        let Work::Train { from_epoch, to_epoch, resume } = work else {
-            return Ok(());
+        let (from_epoch, to_epoch, resume) = match work {
+            Work::Train { from_epoch, to_epoch, resume } => (from_epoch, to_epoch, resume),
+            Work::Evaluate { checkpoint } => return self.evaluation_granted(number, checkpoint),
         };
         (trial.to_epoch, trial.resumed) = (to_epoch, resume);
         must(!trial.last && !ended, "a lease to train is given on a trial that has ended")?;

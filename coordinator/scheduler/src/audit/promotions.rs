@@ -45,7 +45,7 @@ impl Log {
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
         let trial = self.trial(number)?;
         must(!trial.last && trial.lease.is_none(), "a trial completes that has ended, or has a lease")?;
-        trial.last = true;
+        (trial.last, trial.completed) = (true, true);
         must(rung + 1 == self.rungs[bracket].len(), "a trial completes before the last rung")?;
         let finished = self.rungs[bracket][rung].results.iter().any(|result| result.trial == number);
         must(finished, "a trial completes without a result")

@@ -4,7 +4,7 @@ use common::{checkpoint::Checkpoint, ids::TrialNumber, trial::TrialState};
 
 use super::{Ending, Study, leases::is_inside};
 use crate::{
-    event::Event,
+    event::{Event, ScoredBits},
     lease::{self, Lease, Place},
     trial::Trial,
 };
@@ -21,6 +21,7 @@ impl Study {
                 self.queue.drew(cost);
                 self.draw(Trial::new(trial, self.bracket_of(trial), hparams.clone(), seed, cost));
             }
+            Event::Adopted { trial, value, checkpoint } => self.adopt(trial, value.0, checkpoint),
             Event::DrawsEnded { from } => self.end_draws(from),
             Event::Granted { trial, attempt, ref worker, work, at } => {
                 let lease = Lease { attempt, worker: worker.clone(), work, since: at, progressed: false };
@@ -57,10 +58,11 @@ impl Study {
             Event::Promoted { trial, to_rung } => self.promote(trial, to_rung),
             Event::Cut { trial } => self.dismiss(trial, TrialState::Stopped),
             Event::Completed { trial } => self.dismiss(trial, TrialState::Completed),
-            Event::Evaluated { trial, attempt, test, .. } => {
-                self.close(trial, attempt, event);
-                self.change(trial, |trial| trial.test = Some(test.into()));
-                self.evaluation.done = true;
+            Event::Evaluated { trial, attempt, test: metrics, probabilities, validation } => {
+                let test = ScoredBits { metrics, probabilities };
+                if let Some(lease) = self.close(trial, attempt, event) {
+                    self.measured(trial, &lease, (test, validation));
+                }
             }
             Event::Paused { at } => {
                 self.paused = true;

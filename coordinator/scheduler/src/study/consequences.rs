@@ -18,8 +18,7 @@ impl Study {
             return vec![Event::BudgetEnded { reason, reached: target.map(|best| best.trial), at: now }];
         }
         let events = if self.ended.is_some() { self.leftovers() } else { self.outcomes() };
-        let waits_for_test = self.best.is_some() && !self.evaluation.is_over();
-        if !events.is_empty() || self.is_training() || waits_for_test {
+        if !events.is_empty() || self.is_training() || self.waits_for_evaluation() {
             return events;
         }
         let best = self.best.map(|best| best.trial);

@@ -90,8 +90,9 @@ fn fact(trial: &Trial, lease: &Lease, input: &Input) -> Option<Event> {
         Input::Released { checkpoint, .. } => Event::Released { trial, attempt, checkpoint },
         Input::Lost { .. } => Event::LeaseLost { trial, attempt },
         Input::Failed { ref reason, .. } => Event::AttemptFailed { trial, attempt, reason: reason.clone() },
-        Input::Evaluated { test, probabilities, .. } => {
-            Event::Evaluated { trial, attempt, test: test.into(), probabilities }
+        Input::Evaluated { test, probabilities, validation, .. } => {
+            let (test, validation) = (test.into(), validation.map(Into::into));
+            Event::Evaluated { trial, attempt, test, probabilities, validation }
         }
         _ => return None,
     };

@@ -19,17 +19,9 @@ impl Study {
     pub(super) fn grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
         match self.phase() {
             StudyPhase::Running => self.training(now, worker, most),
-            StudyPhase::Evaluating if most > 0 => self.evaluation(now, worker).into_iter().collect(),
-            StudyPhase::Evaluating | StudyPhase::Paused | StudyPhase::Finished => Vec::new(),
+            StudyPhase::Evaluating => self.evaluations(now, worker, most),
+            StudyPhase::Paused | StudyPhase::Finished => Vec::new(),
         }
-    }
-
-    /// The lease of the leading checkpoint's evaluation.
-    fn evaluation(&self, now: Timestamp, worker: &WorkerId) -> Option<Event> {
-        let best = self.to_evaluate()?;
-        let attempt = self.trial(best.trial)?.attempt().next();
-        let work = Work::Evaluate { checkpoint: best.checkpoint };
-        Some(Event::Granted { trial: best.trial, attempt, worker: worker.clone(), work, at: now })
     }
 
     /// Leases to train, drawn trials and new ones merged in the order of their places.

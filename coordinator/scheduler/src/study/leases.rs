@@ -26,6 +26,7 @@ impl Study {
             }
         });
         self.leases.insert(number, lease);
+        self.line_up(number);
     }
 
     /// Ends a lease with an event; a trial that trained waits for another.
@@ -38,10 +39,11 @@ impl Study {
                 trial.state = TrialState::Pending;
             }
         });
+        self.line_up(number);
         lease
     }
 
-    /// Ends a lease without a result, and counts it against the trial or the evaluation where it counts.
+    /// Ends a lease without a result, and counts it against the trial or its evaluation where it counts.
     pub(super) fn lose(&mut self, number: TrialNumber, attempt: Attempt, event: &Event) {
         let Some(lease) = self.close(number, attempt, event) else {
             return;
@@ -54,8 +56,11 @@ impl Study {
                 trial.losses += u32::from(fruitless);
             });
         } else {
-            self.evaluation.failures += u32::from(died);
-            self.evaluation.losses += u32::from(fruitless);
+            self.change(number, |trial| {
+                trial.fruitless.failures += u32::from(died);
+                trial.fruitless.losses += u32::from(fruitless);
+            });
+            self.line_up(number);
         }
     }
 

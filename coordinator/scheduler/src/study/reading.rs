@@ -78,7 +78,7 @@ impl Study {
     pub fn leasable(&self) -> u32 {
         match self.phase() {
             StudyPhase::Running => self.queue.len() as u32 + self.undrawn().len() as u32,
-            StudyPhase::Evaluating => u32::from(self.to_evaluate().is_some()),
+            StudyPhase::Evaluating => self.evaluable(),
             StudyPhase::Paused | StudyPhase::Finished => 0,
         }
     }
@@ -96,6 +96,16 @@ impl Study {
     /// Epochs trained by results that count: never more than the plan's, whatever was lost and repeated.
     pub fn epochs(&self) -> u64 {
         self.epochs
+    }
+
+    /// Epochs that the plan asks for; none where the parent study has trained all trials.
+    pub fn planned_epochs(&self) -> u64 {
+        if self.spec.is_adopted() { 0 } else { self.plan.epochs_resumed() }
+    }
+
+    /// How often a checkpoint was measured on the test part.
+    pub fn test_touches(&self) -> u32 {
+        self.test_touches
     }
 
     /// The trial whose result leads.
@@ -145,12 +155,5 @@ impl Study {
     /// Numbers of trials that may still start.
     pub(super) fn undrawn(&self) -> std::ops::Range<u32> {
         self.trials.len() as u32..self.trials_end
-    }
-
-    /// The leading result, when it is to be measured on the test part and nobody does it.
-    pub(super) fn to_evaluate(&self) -> Option<&Best> {
-        let best = self.best.as_ref()?;
-        (!self.is_training() && !self.evaluation.is_over() && !self.leases.contains_key(&best.trial))
-            .then_some(best)
     }
 }

@@ -48,6 +48,7 @@ impl Study {
         match *event {
             Event::Created { .. } => false,
             Event::Drawn { trial, .. } => self.undrawn().next() == Some(trial.0),
+            Event::Adopted { trial, .. } => self.trial(trial).is_some_and(|trial| trial.attempts == 0),
             Event::DrawsEnded { from } => from.0 == self.trials.len() as u32,
             Event::Ticked { .. } | Event::Paused { .. } | Event::Resumed { .. } => self.finished.is_none(),
             Event::BudgetEnded { .. } | Event::Finished { .. } => self.finished.is_none(),

@@ -77,9 +77,11 @@ pub(super) fn repeats(event: &Event, sent: Attempt, input: &Input) -> bool {
             *attempt == sent && reason == r
         }
         (
-            Event::Evaluated { attempt, test, probabilities, .. },
-            Input::Evaluated { test: t, probabilities: p, .. },
-        ) => *attempt == sent && *test == (*t).into() && probabilities == p,
+            Event::Evaluated { attempt, test, probabilities, validation, .. },
+            Input::Evaluated { test: t, probabilities: p, validation: v, .. },
+        ) => {
+            *attempt == sent && *test == (*t).into() && probabilities == p && *validation == v.map(Into::into)
+        }
         _ => false,
     }
 }

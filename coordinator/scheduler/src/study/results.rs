@@ -1,9 +1,9 @@
 //! Results are ranked, and trials go on or end.
 
-use common::{ids::TrialNumber, trial::TrialState};
+use common::{checkpoint::Checkpoint, ids::TrialNumber, trial::TrialState};
 
 use super::{Best, Study};
-use crate::{bracket::Bracket, event::Event, rank::Standing};
+use crate::{bracket::Bracket, event::Event};
 
 impl Study {
     /// Takes a finite result.
@@ -12,7 +12,6 @@ impl Study {
         else {
             return;
         };
-        let standing = Standing::new(self.goal, value.0, val_loss.0, number);
         self.charge(number, epochs);
         self.change(number, |trial| {
             trial.state = TrialState::Paused;
@@ -20,24 +19,24 @@ impl Study {
             (trial.checkpoint, trial.early_stopped) = (Some(checkpoint), early_stopped);
             (trial.finished_rung, trial.measured, trial.losses) = (Some(rung), Some(checkpoint), 0);
         });
+        self.take_result(number, (rung, checkpoint));
+    }
+
+    /// Ranks a trial by the result that it has just got.
+    pub(super) fn take_result(&mut self, number: TrialNumber, (rung, checkpoint): (u32, Checkpoint)) {
+        let Some(trial) = self.trial(number) else { return };
+        let (Some(standing), Some(value)) = (trial.standing(self.goal), trial.value) else { return };
+        // Infinite and not NaN, which would not even equal itself: a study equals what its log replays to.
+        let (epochs, val_loss) = (trial.epochs, trial.val_loss.unwrap_or(f64::INFINITY));
         let bracket = self.bracket_of(number);
         let level = self.rung_epochs(bracket, rung);
         self.in_bracket(bracket, |bracket| bracket.finish(rung, standing));
-        let best = Best {
-            trial: number,
-            rung,
-            epochs,
-            value: value.0,
-            val_loss: val_loss.0,
-            checkpoint,
-            level,
-            standing,
-        };
+        let best = Best { trial: number, rung, epochs, value, val_loss, checkpoint, level, standing };
         let leads = |led: &Best| level.cmp(&led.level).then(led.standing.cmp(&standing)).is_gt();
         if self.best.as_ref().is_none_or(leads) {
             self.best = Some(best);
         }
-        let reaches = |target| self.goal.compare(value.0, target).is_le();
+        let reaches = |target| self.goal.compare(value, target).is_le();
         if self.target_reached.is_none() && self.spec.budget.target.is_some_and(reaches) {
             self.target_reached = Some(best);
         }
@@ -85,6 +84,7 @@ impl Study {
         let (rung, standing) = (trial.rung, trial.standing(self.goal));
         self.in_bracket(trial.bracket, |bracket| bracket.dismiss(rung, number, standing.as_ref()));
         self.change(number, |trial| trial.state = state);
+        self.line_up(number);
     }
 
     /// Leaves the places of all trials from a number on empty.

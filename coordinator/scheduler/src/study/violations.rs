@@ -42,6 +42,11 @@ impl Study {
                 flaws.push(format!("trial {number} is {} and waits for a lease, or should", trial.state));
             }
         }
+        let unmeasured: Vec<_> =
+            self.trials.iter().filter(|t| self.is_unmeasured(t)).map(|t| t.number).collect();
+        if !self.unmeasured.iter().eq(&unmeasured) {
+            flaws.push(format!("{unmeasured:?} wait to be measured, noted are {:?}", self.unmeasured));
+        }
         if self.lease_count() != self.leases.len() {
             flaws.push("a lease is out on a trial that has not started".to_owned());
         }
@@ -65,6 +70,10 @@ impl Study {
         }
         if self.brackets.iter().filter(|bracket| !bracket.has_ended()).count() != self.open {
             flaws.push(format!("{} open brackets are counted wrong", self.open));
+        }
+        let touches = self.trials.iter().filter(|trial| trial.evaluation.is_some()).count();
+        if touches != self.test_touches as usize {
+            flaws.push(format!("{touches} trials are measured, counted as {}", self.test_touches));
         }
         let under_way = self.trials.iter().any(|trial| !trial.state.is_final()) || !self.leases.is_empty();
         if self.finished.is_some() && under_way {

@@ -3,12 +3,14 @@ use scheduler::Study;
 
 use crate::support::{Nature, Storm, Weather, play, spec, table};
 
-const STUDIES: [&str; 5] = [
+const STUDIES: [&str; 7] = [
     "scheduler: {kind: hyperband, max_epochs: 9, eta: 3}",
     "scheduler: {kind: hyperband, max_epochs: 16, eta: 2, sizes: keras}",
     "scheduler: {kind: hyperband, max_epochs: 27, eta: 3, iterations: 2}\nobjective: {metric: val_loss}",
     "space: {x: {int: [1, 30]}}\nscheduler: {kind: hyperband, max_epochs: 27, eta: 3}\nsampler: {kind: grid}",
     "scheduler: {kind: fixed, epochs: 12, trials: [{hparams: {x: 0.1}}, {hparams: {x: 0.2}, seed: 7}]}",
+    "scheduler: {kind: hyperband, max_epochs: 9, eta: 3}\nevaluate: all",
+    "scheduler: {kind: fixed, epochs: 3, trials: [{hparams: {x: 1}}, {hparams: {x: 2}}, {hparams: {x: 3}}]}\nevaluate: all",
 ];
 
 proptest! {

@@ -42,6 +42,7 @@ fn messages(attempt: Attempt) -> Vec<Input> {
             attempt,
             test: TestMetrics { accuracy: 1.0, loss: 0.0, clean: None },
             probabilities: None,
+            validation: None,
         },
     ]
 }
@@ -106,7 +107,7 @@ fn a_report_of_something_else_is_refused_in_words() {
     let late = Input::Checkpointed { trial, attempt, checkpoint: checkpoint(FIRST, 10) };
     assert_eq!(refusal(late), "attempt 2 of trial 0 reports epoch 10, but the lease is for epochs 0 to 9");
     let test = TestMetrics { accuracy: 1.0, loss: 0.0, clean: None };
-    let evaluated = Input::Evaluated { trial, attempt, test, probabilities: None };
+    let evaluated = Input::Evaluated { trial, attempt, test, probabilities: None, validation: None };
     assert_eq!(
         refusal(evaluated),
         "attempt 2 of trial 0 reports an evaluation, but the lease is for training"

@@ -6,7 +6,7 @@ use common::{
     metrics::{Bits, TestMetrics},
     time::Timestamp,
 };
-use scheduler::{EndReason, Event, LOG_VERSION, Phase, ReplayError, Study, Work, audit::audit};
+use scheduler::{EndReason, Event, LOG_VERSION, Phase, ReplayError, ScoredBits, Study, Work, audit::audit};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, spec, worker};
 
@@ -46,12 +46,20 @@ fn all() -> Vec<Event> {
         Event::Promoted { trial, to_rung: 2 },
         Event::Cut { trial },
         Event::Completed { trial },
-        Event::Evaluated { trial, attempt, test, probabilities: Some(Digest::of(b"p")) },
+        Event::Evaluated { trial, attempt, test, probabilities: Some(Digest::of(b"p")), validation: None },
         Event::Paused { at },
         Event::Resumed { at },
         Event::Ticked { at },
         Event::BudgetEnded { reason: EndReason::Target, reached: None, at },
         Event::Finished { complete: false, best: Some(trial), at },
+        Event::Adopted { trial, value, checkpoint },
+        Event::Evaluated {
+            trial,
+            attempt,
+            test,
+            probabilities: None,
+            validation: Some(ScoredBits { metrics: test, probabilities: Some(Digest::of(b"v")) }),
+        },
     ]
 }
 
@@ -150,10 +158,8 @@ fn the_audit_notices_what_does_not_fit() {
         assert!(!audit(&twice).is_empty(), "event {index} comes twice: {:?}", log[index]);
         let mut without = log.clone();
         without.remove(index);
-        let harmless = matches!(
-            log[index],
-            Event::Finished { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. }
-        ) || matches!(log[index], Event::Released { .. } | Event::LeaseLost { .. });
+        let harmless = matches!(log[index], Event::Finished { .. } | Event::Checkpointed { .. })
+            || matches!(log[index], Event::Released { .. } | Event::LeaseLost { .. });
         assert!(harmless || !audit(&without).is_empty(), "event {index} is left out: {:?}", log[index]);
     }
 }

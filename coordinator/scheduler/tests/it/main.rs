@@ -18,6 +18,9 @@ mod promotion;
 /// One transition each: inputs in, events out.
 mod transitions;
 
+/// What is measured once training is over, and trials that a parent study has trained.
+mod evaluations;
+
 /// Messages that are late, repeated or out of date.
 mod fencing;
 

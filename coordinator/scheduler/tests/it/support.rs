@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     checkpoint::{Checkpoint, Digest},
+    evaluation::Scored,
     ids::{Attempt, TrialNumber, WorkerId},
     metrics::TestMetrics,
     random::{Purpose, Stream, Words},
@@ -97,7 +98,8 @@ pub(crate) fn done(nature: &Nature, trial: TrialNumber, attempt: Attempt, work: 
     match work {
         Work::Evaluate { .. } => {
             let test = TestMetrics { accuracy: 0.5, loss: 1.5, clean: None };
-            Input::Evaluated { trial, attempt, test, probabilities: None }
+            let scored = Scored { metrics: test, probabilities: Some(Digest::of(&trial.0.to_le_bytes())) };
+            Input::Evaluated { trial, attempt, test, probabilities: None, validation: Some(scored) }
         }
         Work::Train { from_epoch, to_epoch, .. } => match nature.outcome(trial, from_epoch, to_epoch) {
             Outcome::Value { epochs, value, val_loss, early_stopped } => Input::Finished {
@@ -140,7 +142,7 @@ pub(crate) fn table(study: &Study) -> Vec<String> {
     let row = |trial: &scheduler::Trial| {
         let weights = trial.checkpoint.map(|checkpoint| checkpoint.weights.short());
         format!(
-            "{} {} {} {} {} {:?} {} {:?}",
+            "{} {} {} {} {} {:?} {} {:?} {:?}",
             trial.number,
             trial.bracket,
             trial.rung,
@@ -148,11 +150,13 @@ pub(crate) fn table(study: &Study) -> Vec<String> {
             trial.state,
             trial.value,
             trial.hparams,
-            weights
+            weights,
+            trial.evaluation
         )
     };
     let mut table: Vec<_> = study.trials().map(row).collect();
-    table.push(format!("{:?} {:?}", study.best().map(|best| best.number), study.complete()));
+    let end = (study.best().map(|best| best.number), study.complete(), study.test_touches());
+    table.push(format!("{end:?}"));
     table
 }
 

@@ -209,11 +209,17 @@ fn the_best_is_evaluated_and_the_study_ends() {
     assert_eq!(study.leasable(), 0);
     assert_eq!(lease(&mut study), []);
     let test = TestMetrics { accuracy: 0.88, loss: 0.4, clean: None };
-    let input = Input::Evaluated { trial: TrialNumber(1), attempt: Attempt(2), test, probabilities: None };
+    let input = Input::Evaluated {
+        trial: TrialNumber(1),
+        attempt: Attempt(2),
+        test,
+        probabilities: None,
+        validation: None,
+    };
     let events = send(&mut study, input.clone());
     let end = Event::Finished { complete: true, best: Some(TrialNumber(1)), at: Timestamp(5) };
     assert_eq!(events[1..], [end]);
-    assert_eq!(study.best().unwrap().test, Some(test));
+    assert_eq!(study.best().unwrap().test(), Some(test));
     assert_eq!(study.trial(TrialNumber(1)).unwrap().state, TrialState::Completed);
     assert_eq!(send(&mut study, input), []);
 }
@@ -230,7 +236,7 @@ fn a_study_ends_without_a_test_result_when_evaluation_fails_three_times() {
         send(&mut study, Input::Failed { trial: FIRST, attempt: Attempt(attempt), reason });
     }
     assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
-    assert_eq!((study.best().unwrap().number, study.best().unwrap().test), (FIRST, None));
+    assert_eq!((study.best().unwrap().number, study.best().unwrap().test()), (FIRST, None));
     assert_eq!(study.trial(FIRST).unwrap().state, TrialState::Completed);
 }
 

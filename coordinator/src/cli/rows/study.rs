@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::super::{
     output::{Show, Table},
-    text::{count, metric},
+    text::{count, metric, plural},
 };
 
 /// A study, in one line.
@@ -29,6 +29,7 @@ pub(crate) struct StudyRow {
     planned_epochs: u64,
     best: Option<BestRow>,
     test: Option<TestMetrics>,
+    test_touches: u32,
     created: String,
     finished: Option<String>,
     leases: u32,
@@ -66,6 +67,7 @@ impl From<&StudyView> for StudyRow {
             planned_epochs: view.planned_epochs,
             best: view.best.as_ref().map(Into::into),
             test: view.test,
+            test_touches: view.test_touches,
             created: view.created.to_string(),
             finished: view.finished.map(|at| at.to_string()),
             leases: view.leases,
@@ -108,6 +110,10 @@ impl StudyRow {
         }
         if let Some(test) = &self.test {
             facts.push(("test", format!("accuracy {:.4}, loss {:.4}", test.accuracy, test.loss)));
+        }
+        if self.test_touches > 0 {
+            let times = plural(self.test_touches, "time");
+            facts.push(("test part", format!("touched {times}: so many checkpoints were measured on it")));
         }
         facts
     }

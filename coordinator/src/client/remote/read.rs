@@ -110,6 +110,7 @@ fn object_name(key: &ObjectKey) -> pb::ObjectName {
         ObjectKind::Weights => pb::ObjectKind::Weights,
         ObjectKind::State => pb::ObjectKind::State,
         ObjectKind::Probabilities => pb::ObjectKind::Probabilities,
+        ObjectKind::ValidationProbabilities => pb::ObjectKind::ValidationProbabilities,
     };
     pb::ObjectName {
         study: key.study.to_string(),

@@ -73,6 +73,7 @@ impl Machine {
                 lease: lease.clone(),
                 hparams: trial.hparams.clone(),
                 seed: trial.seed,
+                data_seed: live.study().spec().data_seed(lease.trial),
                 work: held.work,
             });
         }

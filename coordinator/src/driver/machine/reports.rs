@@ -1,6 +1,7 @@
 //! What workers say: that they are there, and what happened to their leases.
 
 use common::{
+    evaluation::{Evaluation, Scored},
     ids::WorkerId,
     study::{Rank, StudySpec},
     time::Timestamp,
@@ -123,8 +124,8 @@ fn study_input(spec: &StudySpec, lease: &LeaseId, what: Happened) -> StudyInput 
         }
         Happened::Released(checkpoint) => StudyInput::Released { trial, attempt, checkpoint },
         Happened::Failed(reason) => StudyInput::Failed { trial, attempt, reason },
-        Happened::Evaluated { test, probabilities } => {
-            StudyInput::Evaluated { trial, attempt, test, probabilities: Some(probabilities) }
-        }
+        Happened::Evaluated(Evaluation {
+            test: Scored { metrics: test, probabilities }, validation, ..
+        }) => StudyInput::Evaluated { trial, attempt, test, probabilities, validation },
     }
 }

@@ -189,7 +189,7 @@ fn a_trial_that_ends_goes_back_to_its_best_epoch() {
     let evaluate = |checkpoint: CheckpointFiles| {
         let task =
             EvaluateTask { study: Arc::new(study.clone()), hparams: hparams.clone(), checkpoint, data: None };
-        trainer().evaluate(&task).unwrap().probabilities
+        trainer().evaluate(&task).unwrap().test.probabilities
     };
     assert_eq!(evaluate(checkpoint(&ended)), evaluate(checkpoint(&one)));
 }

@@ -1,17 +1,16 @@
 //! Other samples than grey images, and other splits than the default.
 
-use common::{
-    metrics::{Metric, TestMetrics},
-    split::Parts,
-    study::Split,
-};
+use common::{metrics::Metric, split::Parts, study::Split};
 use data::{Scale, Values};
 
 use super::*;
-use crate::torch::measure::measure;
+use crate::{
+    torch::measure::measure,
+    trainer::{Evaluated, Predicted},
+};
 
-/// Trains a model and evaluates it on the test part.
-fn trained(dataset: &Dataset, mut study: StudySpec, hparams: Hparams) -> (CurvePoint, TestMetrics, Vec<f32>) {
+/// Trains a model and evaluates it.
+fn trained(dataset: &Dataset, mut study: StudySpec, hparams: Hparams) -> (CurvePoint, Evaluated) {
     study.data.name.clone_from(&dataset.name);
     let folder = tempfile::tempdir().unwrap();
     let mut trainer = TorchTrainer::with_dataset(Device::Cpu, dataset).unwrap();
@@ -20,8 +19,7 @@ fn trained(dataset: &Dataset, mut study: StudySpec, hparams: Hparams) -> (CurveP
     let Trained::Finished { last, .. } = trained else { panic!("{trained:?}") };
     let checkpoint = checkpoint(&trained);
     let TrainTask { study, hparams, data, .. } = task;
-    let evaluated = trainer.evaluate(&EvaluateTask { study, hparams, checkpoint, data }).unwrap();
-    (last, evaluated.metrics, evaluated.probabilities)
+    (last, trainer.evaluate(&EvaluateTask { study, hparams, checkpoint, data }).unwrap())
 }
 
 /// The made-up images, red in the first class, green in the second, blue in the third.
@@ -48,7 +46,8 @@ fn coloured_images_train_dense_and_convolutional_networks() {
     for (model, hparams) in
         [(ModelKind::Mlp, mlp_hparams(&[16], 0.0, 0.003)), (ModelKind::Cnn, cnn_hparams())]
     {
-        let (last, test, _) = trained(&coloured(), study(model, 16), hparams);
+        let (last, evaluated) = trained(&coloured(), study(model, 16), hparams);
+        let test = evaluated.test.metrics;
         assert!(last.metrics.val_accuracy > 0.9 && test.accuracy > 0.9, "{model:?} {last:?} {test:?}");
     }
 }
@@ -74,7 +73,8 @@ fn a_table_is_standardised_and_trains_a_dense_network() {
     let standardised = scale.as_ref().unwrap().standardised(features);
     assert!(standardised.iter().all(|value| value.abs() < 5.0));
     let dataset = Dataset { train, test, scale, ..dataset(3, 3) };
-    let (last, test, _) = trained(&dataset, study(ModelKind::Mlp, 16), mlp_hparams(&[16], 0.0, 0.01));
+    let (last, evaluated) = trained(&dataset, study(ModelKind::Mlp, 16), mlp_hparams(&[16], 0.0, 0.01));
+    let test = evaluated.test.metrics;
     assert!(last.metrics.val_accuracy > 0.9 && test.accuracy > 0.9, "{last:?} {test:?}");
 }
 
@@ -82,7 +82,9 @@ fn a_table_is_standardised_and_trains_a_dense_network() {
 fn paper_validates_on_test_samples_and_measures_the_others_apart() {
     let (dataset, mut study) = (dataset(90, 60), study(ModelKind::Mlp, 16));
     study.data.split = Split::Paper;
-    let (last, test, probabilities) = trained(&dataset, study.clone(), mlp_hparams(&[16], 0.2, 0.003));
+    let (last, Evaluated { test, validation }) =
+        trained(&dataset, study.clone(), mlp_hparams(&[16], 0.2, 0.003));
+    let Predicted { metrics: test, probabilities } = test;
     let parts = Parts::of(&study.data, (&dataset.train.labels, &dataset.test.labels), 3, &dataset.digest);
     assert_eq!((parts.train.len(), parts.validation.len()), (90, 6));
     let logs: Vec<f32> = probabilities.iter().map(|p| p.ln()).collect();
@@ -97,6 +99,11 @@ fn paper_validates_on_test_samples_and_measures_the_others_apart() {
     assert!((clean.loss - score(&clean_rows).loss).abs() < 1e-5);
     assert_eq!(last.metrics.val_accuracy, score(&parts.validation).accuracy);
     assert!((last.metrics.val_loss - score(&parts.validation).loss).abs() < 1e-5);
+    let validation = validation.unwrap();
+    assert_eq!(validation.metrics.accuracy, last.metrics.val_accuracy);
+    assert_eq!((validation.probabilities.len(), validation.metrics.clean), (18, None));
+    let judged = score(&parts.validation);
+    assert!((validation.metrics.loss - judged.loss).abs() < 1e-5);
     assert_eq!(test.accuracy, score(&(0..60).collect::<Vec<_>>()).accuracy);
 }
 
@@ -105,7 +112,8 @@ fn none_trains_on_everything_and_ranks_by_training() {
     let mut study = study(ModelKind::Mlp, 16);
     study.data.split = Split::None;
     study.objective.metric = Metric::TrainLoss;
-    let (last, test, _) = trained(&dataset(90, 60), study, mlp_hparams(&[16], 0.0, 0.003));
+    let (last, evaluated) = trained(&dataset(90, 60), study, mlp_hparams(&[16], 0.0, 0.003));
     assert!(last.metrics.val_loss.is_nan() && last.metrics.val_accuracy.is_nan());
-    assert!(last.metrics.train_loss.is_finite() && test.clean.is_none());
+    assert!(last.metrics.train_loss.is_finite() && evaluated.test.metrics.clean.is_none());
+    assert_eq!(evaluated.validation, None);
 }

@@ -6,7 +6,7 @@ use common::{metrics::CurvePoint, study::StudySpec, view::DeviceFacts};
 use proto::{Malformed, v1 as pb};
 
 use super::{Command, Report};
-use crate::trainer::{CheckpointFiles, EvaluateTask, Progress, TrainTask, Trained};
+use crate::trainer::{CheckpointFiles, EvaluateTask, PredictedFile, Progress, TrainTask, Trained};
 
 fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
     value.ok_or_else(|| Malformed::new(field, "missing"))
@@ -50,6 +50,7 @@ impl From<Command> for pb::TrainerCommand {
                 spec_json: task.study.to_json(),
                 hparams: proto::scalars(&task.hparams),
                 trial_seed: task.trial_seed,
+                data_seed: task.data_seed,
                 from_epoch: task.from_epoch,
                 to_epoch: task.to_epoch,
                 resume: task.resume.map(Into::into),
@@ -80,6 +81,7 @@ impl TryFrom<pb::TrainerCommand> for Command {
                 study: study(&train.spec_json)?,
                 hparams: proto::hparams(train.hparams)?,
                 trial_seed: train.trial_seed,
+                data_seed: train.data_seed,
                 from_epoch: train.from_epoch,
                 to_epoch: train.to_epoch,
                 resume: train.resume.map(Into::into),
@@ -129,10 +131,16 @@ impl From<Report> for pb::TrainerReport {
                 Kind::Stopped(pb::TrainerStopped { checkpoint: checkpoint.map(Into::into) })
             }
             Report::Ended(Trained::Abandoned) => Kind::Stopped(pb::TrainerStopped { checkpoint: None }),
-            Report::Evaluated { test, probabilities } => Kind::Evaluated(pb::TrainerEvaluated {
-                test: Some(test.into()),
-                probabilities: text(probabilities),
-            }),
+            Report::Evaluated { test, validation } => {
+                let validation = validation.map(|part| (part.metrics.into(), text(part.probabilities)));
+                let (validation, validation_probabilities) = validation.unzip();
+                Kind::Evaluated(pb::TrainerEvaluated {
+                    test: Some(test.metrics.into()),
+                    probabilities: text(test.probabilities),
+                    validation,
+                    validation_probabilities: validation_probabilities.unwrap_or_default(),
+                })
+            }
             Report::Failed(reason) => Kind::Failed(pb::TrainerFailed { reason }),
         };
         Self { kind: Some(kind) }
@@ -169,8 +177,14 @@ impl TryFrom<pb::TrainerReport> for Report {
             }
             Kind::Failed(failed) => Self::Failed(failed.reason),
             Kind::Evaluated(evaluated) => Self::Evaluated {
-                test: present("trainer_evaluated.test", evaluated.test)?.into(),
-                probabilities: evaluated.probabilities.into(),
+                test: PredictedFile {
+                    metrics: present("trainer_evaluated.test", evaluated.test)?.into(),
+                    probabilities: evaluated.probabilities.into(),
+                },
+                validation: evaluated.validation.map(|metrics| PredictedFile {
+                    metrics: metrics.into(),
+                    probabilities: evaluated.validation_probabilities.into(),
+                }),
             },
         })
     }

@@ -2,7 +2,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::{
     hparams::{Hparams, Scalar},
-    metrics::{CurvePoint, Metrics},
+    metrics::{CurvePoint, Metrics, TestMetrics},
     study::StudySpec,
 };
 use tokio_util::codec::Decoder as _;
@@ -21,6 +21,7 @@ fn train() -> TrainTask {
         study: Arc::new(study),
         hparams: Hparams::from([("x", Scalar::Float(0.1 + 0.2)), ("n", Scalar::Int(-3))]),
         trial_seed: u64::MAX,
+        data_seed: 3,
         from_epoch: 3,
         to_epoch: 9,
         resume: Some(files()),
@@ -83,8 +84,21 @@ fn reports_arrive_as_they_were_written() {
             Report::Ended(Trained::NotFinite { last: point(f64::NAN) }),
             Report::Ended(Trained::Drained { checkpoint: None }),
             Report::Evaluated {
-                test: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
-                probabilities: "/tmp/p".into(),
+                test: PredictedFile {
+                    metrics: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
+                    probabilities: "/tmp/p".into(),
+                },
+                validation: Some(PredictedFile {
+                    metrics: TestMetrics { accuracy: 0.75, loss: 0.5, clean: None },
+                    probabilities: "/tmp/v".into(),
+                }),
+            },
+            Report::Evaluated {
+                test: PredictedFile {
+                    metrics: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },
+                    probabilities: "/tmp/p".into(),
+                },
+                validation: None,
             },
             Report::Failed("out of memory".to_owned()),
         ]

@@ -1,0 +1,176 @@
+//! `rung ensemble`: several models of one study, and what they say together.
+
+mod plan;
+
+mod gather;
+
+mod report;
+
+mod write;
+
+use clap::{Args, ValueEnum};
+use common::{
+    split::Parts,
+    study::{DataSpec, Split},
+    view::{StudyPhase, StudyView},
+};
+
+use super::{
+    args::{StudyRef, key_value},
+    failure::Failure,
+    files, output,
+    run::{self, Options},
+    text::plural,
+};
+use crate::{
+    client::Cluster,
+    ensemble::{Objective, Truth, Vote, compare},
+};
+
+use gather::Gathered;
+use plan::Plan;
+use report::EnsembleReport;
+
+/// Flags of `rung ensemble`.
+#[derive(Debug, Args)]
+pub(super) struct EnsembleArgs {
+    #[command(flatten)]
+    study: StudyRef,
+    #[command(flatten)]
+    members: MemberArgs,
+    /// How the members vote [default: what is best on the validation part]
+    #[arg(long, value_enum, value_name = "VOTE")]
+    vote: Option<VoteArg>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Who the members are.
+#[derive(Debug, Args)]
+struct MemberArgs {
+    /// How many members [default: 15]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    members: Option<u32>,
+    /// What members are [default: seeds]
+    #[arg(long, value_enum, value_name = "FROM")]
+    from: Option<Origin>,
+    /// Epochs that each member trains for [default: as many as the best trial]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    epochs: Option<u32>,
+    /// Replaces any value of the ensemble's study, for example train.batch_size=64 or seed=7
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+/// Where members come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Origin {
+    /// The best configuration, trained again with different seeds.
+    #[default]
+    Seeds,
+    /// The study's top trials as they are: nothing is trained.
+    Trials,
+}
+
+/// How members vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum VoteArg {
+    /// The mean of the members' probabilities.
+    Soft,
+    /// One vote each; ties go to the larger summed probability.
+    Hard,
+    /// The mean of members picked greedily on the validation part, some of them several times.
+    Greedy,
+}
+
+impl Origin {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Seeds => "seeds",
+            Self::Trials => "trials",
+        }
+    }
+}
+
+impl VoteArg {
+    fn vote(self) -> Vote {
+        match self {
+            Self::Soft => Vote::Soft,
+            Self::Hard => Vote::Hard,
+            Self::Greedy => Vote::Greedy,
+        }
+    }
+}
+
+/// Makes an ensemble of a study, or shows one that is there.
+pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
+    let EnsembleArgs { study, members, vote, options } = args;
+    let cluster = options.target.target().cluster().await?;
+    let plan = plan::of(&cluster, &study.study, &members).await?;
+    if let Some(folder) = &options.out {
+        files::check(folder)?;
+    }
+    let labelled = Labelled::of(&cluster, &plan.spec.data).await?;
+    let (format, out) = (options.output.format, options.out.clone());
+    let show = async |cluster: Cluster, view: &StudyView| {
+        let (report, gathered) = assemble(&cluster, view, (&plan, &labelled), vote).await?;
+        output::show(&report, format)?;
+        if let Some(folder) = &out {
+            let count =
+                write::write(&cluster, (view, &plan.spec), (&report, &gathered, &labelled), folder).await?;
+            output::message(&format!("wrote {} to {}", plural(count, "file"), folder.display()));
+        }
+        Ok::<(), Failure>(())
+    };
+    match &plan.finished {
+        Some(view) => show(cluster, view).await,
+        None => {
+            let spec = plan.spec.clone();
+            run::tune_then(spec, options, async |done| show(done.cluster, done.study).await).await
+        }
+    }
+}
+
+/// Gathers what the members say and compares their votes.
+async fn assemble(
+    cluster: &Cluster,
+    view: &StudyView,
+    (plan, labelled): (&Plan, &Labelled),
+    vote: Option<VoteArg>,
+) -> Result<(EnsembleReport, Gathered), Failure> {
+    if view.phase != StudyPhase::Finished {
+        return Err(Failure::failed(format!("ensemble {} is not finished", view.name)));
+    }
+    let gathered = gather::gather(cluster, view, labelled).await?;
+    let failed = gathered.failures();
+    let objective = Objective { metric: view.metric, goal: view.goal };
+    let asked = vote.map(VoteArg::vote);
+    let Some(comparison) = compare(&gathered.members, &labelled.truth, objective, asked) else {
+        return Err(Failure::failed(format!("no member of ensemble {} is left: {failed}", view.name)));
+    };
+    if !failed.is_empty() {
+        let (left, planned) = (gathered.members.len(), gathered.planned);
+        output::message(&format!("{left} of {planned} members vote; left out are {failed}"));
+    }
+    let report = EnsembleReport::new(view, plan, (&gathered, labelled), (comparison, asked.is_some()));
+    Ok((report, gathered))
+}
+
+/// The true classes of the parts that members are measured on, and what the classes are called.
+#[derive(Debug)]
+struct Labelled {
+    classes: Vec<String>,
+    truth: Truth,
+}
+
+impl Labelled {
+    /// Those of a study's data.
+    async fn of(cluster: &Cluster, spec: &DataSpec) -> Result<Self, Failure> {
+        let dataset = super::data::of_study(cluster, spec).await?;
+        let (train, test) = (&dataset.train.labels, &dataset.test.labels);
+        let parts = Parts::of(spec, (train, test), dataset.classes.len(), &dataset.digest);
+        let judged = if spec.split == Split::Paper { test } else { train };
+        let validation = parts.validation.iter().map(|row| judged[*row as usize]).collect();
+        Ok(Self { classes: dataset.classes, truth: Truth { validation, test: dataset.test.labels } })
+    }
+}

@@ -1,0 +1,92 @@
+//! The files of an ensemble: ensemble.json, ensemble.csv, predictions.csv, and its members' models.
+
+use std::path::{Path, PathBuf};
+
+use common::{
+    study::StudySpec,
+    view::{BestView, Leader, StudyView, TrialView},
+};
+
+use super::{
+    super::{
+        failure::Failure,
+        files,
+        output::{Show as _, Table},
+        trained::describe,
+    },
+    Labelled,
+    gather::Gathered,
+    report::EnsembleReport,
+};
+use crate::{blobs::ObjectKey, client::Cluster};
+
+/// Writes an ensemble's files to a folder, each whole or not at all; returns how many.
+///
+/// A member's weights are `member-N/model.safetensors`. Members of one configuration share `model.json`; where they are
+/// trials of their own, each has one beside its weights.
+pub(super) async fn write(
+    cluster: &Cluster,
+    (view, spec): (&StudyView, &StudySpec),
+    (report, gathered, labelled): (&EnsembleReport, &Gathered, &Labelled),
+    folder: &Path,
+) -> Result<u64, Failure> {
+    let mut top = vec![
+        (PathBuf::from("ensemble.json"), files::line(report)?),
+        (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
+        (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
+    ];
+    let mut below = Vec::new();
+    for member in &gathered.members {
+        let Some(trial) = gathered.trials.iter().find(|trial| trial.trial == member.trial) else { continue };
+        let Some(checkpoint) = trial.checkpoint else { continue };
+        let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
+        let mut own = vec![("model.safetensors", cluster.object(&weights).await?.to_vec())];
+        let model = files::line(&describe(&alone(view, spec, trial)))?;
+        if spec.is_adopted() {
+            own.push(("model.json", model));
+        } else if top.len() == 3 {
+            top.push((PathBuf::from("model.json"), model));
+        }
+        below.push((folder.join(format!("member-{}", trial.trial)), own));
+    }
+    let count = top.len() + below.iter().map(|(_, own)| own.len()).sum::<usize>();
+    for (folder, own) in below {
+        files::write_all(&folder, &own)?;
+    }
+    // Last, so that whoever finds the report finds the models too.
+    files::write_all(folder, &top)?;
+    Ok(count as u64)
+}
+
+/// A member as if it led its study, which is how its model is described.
+fn alone(view: &StudyView, spec: &StudySpec, trial: &TrialView) -> BestView {
+    let leader = |checkpoint| Leader {
+        trial: trial.trial,
+        value: trial.value.unwrap_or(f64::NAN),
+        epochs: trial.epochs,
+        checkpoint,
+    };
+    let shape = spec.data.shape();
+    let model = shape.and_then(|s| common::model_spec::ModelSpec::build(spec.model, &trial.hparams, &s).ok());
+    BestView {
+        study: StudyView {
+            best: trial.checkpoint.map(leader),
+            test: trial.evaluation.map(|evaluation| evaluation.test.metrics),
+            ..view.clone()
+        },
+        spec: spec.clone(),
+        trial: trial.clone(),
+        parameters: model.map_or(0, |model| model.parameters()),
+    }
+}
+
+/// The ensemble's distributions on the test part, at its temperature, beside the true classes.
+fn predictions(report: &EnsembleReport, labelled: &Labelled) -> Result<Vec<u8>, Failure> {
+    let head = ["index", "label"].map(str::to_owned).into_iter();
+    let mut table = Table::new(head.chain((0..labelled.classes.len()).map(|class| format!("p{class}"))));
+    for (index, (row, label)) in report.predictions.rows().zip(&labelled.truth.test).enumerate() {
+        let first = [index.to_string(), label.to_string()];
+        table.row(first.into_iter().chain(row.iter().map(ToString::to_string)));
+    }
+    Ok(table.to_csv()?.into_bytes())
+}

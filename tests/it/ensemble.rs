@@ -1,0 +1,161 @@
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use common::view::StudyPhase;
+use serde_json::Value;
+use tests::{Cluster, Ran, rung, scratch};
+
+/// The tuned study: two small networks on real data, one epoch each.
+const PARENT: &str = "
+name: parent
+model: mlp
+scheduler:
+  kind: fixed
+  epochs: 1
+  trials:
+    - hparams: {layers: 1, units_0: 16, dropout_0: 0.2, lr: 0.01}
+    - hparams: {layers: 1, units_0: 32, dropout_0: 0.0, lr: 0.01}
+train: {batch_size: 512}
+seed: 5
+";
+
+/// A cluster with a finished parent.
+async fn tuned(workers: usize) -> Result<Cluster> {
+    let cluster = Cluster::with_lease(workers, 5).await?;
+    cluster.submit(PARENT).await?;
+    cluster.table("parent").await?;
+    Ok(cluster)
+}
+
+/// `rung` on the cluster's state folder, beside whatever else the test does.
+async fn command(cluster: &Cluster, line: &str) -> Result<Ran> {
+    let (state, args) = (cluster.state(), line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let ran = move || rung(&state, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    Ok(tokio::task::spawn_blocking(ran).await?)
+}
+
+fn file(folder: &Path, name: &str) -> Result<String> {
+    fs::read_to_string(folder.join(name)).with_context(|| name.to_owned())
+}
+
+#[tokio::test]
+async fn an_ensemble_is_the_same_whatever_happens_to_its_workers() -> Result<()> {
+    let (calm, stormy) = (scratch(), scratch());
+    let line =
+        |folder: &Path| format!("ensemble parent --members 3 --epochs 3 --out {} -o json", folder.display());
+    let cluster = tuned(1).await?;
+    let expected = command(&cluster, &line(calm.path())).await?.ok();
+    sound(&expected.json());
+    for name in ["ensemble.csv", "model.json", "member-0/model.safetensors", "member-2/model.safetensors"] {
+        assert!(calm.path().join(name).exists(), "{name}");
+    }
+    assert_eq!(file(calm.path(), "predictions.csv")?.lines().count(), 10_001);
+    members_that_are_missing_are_left_out(&cluster).await?;
+
+    let mut killed = tuned(2).await?;
+    let running = {
+        let (state, line) = (killed.state(), line(stormy.path()));
+        tokio::task::spawn_blocking(move || rung(&state, &line.split(' ').collect::<Vec<_>>()))
+    };
+    killed.until("parent-ensemble", 120, |study| study.leases == 2 && study.epochs == 0).await?;
+    killed.kill_worker(0)?;
+    killed.until("parent-ensemble", 120, |study| study.epochs >= 3).await?;
+    killed.kill_coordinator()?;
+    killed.start_coordinator().await?;
+    let ran = running.await?.ok();
+    assert_eq!(ran.stdout, expected.stdout);
+    for name in ["ensemble.json", "ensemble.csv", "predictions.csv"] {
+        assert_eq!(file(stormy.path(), name)?, file(calm.path(), name)?, "{name}");
+    }
+    let attempts: u32 = killed.trials("parent-ensemble").await?.iter().map(|trial| trial.attempts).sum();
+    assert!(attempts > 6, "a kill in the middle costs an attempt: {attempts}");
+    Ok(())
+}
+
+/// Three members that differ, each measured once, and votes that were chosen on validation.
+fn sound(found: &Value) {
+    let three = Value::from(3);
+    assert_eq!([&found["members"], &found["planned"], &found["test_touches"]], [&three; 3]);
+    let row = |name: &str| {
+        let rows = found["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}: {found}")).clone()
+    };
+    let value = |name: &str, part: &str| row(name)[part]["accuracy"].as_f64().unwrap();
+    assert_ne!(row("member 0")["test"], row("member 1")["test"]);
+    assert!(value("greedy vote", "validation") >= value("best single", "validation"));
+    assert!(value("soft vote", "test") > 0.75, "{found}");
+    assert_eq!(row("soft vote")["test"]["f1"].as_array().unwrap().len(), 10);
+    assert_eq!(found["chosen_on"], "validation");
+}
+
+/// Of a finished ensemble what one member said is lost, then what all said.
+async fn members_that_are_missing_are_left_out(cluster: &Cluster) -> Result<()> {
+    let id = cluster.study("parent-ensemble").await?.id;
+    let lose = |trial: u32| -> Result<()> {
+        for entry in fs::read_dir(cluster.state().join("objects").join(id.as_str()).join(trial.to_string()))?
+        {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "f32") {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    };
+    lose(1)?;
+    let ran = command(cluster, "ensemble parent-ensemble --vote hard -o json").await?.ok();
+    assert!(ran.stderr.contains("2 of 3 members vote; left out are trial 1"), "{}", ran.stderr);
+    assert_eq!((&ran.json()["members"], &ran.json()["vote"]), (&Value::from(2), &Value::from("hard")));
+    lose(0)?;
+    lose(2)?;
+    let ran = command(cluster, "ensemble parent-ensemble").await?;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("no member of ensemble parent-ensemble is left"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn trials_of_the_study_vote_without_training() -> Result<()> {
+    let cluster = tuned(1).await?;
+    let ran = command(&cluster, "ensemble parent --members 5 --from trials -o json").await?.ok();
+    assert!(ran.stderr.contains("study parent has 2 trials with a model"), "{}", ran.stderr);
+    let (found, best) = (ran.json(), cluster.study("parent").await?);
+    assert_eq!((&found["members"], &found["from"]), (&Value::from(2), &Value::from("trials")));
+    let tested = best.test.context("the parent was evaluated")?.accuracy;
+    let member = found["rows"].as_array().context("rows")?.iter().find(|row| row["name"] == "best single");
+    let found = member.context("a best single")?["test"]["accuracy"].as_f64().context("a number")?;
+    // A probability in single precision may tie two classes that its logarithm told apart.
+    assert!((found - tested).abs() < 3e-4, "{found} is not {tested}");
+    let study = cluster.until("parent-ensemble", 60, |study| study.phase == StudyPhase::Finished).await?;
+    assert_eq!((study.epochs, study.test_touches), (0, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_makes_no_ensemble_is_refused() -> Result<()> {
+    let cluster = Cluster::start(0).await?;
+    cluster.submit("{name: formula, model: formula, space: {x: {float: [0, 1]}}}").await?;
+    cluster.submit(PARENT).await?;
+    for (line, says) in [
+        ("ensemble nothing", "no study is called `nothing`"),
+        ("ensemble formula", "trains no model"),
+        ("ensemble parent", "`rung study wait parent`"),
+        ("ensemble parent --members 0", "--members"),
+        ("ensemble parent --vote most", "possible values: soft, hard, greedy"),
+    ] {
+        let ran = command(&cluster, line).await?;
+        assert_eq!(ran.code, Some(2), "{line}: {ran:?}");
+        assert!(ran.stderr.contains(says), "{line} does not say `{says}`:\n{}", ran.stderr);
+    }
+    assert_eq!(
+        cluster
+            .client()
+            .await?
+            .list_studies(proto::v1::ListStudiesRequest {})
+            .await?
+            .into_inner()
+            .studies
+            .len(),
+        2
+    );
+    Ok(())
+}
