@@ -24,7 +24,7 @@ async fn a_worker_introduces_itself_and_asks_for_work() {
     let _worker = Worker::start(&coordinator, &["--slots", "2"]);
     let mut session = coordinator.join().await;
     let hello = &session.hello;
-    assert_eq!((hello.protocol, hello.worker.as_str(), hello.slots), (1, "w", 2));
+    assert_eq!((hello.protocol, hello.worker.as_str(), hello.slots), (proto::PROTOCOL, "w", 2));
     assert!(hello.held.is_empty());
     assert!(!hello.device.as_ref().unwrap().host.is_empty());
     session.credits(2).await;
