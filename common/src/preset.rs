@@ -153,8 +153,7 @@ fn bare(name: &str, model: ModelKind) -> Option<StudySpec> {
 
 /// Dense layers of these widths, with a dropout of 0.2 after each.
 fn mlp(widths: &[i64]) -> (ModelKind, Hparams) {
-    let mut hparams =
-        Hparams::from([("layers", Scalar::Int(widths.len() as i64)), ("lr", Scalar::Float(1e-3))]);
+    let mut hparams = Hparams::from([("layers", Scalar::Int(widths.len() as i64))]);
     for (i, width) in widths.iter().enumerate() {
         hparams.0.insert(format!("units_{i}"), Scalar::Int(*width));
         hparams.0.insert(format!("dropout_{i}"), Scalar::Float(0.2));
@@ -169,7 +168,6 @@ fn cnn(filters: &[i64]) -> (ModelKind, Hparams) {
         ("kernel", Scalar::Int(5)),
         ("pool", Scalar::Int(2)),
         ("dropout", Scalar::Float(0.3)),
-        ("lr", Scalar::Float(1e-3)),
     ]);
     for (i, filters) in filters.iter().enumerate() {
         hparams.0.insert(format!("filters_{}", i + 1), Scalar::Int(*filters));
@@ -177,10 +175,9 @@ fn cnn(filters: &[i64]) -> (ModelKind, Hparams) {
     (ModelKind::Cnn, hparams)
 }
 
-/// A net of a family that has a width and blocks, with a learning rate.
+/// A net of a family that has a width and blocks.
 fn sized(model: ModelKind, width: i64, blocks: i64) -> (ModelKind, Hparams) {
-    let hparams =
-        [("width", Scalar::Int(width)), ("blocks", Scalar::Int(blocks)), ("lr", Scalar::Float(1e-3))];
+    let hparams = [("width", Scalar::Int(width)), ("blocks", Scalar::Int(blocks))];
     (model, Hparams::from(hparams))
 }
 

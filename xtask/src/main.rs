@@ -22,6 +22,8 @@ mod steps;
 
 mod demo;
 
+mod paper;
+
 use std::env;
 use std::process::ExitCode;
 
@@ -34,6 +36,7 @@ usage: cargo xtask <command>
   setup   bring libtorch and Fashion-MNIST to this machine
   test    setup, then every check and every test
   demo    setup, then a real tuning run with two local workers
+  paper   setup, then every row of the study that Rung grew from, beside its numbers
 
 `cargo xtask <command> --help` says more. Exit codes: 0 done, 1 failed, 2 bad input or a missing prerequisite.";
 
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         Some("test") => test::run(Args::new(rest)),
         Some("demo") if wants_help => help(demo::HELP),
         Some("demo") => demo::run(Args::new(rest)),
+        Some("paper") if wants_help => help(paper::HELP),
+        Some("paper") => paper::run(Args::new(rest)),
         Some("help" | "--help" | "-h") => help(HELP),
         Some(other) => Err(Failure::bad_input(format!("unknown command `{other}`\n\n{HELP}"))),
         None => Err(Failure::bad_input(HELP.to_owned())),
