@@ -107,7 +107,7 @@ pub fn compare(
     };
     let votes = Vote::ALL.map(|of| (of, entry((&answers(of, &validation), &answers(of, &test)), truth)));
     let best = votes.iter().min_by(|a, b| objective.compare(&a.1.validation, &b.1.validation));
-    let chosen = asked.or(best.map(|(vote, _)| *vote))?;
+    let chosen = asked.or_else(|| best.map(|(vote, _)| *vote))?;
     let fitted = votes.iter().find(|(vote, _)| *vote == chosen).map(|(_, entry)| entry.temperature)?;
     let predictions = temperature::scale(&answers(chosen, &test), fitted);
     Some(Comparison { members: entries, best_single, picks, votes: votes.to_vec(), chosen, predictions })
