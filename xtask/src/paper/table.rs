@@ -13,7 +13,7 @@ pub(super) fn page(records: &[Record]) -> String {
         contaminated like the study's own; the clean one leaves those 1,000 out. All other rows touch the test part once, \
         at the end. Several runs have several seeds: mean ± deviation. A row that ran for fewer epochs than it has in full \
         says so, and claims nothing about the full one.\n\n\
-        | stage | row | study | Rung, all 10,000 | Rung, clean 9,000 | loss | parameters | runs | epochs | minutes |\n\
+        | stage | row | study | Rung, all 10,000 | Rung, clean 9,000 | loss | parameters | runs | epochs at most | minutes |\n\
         |---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for row in ROWS {
