@@ -1,77 +1,35 @@
 //! Stored objects: checkpoints, class probabilities and data sets, write-once, named by what they are and their digest.
 
-use std::path::Path;
+mod key;
+
+mod quota;
+
+mod error;
+
+pub use error::BlobError;
+pub use key::{ObjectKey, ObjectKind};
+
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use common::{
-    checkpoint::{Checkpoint, Digest},
-    evaluation::Evaluation,
+    checkpoint::Digest,
     ids::{StudyId, TrialNumber},
 };
 use futures::TryStreamExt as _;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath};
+use object_store::{
+    ObjectMeta, ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath,
+};
+use tokio::sync::Notify;
 
-/// What an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ObjectKind {
-    /// A checkpoint's parameters and buffers, safetensors.
-    Weights,
-    /// A checkpoint's optimizer state and counters, safetensors.
-    State,
-    /// Class probabilities on the test part, little-endian f32.
-    Probabilities,
-    /// Class probabilities on the validation part, little-endian f32.
-    ValidationProbabilities,
-}
+use error::is_unreadable;
+use quota::Quota;
 
-/// An object's name, from which alone its place in the store follows.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// The study.
-    pub study: StudyId,
-    /// The trial.
-    pub trial: TrialNumber,
-    /// Epochs trained when it was taken.
-    pub epoch: u32,
-    /// What it is.
-    pub kind: ObjectKind,
-    /// The digest of its bytes.
-    pub digest: Digest,
-}
-
-impl ObjectKey {
-    /// The two objects of a checkpoint: weights, then state.
-    pub fn of_checkpoint(study: &StudyId, trial: TrialNumber, checkpoint: &Checkpoint) -> [Self; 2] {
-        let key = |kind, digest| Self { study: study.clone(), trial, epoch: checkpoint.epoch, kind, digest };
-        [key(ObjectKind::Weights, checkpoint.weights), key(ObjectKind::State, checkpoint.state)]
-    }
-
-    /// The stored probabilities of an evaluation: the test part's, then the validation part's.
-    pub fn of_evaluation(study: &StudyId, trial: TrialNumber, evaluation: &Evaluation) -> Vec<Self> {
-        let parts = [
-            (ObjectKind::Probabilities, evaluation.test.probabilities),
-            (ObjectKind::ValidationProbabilities, evaluation.validation.and_then(|part| part.probabilities)),
-        ];
-        let epoch = evaluation.epoch;
-        let key = |(kind, digest): (ObjectKind, Option<Digest>)| {
-            Some(Self { study: study.clone(), trial, epoch, kind, digest: digest? })
-        };
-        parts.into_iter().filter_map(key).collect()
-    }
-
-    fn path(&self) -> StorePath {
-        let (kind, end) = match self.kind {
-            ObjectKind::Weights => ("weights", "safetensors"),
-            ObjectKind::State => ("state", "safetensors"),
-            ObjectKind::Probabilities => ("probabilities", "f32"),
-            ObjectKind::ValidationProbabilities => ("validation", "f32"),
-        };
-        StorePath::from(format!("{}/{}/{}-{kind}-{}.{end}", self.study, self.trial, self.epoch, self.digest))
-    }
-}
+/// The folder of objects in a state folder.
+pub(crate) const FOLDER: &str = "objects";
 
 /// Where a packed data set lies: study ids are eight hexadecimal digits, so none is `datasets`.
-fn data_path(digest: Digest) -> StorePath {
+pub(crate) fn data_path(digest: Digest) -> StorePath {
     StorePath::from(format!("datasets/{digest}.safetensors"))
 }
 
@@ -79,23 +37,56 @@ fn data_path(digest: Digest) -> StorePath {
 #[derive(Debug)]
 pub struct Blobs {
     store: LocalFileSystem,
+    state: PathBuf,
+    folder: PathBuf,
+    quota: Quota,
+    /// Told whenever there was no room.
+    crowded: Notify,
+}
+
+/// A stored object as a list of the store shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub key: ObjectKey,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written, in milliseconds since the Unix epoch.
+    pub written_ms: i64,
 }
 
 impl Blobs {
     /// Opens the objects of a state folder, creating their folder where it is missing.
     pub fn open(state: &Path) -> Result<Self, BlobError> {
-        let folder = state.join("objects");
+        let folder = state.join(FOLDER);
         std::fs::create_dir_all(&folder)
             .map_err(|source| BlobError::Folder { folder: folder.display().to_string(), source })?;
         // Syncing is off by default, but an event may name only what is on disk.
-        Ok(Self {
-            store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true),
-        })
+        let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Self { store, state: state.to_owned(), folder, quota: Quota::none(), crowded: Notify::new() })
     }
 
-    /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused.
+    /// The same, taking no more than so many bytes. What is there already counts.
+    pub async fn limited(self, quota: Option<u64>) -> Result<Self, BlobError> {
+        let Some(most) = quota else { return Ok(self) };
+        let stored = self.list(None).await?.iter().map(|object| object.size).sum();
+        Ok(Self { quota: Quota::new(most, stored), ..self })
+    }
+
+    /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused, and so is what
+    /// the quota has no room for.
     pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BlobError> {
         self.write(&key.path(), key.digest, bytes).await
+    }
+
+    /// Whether there is room for an object of so many bytes.
+    pub fn has_room(&self, bytes: u64) -> Result<(), BlobError> {
+        self.quota.has_room(bytes).inspect_err(|_| self.crowded.notify_one())
+    }
+
+    /// Waits until there was no room for something.
+    pub(crate) async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// Reads an object and checks its digest.
@@ -115,28 +106,56 @@ impl Blobs {
 
     /// Deletes a packed data set; one that is gone already is as good.
     pub async fn delete_data(&self, digest: Digest) -> Result<(), BlobError> {
-        match self.store.delete(&data_path(digest)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.remove(&data_path(digest)).await
+    }
+
+    /// Deletes an object; one that is gone already is as good.
+    pub async fn delete(&self, key: &ObjectKey) -> Result<(), BlobError> {
+        self.remove(&key.path()).await
     }
 
     async fn write(&self, path: &StorePath, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
         if Digest::of(&bytes) != digest {
             return Err(BlobError::Damaged(path.to_string()));
         }
+        let before = if self.quota.is_set() { self.size(path).await? } else { 0 };
+        let room =
+            self.quota.reserve(bytes.len() as u64, before).inspect_err(|_| self.crowded.notify_one())?;
         // The same path always holds the same bytes, so writing it again is harmless.
         self.store.put(path, bytes.into()).await?;
+        room.keep();
         Ok(())
     }
 
     async fn read(&self, path: &StorePath, digest: Digest) -> Result<Bytes, BlobError> {
-        let bytes = match self.store.get(path).await {
-            Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Err(BlobError::Missing(path.to_string())),
+        let found = async { self.store.get(path).await?.bytes().await };
+        match found.await {
+            Ok(bytes) if Digest::of(&bytes) == digest => Ok(bytes),
+            Ok(_) => Err(BlobError::Damaged(path.to_string())),
+            Err(object_store::Error::NotFound { .. }) => Err(BlobError::Missing(path.to_string())),
+            // The disk says itself that what it holds is lost: asking again would not bring it back.
+            Err(error) if is_unreadable(&error) => Err(BlobError::Damaged(path.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remove(&self, path: &StorePath) -> Result<(), BlobError> {
+        let size = if self.quota.is_set() { self.size(path).await? } else { 0 };
+        match self.store.delete(path).await {
+            Ok(()) => self.quota.freed(size),
+            Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
-        };
-        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(BlobError::Damaged(path.to_string())) }
+        }
+        Ok(())
+    }
+
+    /// The size of what lies at a place; 0 where nothing does.
+    async fn size(&self, path: &StorePath) -> Result<u64, BlobError> {
+        match self.store.head(path).await {
+            Ok(found) => Ok(found.size),
+            Err(object_store::Error::NotFound { .. }) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether an object is stored.
@@ -148,41 +167,59 @@ impl Blobs {
         }
     }
 
+    /// The objects of a trial.
+    pub async fn of_trial(&self, study: &StudyId, trial: TrialNumber) -> Result<Vec<Found>, BlobError> {
+        let prefix = StorePath::from(format!("{study}/{trial}"));
+        Ok(self.list(Some(&prefix)).await?.into_iter().filter_map(found).collect())
+    }
+
+    /// The objects of a study, or of all studies.
+    pub async fn of_study(&self, study: Option<&StudyId>) -> Result<Vec<Found>, BlobError> {
+        let prefix = study.map(|study| StorePath::from(study.as_str()));
+        Ok(self.list(prefix.as_ref()).await?.into_iter().filter_map(found).collect())
+    }
+
+    /// Bytes of all that is stored.
+    pub async fn stored(&self) -> Result<u64, BlobError> {
+        Ok(self.list(None).await?.iter().map(|object| object.size).sum())
+    }
+
+    async fn list(&self, prefix: Option<&StorePath>) -> Result<Vec<ObjectMeta>, BlobError> {
+        match self.store.list(prefix).try_collect().await {
+            Ok(objects) => Ok(objects),
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Deletes all objects of a study.
     pub async fn delete_study(&self, study: &StudyId) -> Result<(), BlobError> {
-        let objects = self.store.list(Some(&StorePath::from(study.as_str())));
-        let paths: Vec<_> = objects.map_ok(|object| object.location).try_collect().await?;
-        for path in paths {
-            self.store.delete(&path).await?;
+        for object in self.list(Some(&StorePath::from(study.as_str()))).await? {
+            self.remove(&object.location).await?;
         }
         Ok(())
     }
+
+    /// The state folder.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Where objects lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
 }
 
-/// Why an object could not be stored or read.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// It is not there.
-    #[error("object {0} is not stored")]
-    Missing(String),
-    /// Its bytes are not those that its name promises.
-    #[error("object {0} is damaged: its bytes do not have the digest in its name")]
-    Damaged(String),
-    /// The folder cannot be made.
-    #[error("folder {folder} cannot be made: {source}")]
-    Folder {
-        /// Which.
-        folder: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The disk or the service failed.
-    #[error("object store: {0}")]
-    Store(#[from] object_store::Error),
+fn found(object: ObjectMeta) -> Option<Found> {
+    let key = ObjectKey::of_path(&object.location)?;
+    Some(Found { key, size: object.size, written_ms: object.last_modified.timestamp_millis() })
 }
 
 #[cfg(test)]
 mod tests {
+    use common::ids::TrialNumber;
+
     use super::*;
 
     fn key(bytes: &[u8]) -> ObjectKey {

@@ -60,6 +60,10 @@ mod data;
 
 mod doctor;
 
+mod fsck;
+
+mod backup;
+
 mod completions;
 
 mod man;
@@ -152,6 +156,18 @@ enum Command {
     Data(data::DataArgs),
     /// Check this machine: versions, state folder, coordinator, data and the worker's libtorch
     Doctor(doctor::DoctorArgs),
+    /// Check a state folder: every promise that can be seen on disk, and what breaks it
+    ///
+    /// It only reads, beside a running coordinator or without one, and names the study, trial and attempt of whatever is
+    /// wrong. Exit code 0 says that nothing is, 1 that something is. Every checkpoint that may still be asked for is read
+    /// in full.
+    Fsck(fsck::FsckArgs),
+    /// Back a state folder up, beside a running coordinator or without one
+    ///
+    /// The backup is a state folder of one moment, with all checkpoints that its studies may still ask for, each verified;
+    /// on the same file system they are linked and take no space. To restore it, copy it and serve the copy:
+    /// `cp -a BACKUP STATE; rung serve --state STATE`.
+    Backup(backup::BackupArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one for each command
@@ -194,6 +210,8 @@ impl Command {
             Self::Model(args) => model::run(args),
             Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,
+            Self::Fsck(args) => fsck::run(args).await,
+            Self::Backup(args) => backup::run(args).await,
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),
         }

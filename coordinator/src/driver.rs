@@ -28,6 +28,8 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use live_study::Projection;
+
 pub use effect::{Answer, Effect, Grant, Group, Holder, NotTaken, Refused, ToWorker};
 pub use input::{Happened, Hello, Input, OnConflict, Report, Request, RequestId, SessionId};
 pub use machine::Machine;

@@ -20,6 +20,13 @@ pub mod store;
 
 pub mod blobs;
 
+#[cfg(test)]
+mod played;
+
+pub mod fsck;
+
+pub mod backup;
+
 pub mod ensemble;
 pub mod report;
 

@@ -61,8 +61,11 @@ impl Server {
         let address = listener.local_addr().map_err(port)?;
         let folder = StateFolder::lock(&settings.state)?;
         let mut store = SqliteStore::open(folder.path())?;
-        let blobs = Arc::new(Blobs::open(folder.path())?);
+        let blobs = Arc::new(Blobs::open(folder.path())?.limited(settings.quota).await?);
         let clock = Clock::system();
+        if store.take_up(clock.now())? {
+            tracing::warn!("the store was restored from a backup: work that was done since is done again");
+        }
         let mut machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
         machine.restore_data(store.data()?);
         Ok(Self { settings, folder, store, blobs, machine, clock, listener, address })

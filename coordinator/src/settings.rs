@@ -17,6 +17,8 @@ pub struct ServeSettings {
     pub address_file: Option<PathBuf>,
     /// How long a lease lives without a sign of life.
     pub lease: Duration,
+    /// Most bytes of checkpoints, probabilities and data sets; none for as many as the disk holds.
+    pub quota: Option<u64>,
 }
 
 impl ServeSettings {
@@ -28,6 +30,7 @@ impl ServeSettings {
             advertise: None,
             address_file: None,
             lease: DEFAULT_LEASE,
+            quota: None,
         }
     }
 }
@@ -40,6 +43,11 @@ pub const DEFAULT_PORT: u16 = 7070;
 /// Long enough that a paused laptop process or a slow disk loses nothing, short enough that a trial on a vanished
 /// machine starts elsewhere within a minute. A worker whose stream closes is noticed within a second anyway.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// The state folder that is named, or else the default one; a variable that is set to nothing names none.
+pub fn state_or_default(state: Option<PathBuf>) -> PathBuf {
+    state.filter(|state| !state.as_os_str().is_empty()).unwrap_or_else(default_state)
+}
 
 /// The state folder where none is named: `rung` in the user's data folder.
 pub fn default_state() -> PathBuf {

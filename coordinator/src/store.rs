@@ -7,7 +7,19 @@ mod folder;
 
 mod schema;
 
+mod upgrade;
+
+mod seal;
+
+mod log;
+
+mod studies;
+
+mod curves;
+
 mod data;
+
+mod attempts;
 
 mod sqlite;
 
@@ -15,16 +27,22 @@ mod reader;
 
 mod history;
 
+mod inspect;
+
+mod copy;
+
 #[cfg(test)]
 mod tests;
 
+pub use copy::copy;
 pub use folder::{FolderError, StateFolder};
+pub use inspect::StoredRows;
 pub use reader::Reader;
 pub use sqlite::SqliteStore;
 
 use common::{
     checkpoint::Digest,
-    ids::{DataName, StudyId, StudyName, TrialNumber},
+    ids::{Attempt, DataName, StudyId, StudyName, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
     view::{DataView, StudyView, TrialView},
@@ -93,6 +111,13 @@ pub trait Store: Send {
 
     /// The data sets, and which studies use them.
     fn data(&mut self) -> Result<StoredData, StoreError>;
+
+    /// Begins anew after a failed commit, and proves that commits can go well again; fails where they still cannot.
+    ///
+    /// The failed commit may turn out to be stored: whoever goes on reads the logs first.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why the store did not do what it was asked.
@@ -101,6 +126,55 @@ pub enum StoreError {
     /// The database refused or the disk failed.
     #[error("store: {0}")]
     Database(#[from] rusqlite::Error),
+    /// A row is not what was written. It is never used.
+    #[error(
+        "store: {0} is damaged; `rung fsck` names all that is, and a backup can take its place (docs/reliability.md)"
+    )]
+    Damaged(String),
+    /// Another coordinator has opened the store since.
+    #[error(
+        "store: another coordinator has taken it over (it is number {current}, this one was {own}); nothing was written"
+    )]
+    Superseded {
+        /// This writer's generation.
+        own: i64,
+        /// The last one.
+        current: i64,
+    },
+    /// An event names an attempt that is not the trial's: a fault of ours, stopped before it was stored.
+    #[error("store: attempt {attempt} of trial {trial} of study {study} is refused: {why}")]
+    Fenced {
+        /// The study.
+        study: StudyId,
+        /// The trial.
+        trial: TrialNumber,
+        /// The attempt that was named.
+        attempt: Attempt,
+        /// Why it is not the trial's.
+        why: &'static str,
+    },
+    /// A backup was opened and not taken up.
+    #[error("store: it is a backup that no coordinator has taken up")]
+    NotTakenUp,
+    /// The file could not be opened again after a failure.
+    #[error("store: the database is closed after a failure and cannot be opened yet")]
+    Closed,
+    /// Readers keep the write-ahead log from beginning anew.
+    #[error("store: readers are in the way of a new write-ahead log")]
+    Busy,
+    /// The library is one that can lose commits.
+    #[error("store: SQLite {found} can lose commits; {oldest} or later is needed")]
+    OldSqlite {
+        /// The version found.
+        found: String,
+        /// The oldest one that will do.
+        oldest: &'static str,
+    },
+    /// The file system cannot hold a write-ahead log.
+    #[error(
+        "store: no write-ahead log on this file system (journal mode {0}); name a folder on a local disk with --state"
+    )]
+    NoWriteAheadLog(String),
     /// What is stored cannot be read: another release's, or damaged.
     #[error("store: {what} is unreadable: {reason}")]
     Unreadable {

@@ -5,6 +5,12 @@
 /// One study gives one result table, whatever happens to workers and coordinator; on the formula trainer.
 mod faults;
 
+/// What is stored: damage, full disks, backups, two coordinators on one folder.
+mod storage;
+
+/// How soon a coordinator with a large store is at work again.
+mod recovery;
+
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 

@@ -56,6 +56,10 @@ pub struct Cluster {
     folder: TempDir,
     address: String,
     lease: u32,
+    /// More flags of `rung serve`.
+    flags: Vec<String>,
+    /// The size of the disk that the state folder lies on, where it is one of its own.
+    disk: Option<String>,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -68,18 +72,57 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
-        let mut cluster = Self {
+        let mut cluster = Self::stopped(lease);
+        cluster.begin(workers).await?;
+        Ok(cluster)
+    }
+
+    /// The same, with the state folder on a disk of its own of so many bytes (`4m`), which only root can make.
+    pub async fn on_small_disk(workers: usize, lease: u32, size: &str) -> Result<Self> {
+        let mut cluster = Self { disk: Some(size.to_owned()), ..Self::stopped(lease) };
+        cluster.begin(workers).await?;
+        Ok(cluster)
+    }
+
+    fn stopped(lease: u32) -> Self {
+        Self {
             folder: scratch(),
             address: "127.0.0.1:0".to_owned(),
             lease,
+            flags: Vec::new(),
+            disk: None,
             coordinator: None,
             workers: Vec::new(),
-        };
-        cluster.start_coordinator().await?;
-        for _ in 0..workers {
-            cluster.start_worker(&[])?;
         }
-        Ok(cluster)
+    }
+
+    async fn begin(&mut self, workers: usize) -> Result<()> {
+        self.start_coordinator().await?;
+        (0..workers).try_for_each(|_| self.start_worker(&[]).map(drop))
+    }
+
+    /// Gives more flags to every coordinator that is started from now on.
+    pub fn serve_with(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
+    /// Waits until the coordinator ends by itself; returns its exit code.
+    pub async fn coordinator_ends(&mut self) -> Result<Option<i32>> {
+        let mut child = self.coordinator.take().context("the coordinator is gone")?;
+        let ended = wait_for("the coordinator to end", 30, async || Ok(child.try_wait()?)).await;
+        Ok(ended.with_context(|| self.logs())?.code())
+    }
+
+    /// Forgets the running coordinator, which goes on; whoever gets it must end it.
+    pub fn let_go(&mut self) -> Result<Child> {
+        self.coordinator.take().context("the coordinator is gone")
+    }
+
+    /// The state folder as the coordinator sees it, on whatever disk.
+    pub fn disk(&self) -> Result<PathBuf> {
+        let coordinator = self.coordinator.as_ref().context("the coordinator is gone")?;
+        let root = PathBuf::from(format!("/proc/{}/root", coordinator.id()));
+        Ok(root.join(self.state().strip_prefix("/")?))
     }
 
     /// The coordinator's state folder.
@@ -97,11 +140,12 @@ impl Cluster {
         let address_file = self.folder.path().join("address");
         // A killed coordinator leaves its file behind.
         let _ = fs::remove_file(&address_file);
-        let mut command = Command::new(program("rung"));
+        let mut command = self.on_disk()?;
         command
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
+            .args(&self.flags)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -121,6 +165,22 @@ impl Cluster {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Starts a coordinator on any port, whatever the last one had.
+    pub async fn start_anywhere(&mut self) -> Result<()> {
+        self.address = "127.0.0.1:0".to_owned();
+        self.start_coordinator().await
+    }
+
+    /// `rung`, in a mount namespace of its own where the state folder has its own disk.
+    fn on_disk(&self) -> Result<Command> {
+        let Some(size) = &self.disk else { return Ok(Command::new(program("rung"))) };
+        fs::create_dir_all(self.state())?;
+        let mut command = Command::new("unshare");
+        let mount = "mount -t tmpfs -o size=\"$1\" none \"$2\" && shift 2 && exec \"$@\"";
+        command.args(["--mount", "--", "sh", "-c", mount, "sh", size]).arg(self.state()).arg(program("rung"));
+        Ok(command)
     }
 
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.

@@ -3,6 +3,9 @@
 //! It shares the plan and the order of results with the scheduler, and nothing else: where the scheduler keeps counts
 //! and ordered sets, this keeps plain lists and counts again.
 
+mod flaw;
+pub use flaw::{Flaw, Invariant};
+
 mod ends;
 
 mod evaluations;
@@ -25,15 +28,21 @@ use crate::{
     plan::Plan,
     rank::Standing,
 };
+use flaw::Wrong;
 
 /// What is wrong with a log, in words, each with its event's place; nothing, unless there is a defect.
 pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
+    flaws(events).iter().map(Flaw::to_string).collect()
+}
+
+/// What is wrong with a log; nothing, unless there is a defect.
+pub fn flaws<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Flaw> {
     let mut events = events.into_iter().enumerate();
     let Some((_, Event::Created { version, spec, .. })) = events.next() else {
-        return vec!["the log does not begin with the study's creation".to_owned()];
+        return vec![Flaw::of_log("the log does not begin with the study's creation")];
     };
     if *version > LOG_VERSION {
-        return vec![format!("the log has version {version}")];
+        return vec![Flaw::of_log(format!("the log has version {version}"))];
     }
     let plan = Plan::of(spec);
     let barrier = match &spec.scheduler {
@@ -54,10 +63,9 @@ pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
         ended: false,
         reached: None,
         finished: false,
+        floor: 0,
     };
-    events
-        .filter_map(|(index, event)| log.take(event).err().map(|flaw| format!("event {index}: {flaw}")))
-        .collect()
+    events.filter_map(|(index, event)| log.take(event).err().map(|wrong| wrong.at(index, event))).collect()
 }
 
 /// What the log has said so far.
@@ -79,6 +87,8 @@ struct Log {
     /// The trial that ended training by reaching the target.
     reached: Option<TrialNumber>,
     finished: bool,
+    /// No attempt up to this one may follow.
+    floor: u32,
 }
 
 /// What the log has said about a trial.
@@ -90,6 +100,8 @@ struct TrialLog {
     /// The lease that is out, and whether it is to train.
     lease: Option<(Attempt, bool)>,
     durable: Option<Checkpoint>,
+    /// The one before, which stands in for a damaged one.
+    previous: Option<Checkpoint>,
     /// What the last lease to train went on from, and to.
     resumed: Option<Checkpoint>,
     to_epoch: u32,
@@ -122,10 +134,10 @@ struct RungLog {
 
 impl Log {
     /// Takes an event, or says what is wrong with it.
-    fn take(&mut self, event: &Event) -> Result<(), String> {
-        must(!self.finished, "the study has finished before")?;
+    fn take(&mut self, event: &Event) -> Result<(), Wrong> {
+        keep(Invariant::FinalStates, !self.finished, "the study has finished before")?;
         match *event {
-            Event::Created { .. } => Err("the study is created twice".to_owned()),
+            Event::Created { .. } => Err("the study is created twice".into()),
             Event::Drawn { trial, .. } => self.drawn(trial),
             Event::Adopted { trial, value, checkpoint } => self.adopted(trial, value.0, checkpoint),
             Event::DrawsEnded { from } => {
@@ -138,6 +150,10 @@ impl Log {
                 Ok(())
             }
             Event::Ticked { .. } => Ok(()),
+            Event::Restored { floor, .. } => {
+                self.floor = floor;
+                Ok(())
+            }
             Event::BudgetEnded { reached, .. } => {
                 must(!self.ended, "training ends twice")?;
                 self.reached = reached;
@@ -154,7 +170,7 @@ impl Log {
         }
     }
 
-    fn drawn(&mut self, trial: TrialNumber) -> Result<(), String> {
+    fn drawn(&mut self, trial: TrialNumber) -> Result<(), Wrong> {
         must(
             trial.0 == self.trials.len() as u32 && trial.0 < self.draws_end,
             "trials are drawn out of order",
@@ -164,17 +180,33 @@ impl Log {
         Ok(())
     }
 
-    fn trial(&mut self, number: TrialNumber) -> Result<&mut TrialLog, String> {
-        self.trials.get_mut(number.0 as usize).ok_or_else(|| format!("trial {number} was not drawn"))
+    fn trial(&mut self, number: TrialNumber) -> Result<&mut TrialLog, Wrong> {
+        self.trials.get_mut(number.0 as usize).ok_or_else(|| format!("trial {number} was not drawn").into())
     }
 
     /// The rung that a trial is on.
-    fn rung(&mut self, number: TrialNumber) -> Result<&mut RungLog, String> {
+    fn rung(&mut self, number: TrialNumber) -> Result<&mut RungLog, Wrong> {
         let TrialLog { bracket, rung, .. } = *self.trial(number)?;
         Ok(&mut self.rungs[bracket][rung])
     }
 }
 
-fn must(holds: bool, flaw: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(flaw.to_owned()) }
+impl TrialLog {
+    /// Takes a durable checkpoint.
+    fn store(&mut self, checkpoint: Checkpoint) {
+        if let Some(before) = self.durable.replace(checkpoint).filter(|before| *before != checkpoint) {
+            self.previous = Some(before);
+        }
+        self.losses = 0;
+    }
+}
+
+/// A log must be such that replay and decisions agree with it.
+fn must(holds: bool, flaw: &str) -> Result<(), Wrong> {
+    keep(Invariant::Fold, holds, flaw)
+}
+
+/// An invariant must be kept.
+fn keep(invariant: Invariant, holds: bool, flaw: &str) -> Result<(), Wrong> {
+    if holds { Ok(()) } else { Err(Wrong { invariant, what: flaw.to_owned() }) }
 }

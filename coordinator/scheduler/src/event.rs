@@ -131,6 +131,14 @@ pub enum Event {
         /// The lease, which ended.
         attempt: Attempt,
     },
+    /// The checkpoint that a trial's next epoch was to go on from is gone or damaged: the one before it counts again,
+    /// and a lease that was out ended. It is nobody's fault and counts against nothing.
+    CheckpointLost {
+        /// The trial.
+        trial: TrialNumber,
+        /// What cannot be read any more.
+        checkpoint: Checkpoint,
+    },
     /// A trainer died, hung or ran out of memory.
     AttemptFailed {
         /// The trial.
@@ -178,6 +186,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validation: Option<ScoredBits>,
     },
+    /// The store was restored from a backup. Attempts that were given after the backup was made are unknown here, so all
+    /// that follow are above this floor, which no earlier one can have reached.
+    Restored {
+        /// No attempt up to this one is given any more.
+        floor: u32,
+        /// When.
+        at: Timestamp,
+    },
     /// No lease is given until the study is resumed. Leases that are out go on.
     Paused {
         /// When.
@@ -216,6 +232,21 @@ pub enum Event {
 }
 
 impl Event {
+    /// The attempt that the event is about, if it is about one.
+    pub fn attempt(&self) -> Option<Attempt> {
+        match *self {
+            Self::Granted { attempt, .. }
+            | Self::Checkpointed { attempt, .. }
+            | Self::RungFinished { attempt, .. }
+            | Self::NotFinite { attempt, .. }
+            | Self::Released { attempt, .. }
+            | Self::LeaseLost { attempt, .. }
+            | Self::AttemptFailed { attempt, .. }
+            | Self::Evaluated { attempt, .. } => Some(attempt),
+            _ => None,
+        }
+    }
+
     /// The trial that the event changes, if it is about one.
     pub fn trial(&self) -> Option<TrialNumber> {
         match self {
@@ -227,6 +258,7 @@ impl Event {
             | Self::NotFinite { trial, .. }
             | Self::Released { trial, .. }
             | Self::LeaseLost { trial, .. }
+            | Self::CheckpointLost { trial, .. }
             | Self::AttemptFailed { trial, .. }
             | Self::TrialFailed { trial, .. }
             | Self::Promoted { trial, .. }
@@ -239,6 +271,7 @@ impl Event {
             | Self::BudgetEnded { .. }
             | Self::DrawsEnded { .. }
             | Self::Ticked { .. }
+            | Self::Restored { .. }
             | Self::Finished { .. } => None,
         }
     }

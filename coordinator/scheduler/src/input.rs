@@ -94,6 +94,13 @@ pub enum Input {
         /// What it scored on the validation part.
         validation: Option<Scored>,
     },
+    /// A checkpoint cannot be read any more, or is not what was stored.
+    Damaged {
+        /// The trial.
+        trial: TrialNumber,
+        /// Its checkpoint.
+        checkpoint: Checkpoint,
+    },
     /// Somebody asks that no further lease is given for now.
     Pause,
     /// Somebody asks that leases are given again.
@@ -115,7 +122,12 @@ impl Input {
             | Self::Lost { trial, attempt }
             | Self::Failed { trial, attempt, .. }
             | Self::Evaluated { trial, attempt, .. } => Some((trial, attempt)),
-            Self::Lease { .. } | Self::Pause | Self::Resume | Self::Stop | Self::Tick => None,
+            Self::Lease { .. }
+            | Self::Damaged { .. }
+            | Self::Pause
+            | Self::Resume
+            | Self::Stop
+            | Self::Tick => None,
         }
     }
 }

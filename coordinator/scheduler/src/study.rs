@@ -68,6 +68,8 @@ pub struct Study {
     /// No trial from this number on ever starts.
     trials_end: u32,
     brackets: Vec<Bracket>,
+    /// Attempts up to this one were given by a store that this one was restored behind.
+    attempt_floor: u32,
     /// Brackets in which something is certain that has not happened yet.
     unsettled: BTreeSet<u32>,
     /// Brackets that have not ended.
@@ -179,6 +181,7 @@ impl Study {
             states: Default::default(),
             drawn: Drawn::default(),
             trials_end: plan.configs(),
+            attempt_floor: 0,
             unsettled: BTreeSet::new(),
             open: brackets.len(),
             brackets,

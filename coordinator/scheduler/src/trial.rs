@@ -52,10 +52,14 @@ pub struct Trial {
     pub seed: u64,
     /// The worker that holds or last held it.
     pub worker: Option<WorkerId>,
-    /// Leases given so far, which is the last one's attempt.
+    /// The last lease's attempt; 0 before the first.
     pub attempts: u32,
+    /// Leases given so far: fewer than attempts once the store was restored from a backup.
+    pub leases: u32,
     /// Its newest durable checkpoint; once it failed, that of its last finite result.
     pub checkpoint: Option<Checkpoint>,
+    /// The durable checkpoint before the newest, which stands in for it where it is damaged.
+    pub previous: Option<Checkpoint>,
     /// Whether early stopping has ended its training; its value and checkpoint stand for every later rung.
     pub early_stopped: bool,
     /// What its checkpoint scores, once evaluated.
@@ -95,7 +99,9 @@ impl Trial {
             seed,
             worker: None,
             attempts: 0,
+            leases: 0,
             checkpoint: None,
+            previous: None,
             early_stopped: false,
             evaluation: None,
             failure: None,
@@ -136,11 +142,24 @@ impl Trial {
         Some(Standing::new(goal, self.value?, self.val_loss.unwrap_or(f64::NAN), self.number))
     }
 
+    /// Takes the checkpoint of a result: it counts even where an equally old one is there.
+    pub(crate) fn settle(&mut self, checkpoint: Checkpoint) {
+        if let Some(before) = self.checkpoint.replace(checkpoint).filter(|before| *before != checkpoint) {
+            self.previous = Some(before);
+        }
+    }
+
+    /// Goes back to the checkpoint before a damaged one.
+    pub(crate) fn fall_back(&mut self) {
+        self.checkpoint = self.previous.take();
+        self.epochs = self.charged.max(self.durable_epochs());
+    }
+
     /// Takes a checkpoint if it is newer than the one there is, and says so.
     pub(crate) fn advance(&mut self, checkpoint: Checkpoint) -> bool {
         let newer = checkpoint.epoch > self.durable_epochs();
         if newer {
-            self.checkpoint = Some(checkpoint);
+            self.previous = self.checkpoint.replace(checkpoint);
             self.epochs = checkpoint.epoch;
             self.losses = 0;
         }

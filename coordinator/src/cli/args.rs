@@ -75,6 +75,29 @@ fn seconds(text: &str) -> Option<f64> {
     Some(total)
 }
 
+/// A size: a number of bytes, or one with a unit of 1000 (`500MB`) or 1024 (`20GiB`).
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("b", 1),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+    ];
+    let bad = || format!("`{text}` is no size: write bytes, or 500MB, 20GiB, 1.5TB");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().map_err(|_| bad())?;
+    let unit = text[digits..].trim().to_ascii_lowercase();
+    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
+    let size = number * *bytes as f64;
+    if size >= 1.0 && size < u64::MAX as f64 { Ok(size as u64) } else { Err(bad()) }
+}
+
 /// `KEY=VALUE`, as `--set` takes it.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -96,6 +119,22 @@ mod tests {
         }
         for text in ["", "0", "-1", "h", "5x", "1h30", "inf", "nan", "1..5s", "5mé"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("20GiB", 20 << 30),
+            ("500MB", 500_000_000),
+            ("1.5 kib", 1536),
+            ("1tb", 1_000_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "GiB", "-1", "5x", "1e3", "nan", "99999999TiB", "2µB"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "client", keys: &["coordinator", "state", "output", "local"], command: None },
     Section {
         name: "serve",
-        keys: &["listen", "advertise", "address-file", "lease"],
+        keys: &["listen", "advertise", "address-file", "lease", "quota"],
         command: Some("serve"),
     },
 ];
@@ -47,7 +47,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let text = "[client]\ncoordinator = \"a:1\"\nstate = \"s\"\noutput = \"json\"\nlocal = 2\n\
-                    [serve]\nlisten = \"127.0.0.1:0\"\nadvertise = \"a\"\naddress-file = \"f\"\nlease = \"5m\"\n";
+                    [serve]\nlisten = \"127.0.0.1:0\"\nadvertise = \"a\"\naddress-file = \"f\"\nlease = \"5m\"\nquota = \"1GB\"\n";
         std::fs::write(&path, text).unwrap();
         let keys: usize = SECTIONS.iter().map(|section| section.keys.len()).sum();
         assert_eq!(text.matches(" = ").count(), keys);

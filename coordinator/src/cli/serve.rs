@@ -9,7 +9,12 @@ use std::{
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::duration, failure::Failure, interrupt::Interrupt, logging, output};
+use super::{
+    args::{duration, size},
+    failure::Failure,
+    interrupt::Interrupt,
+    logging, output,
+};
 use crate::{
     server::Server,
     settings::{self, ServeSettings},
@@ -33,6 +38,9 @@ pub(super) struct ServeArgs {
     /// How long a silent worker keeps its trials: seconds, or 90s, 5m
     #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration)]
     lease: Duration,
+    /// Most that checkpoints and data sets may take: bytes, or 500MB, 20GiB. Beyond it uploads wait
+    #[arg(long, value_name = "SIZE", env = "RUNG_QUOTA", value_parser = size)]
+    quota: Option<u64>,
 }
 
 /// Serves until it is interrupted.
@@ -77,6 +85,7 @@ fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
         advertise: args.advertise,
         address_file: args.address_file,
         lease: args.lease,
+        quota: args.quota,
     })
 }
 
@@ -108,6 +117,7 @@ mod tests {
         let settings = parsed(&[]).unwrap();
         assert_eq!(settings, ServeSettings::new("dir".into()));
         assert_eq!(parsed(&["--lease", "2.5"]).unwrap().lease, Duration::from_millis(2500));
+        assert_eq!(parsed(&["--quota", "20GiB"]).unwrap().quota, Some(20 << 30));
     }
 
     #[test]

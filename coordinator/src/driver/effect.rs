@@ -76,6 +76,9 @@ pub enum Refused {
     /// The store failed; nothing has changed.
     #[error("the store failed and nothing was changed: {0}")]
     Store(String),
+    /// Nothing can be stored for now.
+    #[error("the coordinator cannot store anything for now ({0}); it goes on by itself once that is mended")]
+    Degraded(String),
     /// The coordinator is going away.
     #[error("the coordinator is stopping")]
     Stopping,

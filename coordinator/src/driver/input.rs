@@ -11,6 +11,8 @@ use common::{
     view::{DataView, DeviceFacts, LeaseId},
 };
 
+use crate::blobs::ObjectKey;
+
 /// One open stream of a worker; numbered by the shell, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
@@ -150,6 +152,8 @@ pub enum Request {
     DrainWorker(String),
     /// Whether a lease is current.
     Holds(LeaseId),
+    /// An object that was stored is gone, or is not what was stored.
+    Damaged(ObjectKey),
     /// Give a stored object a name; when it was added is the driver's to say.
     AddData(DataView),
     /// Take away a data set's name.

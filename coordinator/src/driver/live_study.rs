@@ -10,7 +10,7 @@ use common::{
 };
 use scheduler::{Best, Event, Input, Refusal, ReplayError, Study, Trial};
 
-use crate::store::Commit;
+use crate::{blobs::ObjectKey, store::Commit};
 
 /// A study that takes inputs.
 #[derive(Debug)]
@@ -124,6 +124,42 @@ impl LiveStudy {
     }
 }
 
+/// What a log comes to: the state, and the rows that readers should see.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    /// The state.
+    pub(crate) study: Study,
+    /// The study's row, as it is at some time.
+    pub(crate) view: StudyView,
+    /// The rows of all trials that have started.
+    pub(crate) trials: Vec<TrialView>,
+}
+
+impl Projection {
+    /// The fold of a log.
+    pub(crate) fn of(id: &StudyId, log: &[Event], now: Timestamp) -> Result<Self, ReplayError> {
+        let live = LiveStudy::replay(id.clone(), log)?;
+        let (view, trials) = (live.view(now), live.study.trials().map(trial_view).collect());
+        Ok(Self { study: live.study, view, trials })
+    }
+
+    /// All objects that somebody may ask for.
+    pub(crate) fn objects(&self) -> Vec<ObjectKey> {
+        let of_trial = |trial: &Trial| {
+            let checkpoints = self.study.kept(trial.number);
+            let mut keys: Vec<_> = checkpoints
+                .iter()
+                .flat_map(|checkpoint| ObjectKey::of_checkpoint(&self.view.id, trial.number, checkpoint))
+                .collect();
+            if let Some(evaluation) = &trial.evaluation {
+                keys.extend(ObjectKey::of_evaluation(&self.view.id, trial.number, evaluation));
+            }
+            keys
+        };
+        self.study.trials().flat_map(of_trial).collect()
+    }
+}
+
 fn trial_view(trial: &Trial) -> TrialView {
     TrialView {
         trial: trial.number,
@@ -135,7 +171,7 @@ fn trial_view(trial: &Trial) -> TrialView {
         hparams: trial.hparams.clone(),
         seed: trial.seed,
         worker: trial.worker.clone(),
-        attempts: trial.attempts,
+        attempts: trial.leases,
         checkpoint: trial.checkpoint,
         early_stopped: trial.early_stopped,
         failure: trial.failure.clone(),

@@ -1,6 +1,10 @@
 //! The driver's state and what it does with each group of inputs.
 
+mod garbage;
+
 mod grants;
+
+mod hold;
 
 mod reports;
 

@@ -1,23 +1,34 @@
 //! The shell around the machine: takes what is waiting, commits, then acts.
 
+mod collect;
+
+mod trouble;
+
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use common::{ids::StudyId, view::StudyView};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use common::{
+    ids::{StudyId, TrialNumber},
+    time::Timestamp,
+    view::StudyView,
+};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
+
+use trouble::Trouble;
 
 use super::{
     Answer, Effect, Group, Hello, Input, Machine, NotTaken, Refused, Report, Request, RequestId, SessionId,
     ToWorker,
 };
 use crate::{
-    blobs::Blobs,
+    blobs::{Blobs, Found},
     clock::Clock,
     store::{Commit, Store, StoreError},
 };
@@ -43,6 +54,7 @@ enum Message {
     Open(Hello, mpsc::UnboundedSender<Told>, oneshot::Sender<SessionId>),
     Input(Input),
     Ask(Request, oneshot::Sender<Result<Answer, Refused>>),
+    Found(Vec<Found>),
 }
 
 impl Driver {
@@ -132,7 +144,20 @@ pub fn run(
     let (messages, inbox) = mpsc::channel(QUEUE);
     let (updates, _) = broadcast::channel(1024);
     let driver = Driver { messages, updates: updates.clone() };
-    let shell = Shell { machine, store: Some(store), blobs, clock, updates, ends: Ends::default() };
+    let shell = Shell {
+        machine,
+        store: Some(store),
+        blobs,
+        clock,
+        updates,
+        ends: Ends::default(),
+        trouble: None,
+        messages: driver.messages.downgrade(),
+        background: JoinSet::new(),
+        started: clock.now(),
+        looked: Instant::now(),
+        leaders: BTreeMap::new(),
+    };
     (driver, shell.run(inbox, shutdown))
 }
 
@@ -144,6 +169,17 @@ struct Shell {
     clock: Clock,
     updates: broadcast::Sender<StudyView>,
     ends: Ends,
+    /// Set while the store takes no commit.
+    trouble: Option<Trouble>,
+    /// The way for what is found in the background.
+    messages: mpsc::WeakSender<Message>,
+    /// Looks for superfluous objects; given up when the driver ends.
+    background: JoinSet<()>,
+    started: Timestamp,
+    /// When all objects were last looked through.
+    looked: Instant,
+    /// The trial that leads each unfinished study: another leader may free its checkpoint.
+    leaders: BTreeMap<StudyId, TrialNumber>,
 }
 
 impl Shell {
@@ -154,26 +190,58 @@ impl Shell {
     ) -> Result<(), StoreError> {
         // Leases from before a restart are in the machine already: their deadlines count from here.
         self.turn(Vec::new()).await?;
+        self.look();
         loop {
+            let blobs = Arc::clone(&self.blobs);
             let mut waiting = Vec::new();
-            let deadline = self.machine.next_deadline().map(|at| self.clock.instant(at).into());
+            let deadline = self.deadline();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 count = inbox.recv_many(&mut waiting, GROUP) => if count == 0 { break },
                 () = sleep_until(deadline) => {}
+                () = blobs.crowded() => {
+                    self.make_room();
+                    continue;
+                }
+                Some(_) = self.background.join_next() => continue,
             }
-            let inputs = waiting.into_iter().map(|message| self.admit(message)).collect();
+            if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= Instant::now()) {
+                self.mend().await?;
+            }
+            let inputs = self.admit_all(waiting).await;
             self.turn(inputs).await?;
         }
         inbox.close();
         let mut rest = Vec::new();
         while inbox.recv_many(&mut rest, GROUP).await > 0 {}
-        let inputs = rest.into_iter().map(|message| self.admit(message)).collect();
+        let inputs = self.admit_all(rest).await;
         self.turn(inputs).await
     }
 
-    fn admit(&mut self, message: Message) -> Input {
-        match message {
+    /// When there is something to do even if nothing comes in.
+    fn deadline(&self) -> Option<Instant> {
+        match &self.trouble {
+            Some(trouble) => Some(trouble.retry_at),
+            None => self.machine.next_deadline().map(|at| self.clock.instant(at).into()),
+        }
+    }
+
+    /// What messages say to the machine. Objects that were found are judged here and now: the state is that of all events
+    /// that are stored, and none is on its way.
+    async fn admit_all(&mut self, messages: Vec<Message>) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        for message in messages {
+            match message {
+                Message::Found(found) if self.trouble.is_none() => self.judge(&found).await,
+                message => inputs.extend(self.admit(message)),
+            }
+        }
+        inputs
+    }
+
+    fn admit(&mut self, message: Message) -> Option<Input> {
+        let input = match message {
+            Message::Found(_) => return None,
             Message::Input(input) => {
                 if let Input::Disconnected { session } = &input {
                     self.ends.sessions.remove(session);
@@ -191,11 +259,16 @@ impl Shell {
                 self.ends.requests.insert(id, answer);
                 Input::Asked { id, request }
             }
-        }
+        };
+        Some(input)
     }
 
     /// One group: handle, commit, act. Nobody hears of anything that is not on disk.
     async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), StoreError> {
+        if self.trouble.is_some() {
+            self.hold(inputs).await;
+            return Ok(());
+        }
         let Group { commit, effects, sessions } = self.machine.handle(self.clock.now(), inputs);
         let commit = Arc::new(commit);
         match self.commit(Arc::clone(&commit)).await? {
@@ -203,73 +276,37 @@ impl Shell {
                 for effect in effects {
                     self.act(effect).await;
                 }
+                self.collect(&commit).await;
+                Ok(())
             }
-            Err(error) => {
-                tracing::error!(%error, "commit failed: going back to what is stored");
-                self.roll_back(&commit, &effects, sessions, &error)?;
-            }
+            Err(error) => self.roll_back(&commit, effects, sessions, error).await,
         }
-        Ok(())
     }
 
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Result<(), StoreError>, StoreError> {
         if commit.is_empty() {
             return Ok(Ok(()));
         }
-        let lost = || StoreError::Unreadable {
-            what: "the store".to_owned(),
-            reason: "a commit panicked".to_owned(),
-        };
-        let mut store = self.store.take().ok_or_else(lost)?;
-        let committed = tokio::task::spawn_blocking(move || {
-            let result = store.commit(&commit);
-            (store, result)
-        });
-        let (store, result) = committed.await.map_err(|_| lost())?;
-        self.store = Some(store);
-        Ok(result)
+        self.on_store(move |store| store.commit(&commit)).await
     }
 
-    /// Forgets what was not stored. Workers whose messages were in the group are cut off: they come back and send
-    /// again what was not acknowledged.
-    fn roll_back(
+    /// Runs something on the store on a blocking thread. The outer error is a fault that ends this coordinator.
+    async fn on_store<T: Send + 'static>(
         &mut self,
-        commit: &Commit,
-        effects: &[Effect],
-        mut sessions: BTreeSet<SessionId>,
-        error: &StoreError,
-    ) -> Result<(), StoreError> {
-        let studies: BTreeSet<StudyId> = commit
-            .events
-            .iter()
-            .map(|(study, ..)| study.clone())
-            .chain(commit.deleted.iter().cloned())
-            .collect();
-        let Some(store) = &mut self.store else { return Ok(()) };
-        self.machine.restore_data(store.data()?);
-        for study in studies {
-            let log = store.log(&study)?;
-            let unreadable = |error: scheduler::ReplayError| StoreError::Unreadable {
-                what: format!("the log of study {study}"),
-                reason: error.to_string(),
-            };
-            self.machine.restore(study.clone(), &log, self.clock.now()).map_err(unreadable)?;
-        }
-        for effect in effects {
-            match effect {
-                Effect::Send(session, _) | Effect::Close(session) | Effect::Refuse(session, _) => {
-                    sessions.insert(*session);
-                }
-                Effect::Answer(id, _) => {
-                    self.answer(*id, Err(Refused::Store(error.to_string())));
-                }
-                Effect::Publish(_) | Effect::DeleteObjects(_) => {}
-            }
-        }
-        sessions.iter().for_each(|session| {
-            self.ends.sessions.remove(session);
+        act: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Result<T, StoreError>, StoreError> {
+        let lost = || StoreError::Unreadable {
+            what: "the store".to_owned(),
+            reason: "a call on it panicked".to_owned(),
+        };
+        let mut store = self.store.take().ok_or_else(lost)?;
+        let ran = tokio::task::spawn_blocking(move || {
+            let result = act(store.as_mut());
+            (store, result)
         });
-        Ok(())
+        let (store, result) = ran.await.map_err(|_| lost())?;
+        self.store = Some(store);
+        Ok(result)
     }
 
     async fn act(&mut self, effect: Effect) {
@@ -311,7 +348,7 @@ async fn delete_objects(blobs: &Blobs, study: &StudyId) {
     }
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -1,5 +1,7 @@
 //! The machine in a small world: workers that train by a formula, a store that is a list, and time that jumps.
 
+mod damage;
+
 mod rivals;
 
 use std::{

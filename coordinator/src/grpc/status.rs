@@ -26,7 +26,7 @@ pub(super) fn refused(error: &Refused) -> Status {
         }
         Refused::NoWorker(_) => Status::not_found(message),
         Refused::Store(_) => internal(error),
-        Refused::Stopping => Status::unavailable(message),
+        Refused::Degraded(_) | Refused::Stopping => Status::unavailable(message),
     }
 }
 
@@ -54,6 +54,7 @@ pub(super) fn blob(error: &BlobError) -> Status {
     match error {
         BlobError::Missing(_) => Status::not_found(error.to_string()),
         BlobError::Damaged(_) => Status::data_loss(error.to_string()),
+        BlobError::Full { .. } => Status::resource_exhausted(error.to_string()),
         BlobError::Folder { .. } | BlobError::Store(_) => internal(error),
     }
 }

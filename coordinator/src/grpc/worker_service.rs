@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt as _};
 use proto::v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{
     data_service::read_data,
@@ -41,17 +41,25 @@ impl WorkerServer {
     }
 
     /// Turns a report of a checkpoint, or of probabilities, that are not stored into a failed attempt: decisions rest on stored checkpoints
-    /// alone. Of a lease that is stale, neither counts.
-    async fn believe(&self, report: Report) -> Result<Report, Status> {
+    /// alone. Of a lease that is stale, neither counts. A checkpoint on the way that is not stored is left out: where it is
+    /// told once more, a newer one may have replaced it meanwhile.
+    async fn believe(&self, report: Report) -> Result<Option<Report>, Status> {
         let Report { lease, what } = report;
         for key in wire::named_objects(&lease, &what) {
             if !self.blobs.holds(&key).await.map_err(|error| status::blob(&error))? {
+                match what {
+                    Happened::Checkpointed(_) => return Ok(None),
+                    Happened::Released(_) => {
+                        return Ok(Some(Report { lease, what: Happened::Released(None) }));
+                    }
+                    _ => {}
+                }
                 tracing::warn!(%lease, "a report names an object that is not stored");
                 let reason = "its worker reported a result that it had not stored".to_owned();
-                return Ok(Report { lease, what: Happened::Failed(reason) });
+                return Ok(Some(Report { lease, what: Happened::Failed(reason) }));
             }
         }
-        Ok(Report { lease, what })
+        Ok(Some(Report { lease, what }))
     }
 }
 
@@ -116,7 +124,14 @@ impl WorkerService for WorkerServer {
         &self,
         request: Request<pb::ObjectName>,
     ) -> Result<Response<Self::GetObjectStream>, Status> {
-        read_object(&self.blobs, &request.into_inner()).await
+        let name = request.into_inner();
+        let found = read_object(&self.blobs, &name).await;
+        let lost = found.as_ref().err().is_some_and(|s| matches!(s.code(), Code::DataLoss | Code::NotFound));
+        if lost && let Ok(key) = wire::object_key(&name) {
+            // The driver knows whether anybody was to go on from it; the worker hears that its lease is over.
+            let _ = self.driver.ask(driver::Request::Damaged(key)).await;
+        }
+        found
     }
 
     async fn get_data(
@@ -139,6 +154,7 @@ impl WorkerServer {
         if header.size > OBJECT_BYTES {
             return Err(Status::invalid_argument(format!("an object may have {OBJECT_BYTES} bytes at most")));
         }
+        self.blobs.has_room(header.size).map_err(|error| status::blob(&error))?;
         if key.study != lease.study || key.trial != lease.trial {
             return Err(Status::permission_denied("the object belongs to another trial than the lease"));
         }
@@ -164,7 +180,7 @@ impl WorkerServer {
                     let mut reports = Vec::new();
                     for report in batch.reports {
                         let report = wire::report(report).map_err(|error| status::malformed(&error))?;
-                        reports.push(self.believe(report).await?);
+                        reports.extend(self.believe(report).await?);
                     }
                     session.reports(batch.sequence, reports).await;
                 }

@@ -9,7 +9,7 @@ use common::{
 };
 use scheduler::{Event, Work};
 
-use super::{Reader, StoreError, reader::curve_point, schema};
+use super::{Reader, StoreError, curves, log};
 
 /// Results, or points of curves, in a page: about half a megabyte on the wire.
 const PAGE: usize = 4096;
@@ -26,24 +26,23 @@ impl Reader {
         let snapshot = self.connection.unchecked_transaction()?;
         let mut pages = Pages { page: History::default(), size: 0, take: &mut take };
         let mut measured = Measured::default();
-        let mut log =
-            snapshot.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
-        for row in log.query_map([study.as_str()], |row| row.get::<_, String>(0))? {
-            let event = schema::decode("an event", &row?)?;
-            if let Some(result) = measured.result(&event)
-                && pages.add(|page| page.results.push(result)).is_break()
-            {
-                return Ok(());
-            }
+        let mut ended = false;
+        log::each(&snapshot, self.layout, study, |event| {
+            let result = measured.result(&event);
+            ended = result.is_some_and(|result| pages.add(|page| page.results.push(result)).is_break());
+            !ended
+        })?;
+        if ended {
+            return Ok(());
         }
         pages.page.evaluations = measured.evaluations;
-        let mut curves =
-            snapshot.prepare_cached("SELECT * FROM curves WHERE study = ? ORDER BY trial, epoch")?;
-        let rows =
-            curves.query_map([study.as_str()], |row| Ok((row.get::<_, u32>(1)?, curve_point(row)?)))?;
-        for row in rows {
-            let (trial, point) = row?;
-            let add = |page: &mut History| page.curves.entry(TrialNumber(trial)).or_default().push(point);
+        let columns = curves::columns(self.layout);
+        let mut curves = snapshot
+            .prepare_cached(&format!("SELECT {columns} FROM curves WHERE study = ? ORDER BY trial, epoch"))?;
+        let mut rows = curves.query([study.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let (trial, point) = curves::point(row, self.layout)?;
+            let add = |page: &mut History| page.curves.entry(trial).or_default().push(point);
             if pages.add(add).is_break() {
                 return Ok(());
             }

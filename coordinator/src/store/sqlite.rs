@@ -1,125 +1,242 @@
 //! The store in one SQLite file: write-ahead log, synced at every commit, one writer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{
-    ids::{StudyId, StudyName},
+    ids::StudyId,
+    time::Timestamp,
     view::{StudyPhase, StudyView},
 };
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, config::DbConfig, params};
 use scheduler::Event;
 
-use super::{Commit, Store, StoreError, StoredData, StoredStudy, data, schema};
+use super::{
+    Commit, Store, StoreError, StoredData, StoredStudy, attempts, curves, data, log,
+    schema::{self, Layout},
+    studies,
+};
 
-/// The writer's connection. Only one may exist for a file: the state folder's lock sees to it.
+/// The oldest SQLite that may hold a store: earlier ones can lose commits of a write-ahead log
+/// (<https://sqlite.org/wal.html#walresetbug>).
+const OLDEST: (i32, &str) = (3_051_003, "3.51.3");
+
+/// Bytes that a store must be able to write before it counts as usable again.
+const ROOM: u32 = 256 << 10;
+
+/// How far above any attempt that a backup knows those begin that follow its restore.
+const ABOVE: u32 = 1 << 16;
+
+/// The writer's connection.
+///
+/// The state folder's lock lets one coordinator have it. Should a lock ever be lost, the generation still holds: each
+/// opening is one more, every transaction checks that it is the last one, and an older writer's commit fails.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connection: Connection,
+    state: PathBuf,
+    /// None while the file cannot be opened.
+    connection: Option<Connection>,
+    generation: i64,
+    /// Whether a write or a sync has failed: what the connection's files then hold is unknown to the system itself.
+    broken: bool,
 }
 
 impl SqliteStore {
-    /// Opens the store of a state folder, creating or migrating it.
+    /// Opens the store of a state folder, creating or migrating it. Whoever had it open before can commit no more.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(state.join(schema::FILE))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        check_version(rusqlite::version_number(), rusqlite::version())?;
+        let mut connection = connect(state)?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection })
+        let next = "UPDATE coordinator SET generation = generation + 1 RETURNING generation";
+        let generation = connection.query_row(next, [], |row| row.get(0))?;
+        Ok(Self { state: state.to_owned(), connection: Some(connection), generation, broken: false })
+    }
+
+    /// Takes up a store that was restored from a backup, and says whether it was one.
+    ///
+    /// Attempts that were given after the backup was made are unknown here, and their workers may still be alive. So in
+    /// every unfinished study those that follow begin above all of them: at the time in seconds, which no count of
+    /// attempts has reached, and which a second restore of the same backup finds later than the first.
+    pub fn take_up(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let generation = self.generation;
+        let transaction = self.connection_mut()?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if !check_generation(&transaction, generation)? {
+            return Ok(false);
+        }
+        for view in studies::all(&transaction, Layout::CURRENT)? {
+            if view.phase == StudyPhase::Finished {
+                continue;
+            }
+            let log = log::read(&transaction, Layout::CURRENT, &view.id)?;
+            let highest = log.iter().filter_map(Event::attempt).map(|attempt| attempt.0).max().unwrap_or(0);
+            let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX / 2);
+            let floor = seconds.max(highest.saturating_add(ABOVE));
+            log::append(&transaction, &[(view.id, log.len() as u64, Event::Restored { floor, at: now })])?;
+        }
+        transaction.execute("UPDATE coordinator SET backup = 0", [])?;
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// Writes a log as a coordinator without the second fence would.
+    #[cfg(test)]
+    pub(crate) fn write_unfenced(&mut self, study: &StudyId, log: &[Event]) {
+        let numbered = log.iter().cloned().zip(0..).map(|(event, at)| (study.clone(), at, event));
+        let events: Vec<_> = numbered.collect();
+        self.transact(|transaction| {
+            log::append(transaction, &events)?;
+            attempts::fill(
+                transaction,
+                study,
+                &events.iter().map(|(.., event)| event.clone()).collect::<Vec<_>>(),
+            )
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// As after a sync that failed.
+    #[cfg(test)]
+    pub(super) fn break_off(&mut self) {
+        self.broken = true;
+    }
+
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        self.connection.as_ref().ok_or(StoreError::Closed)
+    }
+
+    fn connection_mut(&mut self) -> Result<&mut Connection, StoreError> {
+        self.connection.as_mut().ok_or(StoreError::Closed)
+    }
+
+    /// Runs a transaction as the current generation, and notes whether its files can be trusted after it.
+    fn transact(
+        &mut self,
+        act: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let generation = self.generation;
+        let done = self.connection_mut().and_then(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if check_generation(&transaction, generation)? {
+                return Err(StoreError::NotTakenUp);
+            }
+            act(&transaction)?;
+            Ok(transaction.commit()?)
+        });
+        self.broken |= done.as_ref().is_err_and(|error| !error.leaves_files_intact());
+        done
     }
 }
 
 impl Store for SqliteStore {
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let transaction = self.connection.transaction()?;
-        write(&transaction, commit)?;
-        transaction.commit()?;
-        Ok(())
+        self.transact(|transaction| write(transaction, commit))
     }
 
     fn load(&mut self) -> Result<Vec<StoredStudy>, StoreError> {
-        let mut query = self.connection.prepare("SELECT view FROM studies ORDER BY created, rowid")?;
-        let views = query.query_map([], |row| row.get::<_, String>(0))?;
-        let mut studies = Vec::new();
-        for view in views {
-            let view = schema::decode::<StudyView>("a study's row", &view?)?;
+        let connection = self.connection()?;
+        let study = |view: StudyView| {
             let finished = view.phase == StudyPhase::Finished;
-            let log = if finished { Vec::new() } else { read_log(&self.connection, &view.id)? };
-            studies.push(StoredStudy { id: view.id, name: view.name, log });
-        }
-        Ok(studies)
+            let log = if finished { Vec::new() } else { log::read(connection, Layout::CURRENT, &view.id)? };
+            Ok(StoredStudy { id: view.id, name: view.name, log })
+        };
+        studies::all(connection, Layout::CURRENT)?.into_iter().map(study).collect()
     }
 
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {
-        read_log(&self.connection, study)
+        log::read(self.connection()?, Layout::CURRENT, study)
     }
 
     fn data(&mut self) -> Result<StoredData, StoreError> {
-        Ok(StoredData { sets: data::read(&self.connection)?, uses: data::uses(&self.connection)? })
+        let connection = self.connection()?;
+        Ok(StoredData { sets: data::read(connection, Layout::CURRENT)?, uses: data::uses(connection)? })
+    }
+
+    /// A failed sync is never tried again on the same descriptor: the system may have dropped what it could not write
+    /// and call the second try a success. The files are opened anew, all that the write-ahead log holds is written to the
+    /// database again and synced, and the log begins anew. Then it must take a commit of some size.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.broken || self.connection.is_none() {
+            if let Some(old) = self.connection.take() {
+                // Closing must not write through the old descriptors either.
+                let _ = old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            }
+            let connection = self.connection.insert(connect(&self.state)?);
+            let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if busy != 0 {
+                return Err(StoreError::Busy);
+            }
+            self.broken = false;
+        }
+        self.transact(|transaction| {
+            Ok(transaction.execute("UPDATE coordinator SET room = zeroblob(?)", [ROOM]).map(drop)?)
+        })?;
+        self.transact(|transaction| {
+            Ok(transaction.execute("UPDATE coordinator SET room = x''", []).map(drop)?)
+        })
     }
 }
 
-fn read_log(connection: &Connection, study: &StudyId) -> Result<Vec<Event>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT event FROM events WHERE study = ? ORDER BY sequence")?;
-    let rows = query.query_map([study.as_str()], |row| row.get::<_, String>(0))?;
-    let events = rows.enumerate();
-    events.map(|(i, row)| schema::decode(&format!("event {i} of study {study}"), &row?)).collect()
+/// Opens the file for writing, synced at every commit.
+fn connect(state: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(state.join(schema::FILE))?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::NoWriteAheadLog(mode));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn check_version(number: i32, version: &str) -> Result<(), StoreError> {
+    let (oldest, name) = OLDEST;
+    if number >= oldest {
+        return Ok(());
+    }
+    Err(StoreError::OldSqlite { found: version.to_owned(), oldest: name })
+}
+
+/// Refuses a writer that another one has followed; says whether the store is a backup that nobody has taken up.
+fn check_generation(transaction: &Transaction<'_>, own: i64) -> Result<bool, StoreError> {
+    let mut query = transaction.prepare_cached("SELECT generation, backup FROM coordinator")?;
+    let (current, backup): (i64, bool) = query.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if current == own { Ok(backup) } else { Err(StoreError::Superseded { own, current }) }
+}
+
+impl StoreError {
+    /// Whether an error says nothing against the files: what was written before is as it was.
+    fn leaves_files_intact(&self) -> bool {
+        match self {
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::ConstraintViolation)
+            ),
+            _ => true,
+        }
+    }
 }
 
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
-    for (study, spec) in &commit.created {
-        let name: &StudyName = &spec.name;
-        transaction
-            .prepare_cached("INSERT INTO studies (study, name, created, spec, view) VALUES (?, ?, 0, ?, '')")?
-            .execute(params![study.as_str(), name.as_str(), spec.to_json()])?;
-    }
-    for (study, sequence, event) in &commit.events {
-        transaction
-            .prepare_cached("INSERT INTO events (study, sequence, event) VALUES (?, ?, ?)")?
-            .execute(params![study.as_str(), *sequence as i64, schema::encode(event)?])?;
-    }
-    for view in &commit.studies {
-        transaction
-            .prepare_cached("UPDATE studies SET created = ?, finished = ?, view = ? WHERE study = ?")?
-            .execute(params![
-                view.created.0 as i64,
-                view.finished.map(|at| at.0 as i64),
-                schema::encode(view)?,
-                view.id.as_str()
-            ])?;
-    }
-    for (study, view) in &commit.trials {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO trials (study, trial, view) VALUES (?, ?, ?)")?
-            .execute(params![study.as_str(), view.trial.0, schema::encode(view)?])?;
-    }
-    write_curves(transaction, commit)?;
+    attempts::check(transaction, &commit.events)?;
+    studies::write(transaction, commit)?;
+    log::append(transaction, &commit.events)?;
+    curves::write(transaction, commit)?;
     data::write(transaction, commit)?;
     for study in &commit.deleted {
-        for table in ["events", "studies", "trials", "curves"] {
-            transaction.execute(&format!("DELETE FROM {table} WHERE study = ?"), [study.as_str()])?;
+        for table in ["events", "logs", "studies", "trials", "curves", "attempts"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE study = ?"), params![study.as_str()])?;
         }
     }
     Ok(())
 }
 
-fn write_curves(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
-    let mut insert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    for (study, trial, point) in &commit.curves {
-        let metrics = &point.metrics;
-        insert.execute(params![
-            study.as_str(),
-            trial.0,
-            point.epoch,
-            metrics.train_loss,
-            metrics.train_accuracy,
-            metrics.val_loss,
-            metrics.val_accuracy,
-            metrics.val_macro_f1,
-            point.learning_rate,
-            point.seconds,
-        ])?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_sqlite_is_refused() {
+        check_version(rusqlite::version_number(), rusqlite::version()).unwrap();
+        check_version(3_051_003, "3.51.3").unwrap();
+        let error = check_version(3_051_002, "3.51.2").unwrap_err();
+        assert!(error.to_string().contains("3.51.2") && error.to_string().contains("3.51.3"), "{error}");
     }
-    Ok(())
 }

@@ -1,3 +1,5 @@
+mod integrity;
+
 use std::{ops::ControlFlow, path::Path};
 
 use common::{

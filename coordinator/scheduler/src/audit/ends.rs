@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use common::ids::TrialNumber;
 
-use super::{Log, must};
+use super::{Invariant, Log, flaw::Wrong, keep, must};
 
 impl Log {
-    pub(super) fn study_finished(&mut self, complete: bool, best: Option<TrialNumber>) -> Result<(), String> {
+    pub(super) fn study_finished(&mut self, complete: bool, best: Option<TrialNumber>) -> Result<(), Wrong> {
         self.finished = true;
         must(complete != self.ended, "a study is complete exactly when its training was not ended early")?;
         let under_way = self.trials.iter().any(|trial| !trial.last || trial.lease.is_some());
@@ -26,14 +26,18 @@ impl Log {
     }
 
     /// The promoted trials of a rung that has ended are the best ones, as if they had been chosen at its end.
-    fn check_rung(&self, bracket: usize, rung: usize) -> Result<(), String> {
+    fn check_rung(&self, bracket: usize, rung: usize) -> Result<(), Wrong> {
         must(self.has_ended(bracket, rung), "the study has finished, but not all of its rungs")?;
         let log = &self.rungs[bracket][rung];
         let mut results = log.results.clone();
         results.sort();
         let quota = self.quota(bracket, rung) as usize;
         let chosen = results.iter().take(quota).map(|result| result.trial).collect();
-        must(log.promoted == chosen, "other trials were promoted than a synchronous rung would have")
+        keep(
+            Invariant::Promotions,
+            log.promoted == chosen,
+            "other trials were promoted than a synchronous rung would have",
+        )
     }
 
     /// The trial that reached the target, or else that of the best result among those of the most epochs.

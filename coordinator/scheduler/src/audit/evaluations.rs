@@ -2,7 +2,7 @@
 
 use common::{checkpoint::Checkpoint, ids::TrialNumber};
 
-use super::{Log, TrialLog, must};
+use super::{Log, TrialLog, flaw::Wrong, must};
 use crate::{
     rank::Standing,
     trial::{MOST_FAILURES, MOST_LOSSES},
@@ -14,7 +14,7 @@ impl Log {
         number: TrialNumber,
         value: f64,
         checkpoint: Checkpoint,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong> {
         must(self.adopted && value.is_finite(), "a trial is taken over that the study does not list so")?;
         let trial = self.trial(number)?;
         must(trial.attempts == 0 && !trial.last, "a trial is taken over after it began")?;
@@ -29,7 +29,7 @@ impl Log {
         &mut self,
         number: TrialNumber,
         checkpoint: Checkpoint,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong> {
         must(self.trials.iter().all(|trial| trial.last), "a checkpoint is measured before training is over")?;
         let (best, every) = (self.best() == Some(number), self.every);
         let trial = self.trial(number)?;
@@ -39,7 +39,7 @@ impl Log {
     }
 
     /// At the study's end all is measured that was to be, as far as that was possible.
-    pub(super) fn check_evaluations(&self) -> Result<(), String> {
+    pub(super) fn check_evaluations(&self) -> Result<(), Wrong> {
         let best = self.best();
         let due =
             |number: TrialNumber, trial: &TrialLog| best == Some(number) || self.every && trial.completed;

@@ -2,7 +2,7 @@
 
 use common::ids::{Attempt, TrialNumber};
 
-use super::{Log, must};
+use super::{Invariant, Log, flaw::Wrong, keep, must};
 use crate::{
     event::Event,
     lease::Work,
@@ -12,15 +12,31 @@ use crate::{
 
 impl Log {
     /// Takes an event about a lease.
-    pub(super) fn leased(&mut self, event: &Event) -> Result<(), String> {
+    pub(super) fn leased(&mut self, event: &Event) -> Result<(), Wrong> {
         match *event {
             Event::Granted { trial, attempt, work, .. } => self.granted(trial, attempt, work),
             Event::Checkpointed { trial, attempt, checkpoint } => {
                 let trial = self.trial(trial)?;
-                must(trial.lease == Some((attempt, true)), "a checkpoint comes without a lease")?;
+                keep(
+                    Invariant::OneAttempt,
+                    trial.lease == Some((attempt, true)),
+                    "a checkpoint comes without a lease",
+                )?;
                 let newer = trial.durable.is_none_or(|durable| durable.epoch < checkpoint.epoch);
                 must(newer, "a checkpoint is not newer than the last")?;
-                (trial.durable, trial.losses) = (Some(checkpoint), 0);
+                trial.store(checkpoint);
+                Ok(())
+            }
+            Event::CheckpointLost { trial, checkpoint } => {
+                let trial = self.trial(trial)?;
+                keep(
+                    Invariant::FinalStates,
+                    !trial.last,
+                    "a trial that has ended goes back to a checkpoint",
+                )?;
+                must(trial.durable == Some(checkpoint), "a checkpoint is lost that is not the newest")?;
+                trial.durable = trial.previous.take();
+                trial.lease = None;
                 Ok(())
             }
             Event::RungFinished { .. } => self.rung_finished(event),
@@ -38,7 +54,7 @@ impl Log {
                 if let Some(checkpoint) =
                     checkpoint.filter(|c| trains && c.epoch > end && c.epoch < trial.to_epoch)
                 {
-                    (trial.durable, trial.losses) = (Some(checkpoint), 0);
+                    trial.store(checkpoint);
                 }
                 Ok(())
             }
@@ -66,13 +82,17 @@ impl Log {
         }
     }
 
-    fn granted(&mut self, number: TrialNumber, attempt: Attempt, work: Work) -> Result<(), String> {
+    fn granted(&mut self, number: TrialNumber, attempt: Attempt, work: Work) -> Result<(), Wrong> {
         must(!self.paused, "a lease is given in a pause")?;
-        let ended = self.ended;
+        let (ended, floor) = (self.ended, self.floor);
         let TrialAt { epochs, .. } = self.at(number)?;
         let trial = self.trial(number)?;
-        must(trial.lease.is_none(), "a second lease is given on a trial")?;
-        must(attempt.0 > trial.attempts, "an attempt does not exceed the last one")?;
+        keep(Invariant::OneAttempt, trial.lease.is_none(), "a second lease is given on a trial")?;
+        keep(
+            Invariant::AttemptsIncrease,
+            attempt.0 > trial.attempts.max(floor),
+            "an attempt does not exceed the last one",
+        )?;
         let trains = matches!(work, Work::Train { .. });
         trial.attempts = attempt.0;
         trial.lease = Some((attempt, trains));
@@ -81,13 +101,17 @@ impl Log {
             Work::Evaluate { checkpoint } => return self.evaluation_granted(number, checkpoint),
         };
         (trial.to_epoch, trial.resumed) = (to_epoch, resume);
-        must(!trial.last && !ended, "a lease to train is given on a trial that has ended")?;
+        keep(
+            Invariant::FinalStates,
+            !trial.last && !ended,
+            "a lease to train is given on a trial that has ended",
+        )?;
         must(resume == trial.durable, "a lease does not go on from the last durable checkpoint")?;
         must(from_epoch == resume.map_or(0, |resume| resume.epoch), "a lease goes on from another epoch")?;
         must(from_epoch < to_epoch && to_epoch == epochs, "a lease does not train to its rung's end")
     }
 
-    fn rung_finished(&mut self, event: &Event) -> Result<(), String> {
+    fn rung_finished(&mut self, event: &Event) -> Result<(), Wrong> {
         let Event::RungFinished {
             trial: number,
             attempt,
@@ -121,12 +145,13 @@ impl Log {
         must(rung.results.iter().all(|other| other.trial != number), "a trial finishes a rung twice")?;
         rung.results.push(standing);
         let trial = self.trial(number)?;
-        (trial.durable, trial.early_stopped, trial.losses) = (Some(checkpoint), early_stopped, 0);
+        trial.store(checkpoint);
+        trial.early_stopped = early_stopped;
         Ok(())
     }
 
     /// Takes the end of a trial that failed for good.
-    pub(super) fn trial_failed(&mut self, number: TrialNumber) -> Result<(), String> {
+    pub(super) fn trial_failed(&mut self, number: TrialNumber) -> Result<(), Wrong> {
         let trial = self.trial(number)?;
         let deserved = trial.failures >= MOST_FAILURES || trial.losses >= MOST_LOSSES;
         must(deserved, "a trial fails that could be tried again")?;
@@ -134,33 +159,40 @@ impl Log {
     }
 
     /// Counts a failure in the rung that a trial is on.
-    fn fail(&mut self, number: TrialNumber) -> Result<(), String> {
+    fn fail(&mut self, number: TrialNumber) -> Result<(), Wrong> {
         let trial = self.trial(number)?;
-        must(!trial.last, "a trial ends twice")?;
+        keep(Invariant::FinalStates, !trial.last, "a trial ends twice")?;
         trial.last = true;
         self.rung(number)?.failed += 1;
         Ok(())
     }
 
     /// Ends a lease, and says whether it was to train.
-    fn close(&mut self, number: TrialNumber, attempt: Attempt) -> Result<bool, String> {
+    fn close(&mut self, number: TrialNumber, attempt: Attempt) -> Result<bool, Wrong> {
         match self.trial(number)?.lease.take() {
             Some((current, trains)) if current == attempt => Ok(trains),
-            lease => Err(format!("attempt {attempt} of trial {number} ends, but {lease:?} is current")),
+            lease => {
+                let what = format!("attempt {attempt} of trial {number} ends, but {lease:?} is current");
+                Err(Wrong { invariant: Invariant::OneAttempt, what })
+            }
         }
     }
 
     /// Charges epochs, never more than the plan has.
-    fn charge(&mut self, number: TrialNumber, epochs: u32) -> Result<(), String> {
+    fn charge(&mut self, number: TrialNumber, epochs: u32) -> Result<(), Wrong> {
         let trial = self.trial(number)?;
         let new = epochs.saturating_sub(trial.charged);
         trial.charged += new;
         self.epochs += u64::from(new);
-        must(self.epochs <= self.plan.epochs_resumed(), "more epochs are charged than planned")
+        keep(
+            Invariant::Budget,
+            self.epochs <= self.plan.epochs_resumed(),
+            "more epochs are charged than planned",
+        )
     }
 
     /// Where a trial is.
-    fn at(&mut self, number: TrialNumber) -> Result<TrialAt, String> {
+    fn at(&mut self, number: TrialNumber) -> Result<TrialAt, Wrong> {
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
         Ok(TrialAt { rung, epochs: self.plan.brackets()[bracket].rungs[rung].epochs })
     }

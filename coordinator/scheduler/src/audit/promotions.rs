@@ -2,14 +2,14 @@
 
 use common::ids::TrialNumber;
 
-use super::{Log, must};
+use super::{Invariant, Log, flaw::Wrong, keep, must};
 
 impl Log {
-    pub(super) fn promoted(&mut self, number: TrialNumber, to_rung: usize) -> Result<(), String> {
-        must(!self.ended, "a trial is promoted after the end of training")?;
+    pub(super) fn promoted(&mut self, number: TrialNumber, to_rung: usize) -> Result<(), Wrong> {
+        keep(Invariant::FinalStates, !self.ended, "a trial is promoted after the end of training")?;
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
-        must(!self.trial(number)?.last, "a trial is promoted that has ended")?;
-        must(to_rung == rung + 1, "a trial skips a rung")?;
+        keep(Invariant::FinalStates, !self.trial(number)?.last, "a trial is promoted that has ended")?;
+        keep(Invariant::Promotions, to_rung == rung + 1, "a trial skips a rung")?;
         let quota = self.quota(bracket, rung);
         let size = self.plan.brackets()[bracket].rungs[rung].configs;
         let (gone, ended) = (self.gone(bracket, rung), self.has_ended(bracket, rung));
@@ -17,18 +17,26 @@ impl Log {
         let place = log.results.iter().position(|result| result.trial == number);
         let standing = log.results[place.ok_or("a trial is promoted without a result")?];
         let below = log.results.iter().filter(|other| **other > standing).count() as u32 + log.failed;
-        must(below + gone + quota >= size, "a promotion is not certain yet")?;
-        must(ended || !self.barrier, "a promotion does not wait for the rung's end")?;
-        must(log.promoted.insert(number), "a trial is promoted twice")?;
-        must(log.promoted.len() as u32 <= quota, "more trials are promoted than the next rung holds")?;
+        keep(Invariant::Promotions, below + gone + quota >= size, "a promotion is not certain yet")?;
+        keep(Invariant::Promotions, ended || !self.barrier, "a promotion does not wait for the rung's end")?;
+        keep(Invariant::Promotions, log.promoted.insert(number), "a trial is promoted twice")?;
+        keep(
+            Invariant::Promotions,
+            log.promoted.len() as u32 <= quota,
+            "more trials are promoted than the next rung holds",
+        )?;
         self.trial(number)?.rung = to_rung;
         Ok(())
     }
 
-    pub(super) fn cut(&mut self, number: TrialNumber) -> Result<(), String> {
+    pub(super) fn cut(&mut self, number: TrialNumber) -> Result<(), Wrong> {
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
         let trial = self.trial(number)?;
-        must(!trial.last && trial.lease.is_none(), "a trial is cut that has ended, or has a lease")?;
+        keep(
+            Invariant::FinalStates,
+            !trial.last && trial.lease.is_none(),
+            "a trial is cut that has ended, or has a lease",
+        )?;
         trial.last = true;
         if self.ended {
             return Ok(());
@@ -37,14 +45,22 @@ impl Log {
         let standing =
             *results.iter().find(|r| r.trial == number).ok_or("a trial is cut without a result")?;
         let better = results.iter().filter(|other| **other < standing).count() as u32;
-        must(better >= self.quota(bracket, rung), "a trial is cut that could still be promoted")?;
+        keep(
+            Invariant::Promotions,
+            better >= self.quota(bracket, rung),
+            "a trial is cut that could still be promoted",
+        )?;
         must(rung + 1 < self.rungs[bracket].len(), "a trial is cut at the last rung")
     }
 
-    pub(super) fn completed(&mut self, number: TrialNumber) -> Result<(), String> {
+    pub(super) fn completed(&mut self, number: TrialNumber) -> Result<(), Wrong> {
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
         let trial = self.trial(number)?;
-        must(!trial.last && trial.lease.is_none(), "a trial completes that has ended, or has a lease")?;
+        keep(
+            Invariant::FinalStates,
+            !trial.last && trial.lease.is_none(),
+            "a trial completes that has ended, or has a lease",
+        )?;
         (trial.last, trial.completed) = (true, true);
         must(rung + 1 == self.rungs[bracket].len(), "a trial completes before the last rung")?;
         let finished = self.rungs[bracket][rung].results.iter().any(|result| result.trial == number);

@@ -54,6 +54,7 @@ impl Study {
             Event::LeaseLost { trial, attempt } | Event::AttemptFailed { trial, attempt, .. } => {
                 self.lose(trial, attempt, event);
             }
+            Event::CheckpointLost { trial, checkpoint } => self.lose_checkpoint(trial, checkpoint, event),
             Event::TrialFailed { trial, ref reason } => self.fail(trial, reason),
             Event::Promoted { trial, to_rung } => self.promote(trial, to_rung),
             Event::Cut { trial } => self.dismiss(trial, TrialState::Stopped),
@@ -64,6 +65,7 @@ impl Study {
                     self.measured(trial, &lease, (test, validation));
                 }
             }
+            Event::Restored { floor, .. } => self.attempt_floor = self.attempt_floor.max(floor),
             Event::Paused { at } => {
                 self.paused = true;
                 self.clock.mark(at, false);

@@ -1,9 +1,11 @@
 //! From an input to the facts in it.
 
 use common::{
+    checkpoint::Checkpoint,
     ids::{Attempt, TrialNumber},
     metrics::Bits,
     time::Timestamp,
+    trial::TrialState,
 };
 
 use super::{
@@ -30,6 +32,7 @@ impl Study {
         let fact = match input {
             Input::Lease { worker, most } => return Ok(self.grants(now, worker, *most)),
             Input::Tick => self.clock.is_mark_due(now).then_some(Event::Ticked { at: now }),
+            Input::Damaged { trial, checkpoint } => self.damaged(*trial, *checkpoint),
             Input::Stop if self.ended == Some(EndReason::Requested) => None,
             _ if self.finished.is_some() => return Err(Refusal::AlreadyEnded),
             Input::Stop => self.is_training().then_some(Event::BudgetEnded {
@@ -42,6 +45,14 @@ impl Study {
             _ => None,
         };
         Ok(fact.into_iter().collect())
+    }
+
+    /// What follows from a checkpoint that is gone, where a trial was to go on from it. That of a trial that trains no
+    /// more is nobody's start: who asks for it hears that it is damaged.
+    fn damaged(&self, number: TrialNumber, checkpoint: Checkpoint) -> Option<Event> {
+        let trial = self.trial(number).filter(|trial| trial.checkpoint == Some(checkpoint))?;
+        let trains = matches!(trial.state, TrialState::Pending | TrialState::Running);
+        trains.then_some(Event::CheckpointLost { trial: number, checkpoint })
     }
 
     /// The facts of a message about a lease.

@@ -21,7 +21,7 @@ impl Study {
     pub(super) fn evaluations(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
         let grant = |(trial, checkpoint): (&Trial, Checkpoint)| Event::Granted {
             trial: trial.number,
-            attempt: trial.attempt().next(),
+            attempt: self.next_attempt(trial.attempts),
             worker: worker.clone(),
             work: Work::Evaluate { checkpoint },
             at: now,

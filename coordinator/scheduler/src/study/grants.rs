@@ -47,7 +47,7 @@ impl Study {
                 let work = Work::Train { from_epoch: 0, to_epoch, resume: None };
                 events.push(Event::Granted {
                     trial,
-                    attempt: Attempt(1),
+                    attempt: self.next_attempt(0),
                     worker: worker.clone(),
                     work,
                     at: now,
@@ -67,8 +67,13 @@ impl Study {
             to_epoch: self.rung_epochs(trial.bracket, trial.rung),
             resume: trial.checkpoint,
         };
-        let (trial, attempt) = (trial.number, trial.attempt().next());
+        let (trial, attempt) = (trial.number, self.next_attempt(trial.attempts));
         Event::Granted { trial, attempt, worker: worker.clone(), work, at: now }
+    }
+
+    /// The attempt after a trial's last one, above all that a restored store may have given.
+    pub(super) fn next_attempt(&self, last: u32) -> Attempt {
+        Attempt(last.max(self.attempt_floor)).next()
     }
 
     /// The place of a trial that is not drawn yet.

@@ -11,6 +11,7 @@ use super::Study;
 use crate::{
     event::Event,
     lease::{Lease, Work},
+    trial::Trial,
 };
 
 impl Study {
@@ -20,6 +21,7 @@ impl Study {
         self.clock.mark(lease.since, true);
         self.change(number, |trial| {
             trial.attempts = lease.attempt.0;
+            trial.leases += 1;
             if training {
                 trial.worker = Some(lease.worker.clone());
                 trial.state = TrialState::Running;
@@ -62,6 +64,17 @@ impl Study {
             });
             self.line_up(number);
         }
+    }
+
+    /// Goes back to the checkpoint before one that is damaged, and ends the lease that was to go on from it.
+    pub(super) fn lose_checkpoint(&mut self, number: TrialNumber, checkpoint: Checkpoint, event: &Event) {
+        if self.trial(number).is_none_or(|trial| trial.checkpoint != Some(checkpoint)) {
+            return;
+        }
+        if let Some(lease) = self.lease(number) {
+            self.close(number, lease.attempt, event);
+        }
+        self.change(number, Trial::fall_back);
     }
 
     /// Ends all leases, for good.

@@ -118,18 +118,30 @@ impl Study {
         self.best.as_ref()
     }
 
-    /// Whether a trial's checkpoint may still be asked for: by its next lease, or by whoever wants its model.
+    /// A trial's checkpoints that may still be asked for: by its next lease, or by whoever wants its model.
     ///
-    /// All others may be deleted: those of stopped and failed trials, and those that a newer one replaces.
+    /// All others may be deleted: those of stopped and failed trials, and those that newer ones replace. A trial that may
+    /// still train keeps the one before its newest too, for the newest may turn out to be damaged.
+    pub fn kept(&self, number: TrialNumber) -> Vec<Checkpoint> {
+        let leads = self.best.filter(|best| best.trial == number).map(|best| best.checkpoint);
+        let leased = self.lease(number).and_then(|lease| match lease.work {
+            Work::Train { resume, .. } => resume,
+            Work::Evaluate { checkpoint } => Some(checkpoint),
+        });
+        let trial = self.trial(number);
+        let lives = trial.filter(|trial| !matches!(trial.state, TrialState::Stopped | TrialState::Failed));
+        let trains = lives.filter(|trial| !trial.state.is_final());
+        let own = lives.and_then(|trial| trial.checkpoint);
+        let before = trains.and_then(|trial| trial.previous);
+        let mut kept: Vec<_> = [leads, leased, own, before].into_iter().flatten().collect();
+        kept.sort();
+        kept.dedup();
+        kept
+    }
+
+    /// Whether a trial's checkpoint is one of those that are [`kept`](Self::kept).
     pub fn needs(&self, trial: TrialNumber, checkpoint: &Checkpoint) -> bool {
-        let leads = self.best.is_some_and(|best| best.checkpoint == *checkpoint);
-        let resumes =
-            |lease: &Lease| matches!(lease.work, Work::Train { resume, .. } if resume == Some(*checkpoint));
-        let lives = |trial: &Trial| {
-            let kept = !matches!(trial.state, TrialState::Stopped | TrialState::Failed);
-            kept && trial.checkpoint == Some(*checkpoint)
-        };
-        leads || self.lease(trial).is_some_and(resumes) || self.trial(trial).is_some_and(lives)
+        self.kept(trial).contains(checkpoint)
     }
 
     /// Why training ended before the plan did, if it did.

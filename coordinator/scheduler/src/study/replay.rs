@@ -50,7 +50,9 @@ impl Study {
             Event::Drawn { trial, .. } => self.undrawn().next() == Some(trial.0),
             Event::Adopted { trial, .. } => self.trial(trial).is_some_and(|trial| trial.attempts == 0),
             Event::DrawsEnded { from } => from.0 == self.trials.len() as u32,
-            Event::Ticked { .. } | Event::Paused { .. } | Event::Resumed { .. } => self.finished.is_none(),
+            Event::Ticked { .. } | Event::Paused { .. } | Event::Resumed { .. } | Event::Restored { .. } => {
+                self.finished.is_none()
+            }
             Event::BudgetEnded { .. } | Event::Finished { .. } => self.finished.is_none(),
             _ => event.trial().is_some_and(|trial| self.trial(trial).is_some()),
         }

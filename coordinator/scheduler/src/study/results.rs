@@ -16,7 +16,8 @@ impl Study {
         self.change(number, |trial| {
             trial.state = TrialState::Paused;
             (trial.epochs, trial.value, trial.val_loss) = (epochs, Some(value.0), Some(val_loss.0));
-            (trial.checkpoint, trial.early_stopped) = (Some(checkpoint), early_stopped);
+            trial.settle(checkpoint);
+            trial.early_stopped = early_stopped;
             (trial.finished_rung, trial.measured, trial.losses) = (Some(rung), Some(checkpoint), 0);
         });
         self.take_result(number, (rung, checkpoint));
@@ -60,6 +61,7 @@ impl Study {
             trial.failure = Some(reason.to_owned());
             // What was stored since depends on when it was lost, and how often: it is no part of the result.
             (trial.epochs, trial.checkpoint) = (trial.charged, trial.measured);
+            trial.previous = None;
         });
         self.in_bracket(bracket, |bracket| bracket.fail(rung));
     }

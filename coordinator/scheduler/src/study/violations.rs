@@ -33,7 +33,7 @@ impl Study {
                 flaws.push(format!("trial {number} is {} and has lease {lease:?}", trial.state));
             }
             if lease.is_some_and(|lease| lease.attempt != trial.attempt()) {
-                flaws.push(format!("trial {number} had {} leases and has lease {lease:?}", trial.attempts));
+                flaws.push(format!("trial {number} had attempt {} and has lease {lease:?}", trial.attempts));
             }
             let carried = self.brackets.get(trial.bracket as usize).is_some_and(|b| b.carries(number));
             let place = self.plan.brackets().get(trial.bracket as usize).map(|plan| Place::of(trial, plan));

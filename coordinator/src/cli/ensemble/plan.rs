@@ -1,7 +1,7 @@
 //! The study that an ensemble is.
 
 use common::{
-    ids::StudyName,
+    ids::{StudyName, TrialNumber},
     random::data_seed,
     space::SearchSpace,
     study::{
@@ -119,7 +119,8 @@ fn seeds(best: &BestView, members: u32, epochs: Option<u32>) -> SchedulerSpec {
 
 /// The top trials that have a checkpoint: by value, then by epochs, then by number.
 fn top(study: &StudyView, trials: &[TrialView], members: u32) -> Result<SchedulerSpec, Failure> {
-    let mut ranked: Vec<_> = trials.iter().filter_map(|trial| Some((trial, trained(trial)?))).collect();
+    let best = study.best.map(|best| best.trial);
+    let mut ranked: Vec<_> = trials.iter().filter_map(|trial| Some((trial, trained(trial, best)?))).collect();
     ranked.sort_by(|(a, x), (b, y)| {
         let by_value = study.goal.compare(x.value, y.value);
         by_value.then(y.epoch.cmp(&x.epoch)).then(a.trial.cmp(&b.trial))
@@ -143,9 +144,10 @@ fn top(study: &StudyView, trials: &[TrialView], members: u32) -> Result<Schedule
     Ok(SchedulerSpec::Fixed { epochs, horizon: None, trials: listed.collect() })
 }
 
-/// What is taken over of a trial that ended with a result.
-fn trained(trial: &TrialView) -> Option<TrainedTrial> {
-    let ended = matches!(trial.state, TrialState::Completed | TrialState::Stopped);
+/// What is taken over of a trial whose checkpoint is kept: a completed one, or the study's best.
+fn trained(trial: &TrialView, best: Option<TrialNumber>) -> Option<TrainedTrial> {
+    let leads = trial.state == TrialState::Stopped && best == Some(trial.trial);
+    let ended = trial.state == TrialState::Completed || leads;
     let (value, checkpoint) = (trial.value?, trial.checkpoint?);
     ended.then_some(TrainedTrial {
         trial: trial.trial,

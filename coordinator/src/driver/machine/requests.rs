@@ -1,6 +1,7 @@
 //! What people ask: studies to start, pause and stop, workers to send away.
 
 use common::{
+    checkpoint::Checkpoint,
     ids::{StudyId, StudyName},
     study::StudySpec,
     time::Timestamp,
@@ -14,6 +15,7 @@ use super::{
     },
     Machine,
 };
+use crate::blobs::ObjectKey;
 
 impl Machine {
     pub(super) fn answer(
@@ -36,6 +38,10 @@ impl Machine {
                 let object = self.library.remove(&name)?;
                 group.commit.data_removed.push(name);
                 Ok(Answer::DataRemoved(object))
+            }
+            Request::Damaged(key) => {
+                self.damaged(now, &key, group);
+                Ok(Answer::Holds(false))
             }
             Request::Holds(lease) => {
                 let live = self.studies.get(&lease.study);
@@ -121,6 +127,22 @@ impl Machine {
         Ok(Answer::Deleted)
     }
 
+    /// A trial whose checkpoint cannot be read goes on from the one before it.
+    fn damaged(&mut self, now: Timestamp, key: &ObjectKey, group: &mut Group) {
+        let Some(live) = self.studies.get_mut(&key.study) else { return };
+        let checkpoint = live.study().trial(key.trial).and_then(|trial| trial.checkpoint);
+        let named = |c: &Checkpoint| c.epoch == key.epoch && [c.weights, c.state].contains(&key.digest);
+        let Some(checkpoint) = checkpoint.filter(named) else { return };
+        let input = StudyInput::Damaged { trial: key.trial, checkpoint };
+        match live.step(now, &input, &mut group.commit) {
+            Ok(events) if !events.is_empty() => {
+                tracing::error!(study = %key.study, trial = %key.trial, epoch = key.epoch, "checkpoint lost: the one before it counts");
+            }
+            Ok(_) => {}
+            Err(refusal) => tracing::debug!(%refusal, "a checkpoint that nobody needs is damaged"),
+        }
+    }
+
     fn add_data(&mut self, now: Timestamp, set: DataView, group: &mut Group) -> Result<Answer, Refused> {
         let (set, new) = self.library.add(DataView { created: now, ..set })?;
         if new {
@@ -130,7 +152,7 @@ impl Machine {
         Ok(Answer::Data(set))
     }
 
-    fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
+    pub(super) fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
         let connected =
             self.roster.iter().filter_map(|(worker, member)| Some((worker.clone(), member.session?)));
         let matching: Vec<_> = connected.filter(|(worker, _)| worker.as_str().starts_with(text)).collect();

@@ -1,4 +1,11 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+mod collect;
+
+mod degraded;
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use common::{
     checkpoint::{Checkpoint, Digest},
@@ -19,6 +26,8 @@ use crate::store::{SqliteStore, StoredData, StoredStudy};
 struct Full {
     store: SqliteStore,
     full: Arc<AtomicBool>,
+    /// Whether it stays so when it is opened anew.
+    lasting: Arc<AtomicBool>,
 }
 
 impl Store for Full {
@@ -43,29 +52,49 @@ impl Store for Full {
     fn data(&mut self) -> Result<StoredData, StoreError> {
         self.store.data()
     }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        match self.lasting.load(Ordering::SeqCst) {
+            true => self.commit(&Commit::default()),
+            false => self.store.reopen(),
+        }
+    }
 }
 
 /// A driver on a store that can be full; ends with its folder.
 struct Bench {
     _state: tempfile::TempDir,
     full: Arc<AtomicBool>,
+    lasting: Arc<AtomicBool>,
     driver: Driver,
     stop: CancellationToken,
     ended: tokio::task::JoinHandle<Result<(), StoreError>>,
 }
 
 impl Bench {
-    #[allow(clippy::disallowed_methods, reason = "a test's task ends with the test")]
     fn start() -> Self {
+        Self::with_lease(std::time::Duration::from_secs(30))
+    }
+
+    /// Fills the disk for good, or frees it.
+    fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+        self.lasting.store(full, Ordering::SeqCst);
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test's task ends with the test")]
+    fn with_lease(lease: std::time::Duration) -> Self {
         let state = tempfile::tempdir().unwrap();
         let full = Arc::new(AtomicBool::new(false));
-        let store = Full { store: SqliteStore::open(state.path()).unwrap(), full: Arc::clone(&full) };
+        let lasting = Arc::new(AtomicBool::new(false));
+        let store = SqliteStore::open(state.path()).unwrap();
+        let store = Full { store, full: Arc::clone(&full), lasting: Arc::clone(&lasting) };
         let blobs = Arc::new(Blobs::open(state.path()).unwrap());
         let clock = Clock::system();
-        let machine = Machine::recover(Vec::new(), std::time::Duration::from_secs(30), clock.now()).unwrap();
+        let machine = Machine::recover(Vec::new(), lease, clock.now()).unwrap();
         let stop = CancellationToken::new();
         let (driver, running) = run(machine, Box::new(store), blobs, clock, stop.clone());
-        Self { _state: state, full, driver, stop, ended: tokio::spawn(running) }
+        Self { _state: state, full, lasting, driver, stop, ended: tokio::spawn(running) }
     }
 
     async fn submit(&self) -> Result<Answer, Refused> {
