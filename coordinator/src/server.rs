@@ -147,9 +147,9 @@ async fn router(
         .add_service(studies))
 }
 
-/// The files that say where the coordinator is; removed when it stops.
+/// The files that say where the coordinator is, and what they say; removed when it stops.
 #[derive(Debug)]
-struct Publication(Vec<PathBuf>);
+struct Publication(Vec<(PathBuf, String)>);
 
 impl Publication {
     fn write(server: &Server) -> Result<Self, RunError> {
@@ -172,16 +172,18 @@ impl Publication {
         fs::write(&unfinished, text)
             .and_then(|()| fs::rename(&unfinished, file))
             .map_err(RunError::Publish)?;
-        self.0.push(file.to_owned());
+        self.0.push((file.to_owned(), text.to_owned()));
         Ok(())
     }
 }
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        for file in &self.0 {
-            // A file that is gone already is as good.
-            let _ = fs::remove_file(file);
+        for (file, text) in &self.0 {
+            // One that another coordinator has written since is its own; one that is gone already is as good.
+            if fs::read_to_string(file).is_ok_and(|found| found == *text) {
+                let _ = fs::remove_file(file);
+            }
         }
     }
 }

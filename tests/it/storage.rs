@@ -192,7 +192,7 @@ async fn uploads_wait_while_the_quota_is_used_up() -> Result<()> {
     cluster.start_coordinator().await?;
     cluster.start_worker(&[])?;
     cluster.submit(STUDY).await?;
-    let refused = || cluster.logs().contains("quota of 1000 bytes is used up");
+    let refused = || cluster.logs().contains("the quota is used up");
     cluster.until("stored", 60, |study| study.leases > 0 && refused()).await?;
     let ran = command(&cluster.state(), &["fsck", "--quota", "1kB"]).await?;
     assert_eq!(ran.code, Some(0), "never more than the quota: {ran:?}");
@@ -215,6 +215,9 @@ async fn a_full_disk_stops_nothing_for_good() -> Result<()> {
     }
     let expected = undisturbed(STUDY).await?;
     let cluster = Cluster::on_small_disk(2, 2, "16m").await?;
+    while cluster.connected().await?.len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     cluster.submit(STUDY).await?;
     for epochs in [5, 20, 40] {
         cluster.until("stored", 60, |study| study.epochs >= epochs).await?;

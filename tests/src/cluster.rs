@@ -79,7 +79,8 @@ impl Cluster {
 
     /// The same, with the state folder on a disk of its own of so many bytes (`4m`), which only root can make.
     pub async fn on_small_disk(workers: usize, lease: u32, size: &str) -> Result<Self> {
-        let mut cluster = Self { disk: Some(size.to_owned()), ..Self::stopped(lease) };
+        let mut cluster = Self::stopped(lease);
+        cluster.disk = Some(size.to_owned());
         cluster.begin(workers).await?;
         Ok(cluster)
     }

@@ -155,7 +155,7 @@ pub fn run(
         messages: driver.messages.downgrade(),
         background: JoinSet::new(),
         started: clock.now(),
-        looked: Instant::now(),
+        crowded: None,
         leaders: BTreeMap::new(),
     };
     (driver, shell.run(inbox, shutdown))
@@ -176,8 +176,8 @@ struct Shell {
     /// Looks for superfluous objects; given up when the driver ends.
     background: JoinSet<()>,
     started: Timestamp,
-    /// When all objects were last looked through.
-    looked: Instant,
+    /// When it was last said that the quota is used up.
+    crowded: Option<Instant>,
     /// The trial that leads each unfinished study: another leader may free its checkpoint.
     leaders: BTreeMap<StudyId, TrialNumber>,
 }

@@ -104,14 +104,14 @@ fn text(row: &rusqlite::Row<'_>, column: usize, what: &str) -> Result<String, St
     row.get(column).map_err(|_| StoreError::Damaged(what.to_owned()))
 }
 
-/// How many events a log has, as its last transaction said; none where no event is stored, or in an earlier layout.
+/// How many events a log has, as its last transaction said; none in an earlier layout.
 fn length(connection: &Connection, layout: Layout, study: &StudyId) -> Result<Option<i64>, StoreError> {
     if !layout.is_sealed() {
         return Ok(None);
     }
     let mut query = connection.prepare_cached("SELECT events, seal FROM logs WHERE study = ?")?;
     let row = query.query_row([study.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((events, stored)) = row else { return Ok(None) };
+    let Some((events, stored)) = row else { return Ok(Some(0)) };
     length_seal(study, events).check(stored, true, || format!("the length of study {study}'s log"))?;
     Ok(Some(events))
 }

@@ -138,6 +138,7 @@ impl Store for SqliteStore {
             let log = if finished { Vec::new() } else { log::read(connection, Layout::CURRENT, &view.id)? };
             Ok(StoredStudy { id: view.id, name: view.name, log })
         };
+        studies::check_complete(connection)?;
         studies::all(connection, Layout::CURRENT)?.into_iter().map(study).collect()
     }
 

@@ -27,6 +27,15 @@ pub(super) fn all(connection: &Connection, layout: Layout) -> Result<Vec<StudyVi
     rows.map(|row| study(row?, layout)).collect()
 }
 
+/// Refuses a store in which a log has lost its study.
+pub(super) fn check_complete(connection: &Connection) -> Result<(), StoreError> {
+    let sql = "SELECT study FROM logs WHERE study NOT IN (SELECT study FROM studies)";
+    let lost: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    lost.map_or(Ok(()), |study| {
+        Err(StoreError::Damaged(format!("the row of study {study}, which is missing,")))
+    })
+}
+
 /// One study; none where it is not there.
 pub(super) fn one(
     connection: &Connection,

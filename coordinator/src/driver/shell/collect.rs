@@ -80,7 +80,6 @@ impl Shell {
 
     /// Looks through all objects beside the driver, which judges them as they are found.
     pub(super) fn look(&mut self) {
-        self.looked = tokio::time::Instant::now();
         let (blobs, messages, before) = (Arc::clone(&self.blobs), self.messages.clone(), self.started);
         self.background.spawn(async move {
             if let Err(error) = looked_through(blobs, messages, before).await {
@@ -91,7 +90,9 @@ impl Shell {
 
     /// Looks through all objects because there was no room for one, unless that was done a moment ago.
     pub(super) fn make_room(&mut self) {
-        if self.looked.elapsed() > REST {
+        if self.crowded.is_none_or(|before| before.elapsed() > REST) {
+            tracing::warn!("the quota is used up: uploads wait until something is deleted, or there is a larger one");
+            self.crowded = Some(tokio::time::Instant::now());
             self.look();
         }
     }

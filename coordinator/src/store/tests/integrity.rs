@@ -89,6 +89,14 @@ fn every_attempt_is_checked_in_the_transaction_that_stores_it() {
     assert!(append(&mut store, 5, &[lost(2)]).is_err(), "the end of training has taken it back");
 }
 
+/// Whether a check of everything finds damage.
+fn fsck_names(state: &Path) -> bool {
+    let reader = Reader::open(state).unwrap();
+    let mut damage = 0;
+    reader.inspect(|rows| damage += rows.damage.len()).unwrap();
+    damage > 0
+}
+
 /// One bit after the other, all over the file: what is read is what was written, or an error that says so.
 #[tokio::test]
 async fn a_flipped_bit_is_never_read() {
@@ -111,6 +119,8 @@ async fn a_flipped_bit_is_never_read() {
         match seen(&state) {
             Err(_) => detected += 1,
             Ok(found) if found == clean => {}
+            // A row whose key is damaged is missing where it is looked up; who looks at all of them finds it.
+            Ok(_) if fsck_names(&state) => detected += 1,
             Ok(_) => silent.push(at),
         }
     }
@@ -131,6 +141,20 @@ async fn damage_to_an_event_is_named() {
     connection.execute("DELETE FROM events WHERE sequence >= 2", []).unwrap();
     let error = store.log(&id()).unwrap_err().to_string();
     assert!(error.contains("has 2 of its"), "{error}");
+    connection.execute("DELETE FROM logs", []).unwrap();
+    assert!(store.log(&id()).is_err(), "a log without its length is not whole either");
+}
+
+#[tokio::test]
+async fn a_study_whose_row_is_gone_stops_the_start() {
+    let mut played = Played::with_events(20).await;
+    assert_eq!(played.store.load().unwrap().len(), 1);
+    let connection = rusqlite::Connection::open(played.state().join("rung.db")).unwrap();
+    connection.execute("UPDATE studies SET study = '0a1b2c3e'", []).unwrap();
+    assert!(played.store.load().is_err(), "its row is another one's");
+    connection.execute("DELETE FROM studies", []).unwrap();
+    let error = played.store.load().unwrap_err().to_string();
+    assert!(error.contains("the row of study 0a1b2c3d, which is missing,"), "{error}");
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn a_worker_that_lost_its_leases_waits_until_that_can_be_stored() {
     let (_, mut turned_away) = bench.driver.open(hello(&[])).await.unwrap();
     assert_eq!(turned_away.recv().await, None, "that its lease is lost cannot be stored");
     bench.fill(false);
-    assert_eq!(until_taken(&bench).await, bench.submit().await.unwrap(), "the study goes on");
+    until_taken(&bench).await;
     let (session, mut down_again) = bench.driver.open(hello(&[])).await.unwrap();
     session.credits(1, 0).await;
     let attempt = loop {
