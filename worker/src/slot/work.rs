@@ -10,10 +10,12 @@ use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
     time::sleep_until,
 };
+use tracing::warn;
 
 use super::{
     Child, Leash, Order, Slot,
     delivery::{Delivery, Outcome},
+    respawn,
     watchdog::Watchdog,
 };
 use crate::{
@@ -38,6 +40,14 @@ struct Lease<'a> {
     /// The checkpoint's epoch, where it is evaluated.
     evaluated: u32,
     outcomes: UnboundedSender<Outcome>,
+}
+
+/// How a trainer came through its work on a lease.
+enum Attended {
+    /// The work has an outcome; the trainer, where it can be used again.
+    Ended(Outcome, Option<Child>),
+    /// The trainer died before it had begun, for the reason given.
+    NotBegun(String),
 }
 
 impl Slot {
@@ -71,7 +81,7 @@ impl Slot {
         };
         let lease = Lease { id, leash: &leash, evaluated, outcomes };
         let (outcome, child) = match prepared {
-            Some(Ok(command)) => self.attend(&lease, child, command).await,
+            Some(Ok(command)) => self.attend_at_last(&lease, child, command).await,
             Some(Err(reason)) => (Outcome::Failed(reason), Some(child)),
             None => (Outcome::Released(None), Some(child)),
         };
@@ -118,18 +128,36 @@ impl Slot {
         })
     }
 
-    /// Lets the trainer work until it is done, dead or hung; returns it where it can be used again.
-    async fn attend(
+    /// Lets a trainer work, and a new one where the first died before it had begun: what befell an idle process says
+    /// nothing about the trial, and must not cost it an attempt. A second such death does.
+    async fn attend_at_last(
         &self,
         lease: &Lease<'_>,
-        mut child: Child,
+        child: Child,
         command: Command,
     ) -> (Outcome, Option<Child>) {
+        let reason = match self.attend(lease, child, command.clone()).await {
+            Attended::Ended(outcome, child) => return (outcome, child),
+            Attended::NotBegun(reason) => reason,
+        };
+        warn!(slot = self.number, reason, "trainer died before it began");
+        // None where the worker is about to end: the lease goes back as it came.
+        let Some(child) = self.trainer(None, &mut respawn()).await else {
+            return (Outcome::Released(None), None);
+        };
+        match self.attend(lease, child, command).await {
+            Attended::Ended(outcome, child) => (outcome, child),
+            Attended::NotBegun(reason) => (Outcome::Failed(reason), None),
+        }
+    }
+
+    /// Lets the trainer work until it is done, dead or hung.
+    async fn attend(&self, lease: &Lease<'_>, mut child: Child, command: Command) -> Attended {
         if !child.send(command).await {
-            return (Outcome::Failed(child.post_mortem().await), None);
+            return Attended::NotBegun(child.post_mortem().await);
         }
         let mut watchdog = Watchdog::new(Instant::now(), self.shared.hang_timeout);
-        let (mut asked, mut kill_at) = (false, None::<Instant>);
+        let (mut begun, mut asked, mut kill_at) = (false, false, None::<Instant>);
         loop {
             let deadline = kill_at.unwrap_or_else(|| watchdog.deadline());
             tokio::select! {
@@ -147,18 +175,25 @@ impl Slot {
                 }
                 report = child.next() => {
                     let Some(report) = report else {
-                        return (Outcome::Failed(child.post_mortem().await), None);
+                        let reason = child.post_mortem().await;
+                        return if begun {
+                            Attended::Ended(Outcome::Failed(reason), None)
+                        } else {
+                            Attended::NotBegun(reason)
+                        };
                     };
+                    begun = true;
                     watchdog.fed(Instant::now());
                     if let Some((outcome, usable)) = self.heed(lease, report).await {
-                        return (outcome, usable.then_some(child));
+                        return Attended::Ended(outcome, usable.then_some(child));
                     }
                 }
                 () = sleep_until(deadline.into()) => {
                     if kill_at.is_some() || watchdog.starved(Instant::now()) {
                         drop(child.kill().await);
                         let patience = self.shared.hang_timeout.as_secs_f64();
-                        return (Outcome::Failed(format!("trainer made no progress for {patience} s")), None);
+                        let reason = format!("trainer made no progress for {patience} s");
+                        return Attended::Ended(Outcome::Failed(reason), None);
                     }
                 }
             }
