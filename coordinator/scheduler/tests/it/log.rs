@@ -6,7 +6,9 @@ use common::{
     metrics::{Bits, TestMetrics},
     time::Timestamp,
 };
-use scheduler::{EndReason, Event, LOG_VERSION, Phase, Plan, ReplayError, ScoredBits, Study, Work, audit::audit};
+use scheduler::{
+    EndReason, Event, LOG_VERSION, Phase, Plan, ReplayError, ScoredBits, Study, Work, audit::audit,
+};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, spec, worker};
 
@@ -152,7 +154,9 @@ fn a_log_that_makes_no_sense_is_refused() {
 /// A release whose arithmetic differs goes on with the plan that the study began with.
 #[test]
 fn a_study_keeps_the_plan_of_its_beginning() {
-    let Event::Created { version, spec: asked, plan, at } = begin(spec("")).1[0].clone() else { unreachable!() };
+    let Event::Created { version, spec: asked, plan, at } = begin(spec("")).1[0].clone() else {
+        unreachable!()
+    };
     let planned = Plan::of(&asked);
     assert_eq!(plan.as_deref(), Some(&planned));
     let other = Plan::of(&spec("budget: {max_trials: 3}"));
