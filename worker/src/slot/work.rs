@@ -42,13 +42,8 @@ struct Lease<'a> {
     outcomes: UnboundedSender<Outcome>,
 }
 
-/// How a trainer came through its work on a lease.
-enum Attended {
-    /// The work has an outcome; the trainer, where it can be used again.
-    Ended(Outcome, Option<Child>),
-    /// The trainer died before it had begun, for the reason given.
-    NotBegun(String),
-}
+/// The trainer died before it had begun on a lease, for the reason given.
+struct NotBegun(String);
 
 impl Slot {
     /// Works on one lease; returns the trainer, where it can be used again.
@@ -136,25 +131,28 @@ impl Slot {
         child: Child,
         command: Command,
     ) -> (Outcome, Option<Child>) {
-        let reason = match self.attend(lease, child, command.clone()).await {
-            Attended::Ended(outcome, child) => return (outcome, child),
-            Attended::NotBegun(reason) => reason,
+        let NotBegun(reason) = match self.attend(lease, child, command.clone()).await {
+            Ok(ended) => return ended,
+            Err(not_begun) => not_begun,
         };
         warn!(slot = self.number, reason, "trainer died before it began");
         // None where the worker is about to end: the lease goes back as it came.
         let Some(child) = self.trainer(None, &mut respawn()).await else {
             return (Outcome::Released(None), None);
         };
-        match self.attend(lease, child, command).await {
-            Attended::Ended(outcome, child) => (outcome, child),
-            Attended::NotBegun(reason) => (Outcome::Failed(reason), None),
-        }
+        let again = self.attend(lease, child, command).await;
+        again.unwrap_or_else(|NotBegun(reason)| (Outcome::Failed(reason), None))
     }
 
-    /// Lets the trainer work until it is done, dead or hung.
-    async fn attend(&self, lease: &Lease<'_>, mut child: Child, command: Command) -> Attended {
+    /// Lets the trainer work until it is done, dead or hung; returns it where it can be used again.
+    async fn attend(
+        &self,
+        lease: &Lease<'_>,
+        mut child: Child,
+        command: Command,
+    ) -> Result<(Outcome, Option<Child>), NotBegun> {
         if !child.send(command).await {
-            return Attended::NotBegun(child.post_mortem().await);
+            return Err(NotBegun(child.post_mortem().await));
         }
         let mut watchdog = Watchdog::new(Instant::now(), self.shared.hang_timeout);
         let (mut begun, mut asked, mut kill_at) = (false, false, None::<Instant>);
@@ -177,15 +175,15 @@ impl Slot {
                     let Some(report) = report else {
                         let reason = child.post_mortem().await;
                         return if begun {
-                            Attended::Ended(Outcome::Failed(reason), None)
+                            Ok((Outcome::Failed(reason), None))
                         } else {
-                            Attended::NotBegun(reason)
+                            Err(NotBegun(reason))
                         };
                     };
                     begun = true;
                     watchdog.fed(Instant::now());
                     if let Some((outcome, usable)) = self.heed(lease, report).await {
-                        return Attended::Ended(outcome, usable.then_some(child));
+                        return Ok((outcome, usable.then_some(child)));
                     }
                 }
                 () = sleep_until(deadline.into()) => {
@@ -193,7 +191,7 @@ impl Slot {
                         drop(child.kill().await);
                         let patience = self.shared.hang_timeout.as_secs_f64();
                         let reason = format!("trainer made no progress for {patience} s");
-                        return Attended::Ended(Outcome::Failed(reason), None);
+                        return Ok((Outcome::Failed(reason), None));
                     }
                 }
             }
