@@ -27,7 +27,7 @@ fn all() -> Vec<Event> {
         Event::Created {
             version: LOG_VERSION,
             spec: Box::new(spec("budget: {max_time: 2h}")),
-            plan: Some(Box::new(Plan::of(&spec("budget: {max_trials: 10}")))),
+            plan: None,
             at,
         },
         Event::Drawn { trial, hparams, seed: 3 },
@@ -162,6 +162,8 @@ fn a_study_keeps_the_plan_of_its_beginning() {
     let other = Plan::of(&spec("budget: {max_trials: 3}"));
     assert_ne!(other, planned);
     let created = |plan| Event::Created { version, spec: asked.clone(), plan, at };
+    let text = serde_json::to_string(&created(Some(Box::new(other.clone())))).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), created(Some(Box::new(other.clone()))));
     let kept = Study::replay(&[created(Some(Box::new(other.clone())))]).unwrap();
     assert_eq!(kept.plan(), &other);
     assert_eq!(Study::replay(&[created(None)]).unwrap().plan(), &planned);
