@@ -38,13 +38,13 @@ pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
 /// What is wrong with a log; nothing, unless there is a defect.
 pub fn flaws<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Flaw> {
     let mut events = events.into_iter().enumerate();
-    let Some((_, Event::Created { version, spec, .. })) = events.next() else {
+    let Some((_, Event::Created { version, spec, plan, .. })) = events.next() else {
         return vec![Flaw::of_log("the log does not begin with the study's creation")];
     };
     if *version > LOG_VERSION {
         return vec![Flaw::of_log(format!("the log has version {version}"))];
     }
-    let plan = Plan::of(spec);
+    let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
     let barrier = match &spec.scheduler {
         SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
         SchedulerSpec::Fixed { .. } => false,

@@ -91,7 +91,9 @@ impl Shell {
     /// Looks through all objects because there was no room for one, unless that was done a moment ago.
     pub(super) fn make_room(&mut self) {
         if self.crowded.is_none_or(|before| before.elapsed() > REST) {
-            tracing::warn!("the quota is used up: uploads wait until something is deleted, or there is a larger one");
+            tracing::warn!(
+                "the quota is used up: uploads wait until something is deleted, or there is a larger one"
+            );
             self.crowded = Some(tokio::time::Instant::now());
             self.look();
         }
