@@ -107,6 +107,9 @@ enum Command {
     /// everything and prints how to go on; twice quits at once, and what was stored is still there.
     Run(run::RunArgs),
     /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
+    ///
+    /// Where a preset and a search have the same name, `rung train mlp-best` trains the preset and `rung run mlp-best`
+    /// runs the search.
     Train(train::TrainArgs),
     /// Show brackets, rungs, epochs and cost before anything is spent
     Plan(plan::PlanArgs),
