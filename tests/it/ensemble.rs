@@ -143,7 +143,7 @@ async fn a_split_of_the_test_part_has_clean_figures() -> Result<()> {
     cluster.table("parent").await?;
     let line = "ensemble parent --members 1 --from trials";
     let table = command(&cluster, line).await?.ok().stdout;
-    for text in ["clean_accuracy", "on the 9,000 clean samples", "on all, validation samples included"] {
+    for text in ["CLEAN_ACCURACY", "on the 9,000 clean samples", "on all, validation samples included"] {
         assert!(table.contains(text), "{table}");
     }
     assert!(table.contains("touched 1 time by this ensemble"), "{table}");
