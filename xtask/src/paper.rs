@@ -42,7 +42,7 @@ again, one that was cut off goes on where it stopped, and one whose study file h
   --budget MINUTES   about how long the rows together may take on two cores: fewer runs (or members of an ensemble)
                      first, then fewer epochs (default 30; `full` takes hours)
   --only ROW         one row, for example mlp-best; may be given several times
-  --runs N           at most N runs of each row, and N members of the ensemble
+  --runs N           at most N runs of each row; of the ensemble at most N members, but two
   --workers N        how many workers share the cores of this machine (default 2); none are started where a
                      coordinator on the state folder, `paper` in Rung's cache folder, has some
   --left             run nothing: say what is left and about how long it takes";

@@ -20,8 +20,12 @@ pub(super) fn text(jobs: &[Job], records: &[Record], workers: u32) -> String {
     let all: Vec<(&Job, Estimate)> = jobs.iter().map(|job| (job, estimate(job, records))).collect();
     let longest = all.iter().map(|(job, estimate)| alone(job, *estimate, workers));
     let wall = longest.fold(seconds(&all) / f64::from(workers), f64::max);
-    let guessed =
-        if all.iter().any(|(_, estimate)| estimate.epoch.is_none()) { ", partly a guess" } else { "" };
+    let guesses = all.iter().filter(|(_, estimate)| estimate.epoch.is_none()).count();
+    let guessed = match guesses {
+        0 => "",
+        some if some < all.len() => ", partly a guess",
+        _ => ", a guess",
+    };
     let (runs, workers) = (plural(jobs.len(), "run"), plural(workers as usize, "worker"));
     let mut text = format!("left: {runs}, about {} with {workers}{guessed}\n", span(wall));
     for own in all.chunk_by(|(one, _), (other, _)| one.row == other.row) {

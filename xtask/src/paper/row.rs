@@ -144,20 +144,27 @@ pub(super) struct Scale {
     pub(super) runs: u32,
 }
 
+impl Row {
+    /// Fewest runs that mean anything: one member alone is no ensemble.
+    fn least(&self) -> u32 {
+        if self.kind == Kind::Ensemble { 2 } else { 1 }
+    }
+}
+
 impl Limits {
     /// Most runs of a row.
     fn most(&self, row: &Row) -> u32 {
-        self.runs.unwrap_or(row.runs).clamp(1, row.runs)
+        self.runs.unwrap_or(row.runs).clamp(row.least(), row.runs)
     }
 
     /// As much of a row as its share of the budget allows, where these rows are run: fewer runs first, then fewer
-    /// epochs, and never less than one of each.
+    /// epochs, and never less than one of each, or two members.
     pub(super) fn scale(&self, row: &Row, rows: &[&Row]) -> Scale {
         let all: f64 = rows.iter().map(|row| row.minutes * f64::from(self.most(row))).sum();
         let share = self.minutes.map_or(1.0, |minutes| (minutes * CORES / all).min(1.0));
         let affordable = share * f64::from(self.most(row));
-        let runs = (affordable.floor() as u32).clamp(1, self.most(row));
-        let epochs = f64::from(row.epochs) * affordable.min(1.0);
+        let runs = (affordable.floor() as u32).clamp(row.least(), self.most(row));
+        let epochs = f64::from(row.epochs) * (affordable / f64::from(row.least())).min(1.0);
         Scale { epochs: (epochs.round() as u32).clamp(1, row.epochs), runs }
     }
 }
@@ -180,6 +187,12 @@ mod tests {
         assert_eq!(scale(Some(0.5)), Scale { epochs: 16, runs: 2 });
         assert_eq!(scale(Some(0.1)), Scale { epochs: 8, runs: 1 });
         assert_eq!(scale(Some(1e-9)), Scale { epochs: 1, runs: 1 });
+        let ensemble = named("ensemble");
+        let members = |runs| Limits { minutes: Some(4.0), runs }.scale(ensemble, &[ensemble]);
+        assert_eq!(
+            (members(None), members(Some(1))),
+            (Scale { epochs: 8, runs: 2 }, Scale { epochs: 8, runs: 2 })
+        );
     }
 
     #[test]

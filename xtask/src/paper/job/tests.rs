@@ -95,7 +95,7 @@ fn what_is_left_is_estimated_by_what_was_measured() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = left(&["mlp-best", "cnn-best"], 3, folder.path());
     let text = left::text(&jobs, &[], 2);
-    assert!(text.starts_with("left: 6 runs, about 31 min with 2 workers, partly a guess\n"), "{text}");
+    assert!(text.starts_with("left: 6 runs, about 31 min with 2 workers, a guess\n"), "{text}");
     // Half of the epochs were trained, at 3.75 seconds each.
     let known = Record { trained: 8, ..record("mlp-best", 1, 16) };
     let text = left::text(&jobs[..3], &[known], 2);
