@@ -5,6 +5,10 @@
 
 mod target;
 
+mod login;
+
+mod way;
+
 mod remote;
 
 mod stored;
@@ -12,6 +16,9 @@ mod stored;
 mod error;
 
 pub use error::ClientError;
+pub use login::{Login, LoginError, Logins};
+pub(crate) use way::by;
+pub use way::Given;
 pub use remote::{OnConflict, Remote, StudyStream};
 pub use stored::Stored;
 pub use target::Target;

@@ -1,5 +1,7 @@
 //! What the network sees: decode, ask, encode.
 
+mod access_service;
+
 mod data_service;
 
 mod status;
@@ -12,5 +14,6 @@ mod wire;
 
 mod worker_service;
 
+pub use access_service::AccessServer;
 pub use study_service::StudyServer;
 pub use worker_service::WorkerServer;

@@ -14,11 +14,27 @@ use std::{env, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::ids::WorkerId;
 use config::{ConfigError, File, Section};
+use etcetera::BaseStrategy as _;
+use trust::{InvalidToken, OwnPki, Token};
 
 /// What the configuration file can say; an id names one process, so a file that several read cannot give it.
 const WORKER: Section = Section {
     name: "worker",
-    keys: &["join", "device", "slots", "scratch", "data", "cores", "hang-timeout", "checkpoint-every"],
+    keys: &[
+        "join",
+        "state",
+        "identity",
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
+        "device",
+        "slots",
+        "scratch",
+        "data",
+        "cores",
+        "hang-timeout",
+        "checkpoint-every",
+    ],
     command: None,
 };
 
@@ -32,7 +48,7 @@ const WORKER: Section = Section {
                   A second SIGINT quits at once.\nExit codes: 0 drained, 1 failed, 2 bad input. RUNG_LOG sets the log \
                   filter, for example `worker=debug`.",
     args_conflicts_with_subcommands = true,
-    override_usage = "rung-worker --join <HOST:PORT> [OPTIONS]\n       rung-worker doctor [OPTIONS]"
+    override_usage = "rung-worker --join <HOST:PORT> [--token <TOKEN>] [OPTIONS]\n       rung-worker doctor [OPTIONS]"
 )]
 pub struct Cli {
     /// Something else than to join a coordinator.
@@ -86,6 +102,8 @@ pub struct JoinArgs {
     // Asked for when settings are made: clap would ask a subcommand for it too, as soon as any of these variables is set.
     #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT")]
     join: Option<Coordinator>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// What to train on: auto, cpu, cuda:N or mps
     #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
     device: Device,
@@ -113,6 +131,31 @@ pub struct JoinArgs {
     /// A checkpoint is taken at the end of an epoch when the last one is at least this old
     #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     checkpoint_every: Duration,
+}
+
+/// How a worker is known by its coordinator; on the coordinator's own machine, for its own user, nothing is needed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Access")]
+struct AccessArgs {
+    /// Token to join by, as `rung token create` prints it; the certificate that it is exchanged for is kept and renewed
+    // Not parsed by clap, whose errors repeat what they cannot parse.
+    #[arg(long, env = "RUNG_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Folder where the certificate is kept; without it, `rung-worker` in your data folder (~/.local/share on Linux)
+    #[arg(long, env = "RUNG_IDENTITY", value_name = "DIR")]
+    identity: Option<PathBuf>,
+    /// State folder of a coordinator on this machine, for workers of its own user; without it, `rung` in your data folder
+    #[arg(long, env = "RUNG_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Certificates of your own authority (PEM), instead of a token
+    #[arg(long, env = "RUNG_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// This worker's certificate by your own authority (PEM): O=rung, OU=worker, CN=ID
+    #[arg(long, env = "RUNG_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, env = "RUNG_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 /// Flags of `doctor`.
@@ -178,8 +221,16 @@ pub struct Settings {
     pub device: Device,
     /// Trials to train at the same time; decided by the device where it is not given.
     pub slots: Option<u32>,
-    /// The worker's id.
-    pub id: WorkerId,
+    /// The worker's id; that of its certificate, or one that is made up, where none is given.
+    pub id: Option<WorkerId>,
+    /// What it joins by.
+    pub token: Option<Token>,
+    /// Where its certificate is kept.
+    pub identity: PathBuf,
+    /// Where a coordinator of its own user publishes what lets it in.
+    pub state: PathBuf,
+    /// Certificates of the operator's own.
+    pub pki: OwnPki,
     /// Where the worker makes its own folder for checkpoints on their way.
     pub scratch: PathBuf,
     /// Folder with data sets, besides the usual ones.
@@ -203,11 +254,19 @@ impl TryFrom<JoinArgs> for Settings {
             let message = "--join HOST:PORT is missing: `rung serve` prints a coordinator's address";
             Cli::command().error(ErrorKind::MissingRequiredArgument, message)
         };
+        let AccessArgs { token, identity, state, tls_ca, tls_cert, tls_key } = args.access;
+        let bad_token = |error: InvalidToken| {
+            Cli::command().error(ErrorKind::ValueValidation, format!("--token cannot be used: {error}"))
+        };
         Ok(Self {
+            token: token.map(|text| text.parse()).transpose().map_err(bad_token)?,
+            identity: identity.unwrap_or_else(default_identity),
+            state: state.unwrap_or_else(trust::default_state),
+            pki: OwnPki { ca: tls_ca, cert: tls_cert, key: tls_key },
             join: args.join.ok_or_else(missing)?,
             device: args.device,
             slots: args.slots,
-            id: args.id.unwrap_or_else(crate::host::worker_id),
+            id: args.id,
             scratch: args.scratch.unwrap_or_else(env::temp_dir),
             data: args.data,
             cores: args.cores,
@@ -215,6 +274,15 @@ impl TryFrom<JoinArgs> for Settings {
             checkpoint_every: args.checkpoint_every,
             program: env::current_exe().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
         })
+    }
+}
+
+/// `rung-worker` in the user's data folder.
+fn default_identity() -> PathBuf {
+    match etcetera::base_strategy::choose_base_strategy() {
+        Ok(folders) => folders.data_dir().join("rung-worker"),
+        // Without a home folder there is no better place than here.
+        Err(_) => PathBuf::from("rung-worker-identity"),
     }
 }
 
@@ -258,6 +326,8 @@ pub(crate) mod tests {
             assert_eq!(error.exit_code(), 2, "{bad:?}");
             assert!(error.to_string().contains(bad[0]), "{error}");
         }
+        let token = settings(&[&join[..], &["--token", "rung_hunter2"]].concat()).unwrap_err();
+        assert!(token.exit_code() == 2 && !token.to_string().contains("hunter2"), "{token}");
         for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
             assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }

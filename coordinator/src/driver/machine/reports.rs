@@ -57,21 +57,18 @@ impl Machine {
         let (session, worker) = from;
         let Report { lease, what } = report;
         let refuse = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));
-        let Some(live) = self.studies.get_mut(&lease.study) else {
+        // What is said of another worker's lease counts as little as what is said of one that is over.
+        if !self.holds(Some(worker), &lease) {
+            tracing::debug!(%lease, %worker, "report of a lease that is not the worker's");
             group.effects.push(refuse);
             return;
-        };
+        }
+        let Some(live) = self.studies.get_mut(&lease.study) else { return };
         if let Happened::Epoch(point) = what {
-            if live.lease_id(lease.trial).as_ref() == Some(&lease) {
-                group.commit.curves.push((lease.study, lease.trial, point));
-            } else {
-                group.effects.push(refuse);
-            }
+            group.commit.curves.push((lease.study, lease.trial, point));
             return;
         }
-        if let Happened::Finished { last, .. } | Happened::NotFinite(last) = &what
-            && live.lease_id(lease.trial).as_ref() == Some(&lease)
-        {
+        if let Happened::Finished { last, .. } | Happened::NotFinite(last) = &what {
             group.commit.curves.push((lease.study.clone(), lease.trial, *last));
         }
         let ends = !matches!(what, Happened::Checkpointed(_));
