@@ -28,7 +28,7 @@ mod published;
 pub use published::{ADDRESS_FILE, Published, default_state};
 
 mod identity;
-pub use identity::{Identity, IdentityError, Identities, Request};
+pub use identity::{Identities, Identity, IdentityError, Place, Request};
 
 mod verify;
 

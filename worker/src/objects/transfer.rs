@@ -34,7 +34,7 @@ pub(super) async fn get_data(channel: Link, digest: Digest) -> Result<Vec<u8>, S
     collect(timeout(SILENCE, client.get_data(name)).await.map_err(silent)??.into_inner()).await
 }
 
-fn client(channel: Link) -> WorkerServiceClient<Channel> {
+fn client(channel: Link) -> WorkerServiceClient<Link> {
     WorkerServiceClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
 }
 

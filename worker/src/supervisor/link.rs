@@ -59,7 +59,7 @@ pub(super) async fn hold(
         let ended = converse(&mut member, &events, &shared).await;
         let was_up = shared.send_replace(None).is_some();
         welcomed |= was_up;
-        let coordinator = member.address();
+        let coordinator = member.address().to_owned();
         let mut at_once = false;
         match ended {
             // Whoever has the id gives signs of life, so nothing is mended by waiting.

@@ -45,7 +45,7 @@ async fn tokens_that_are_worth_nothing_are_refused_with_the_reason() {
     refused(coordinator.join(&once, "node-2"), (Code::Unauthenticated, "used up")).await;
 
     let (viewer, stored) = coordinator.token(Role::Viewer, 0);
-    refused(coordinator.join(&viewer, "node-1"), (Code::PermissionDenied, "viewer")).await;
+    refused(coordinator.join(&viewer, "node-1"), (Code::PermissionDenied, "this is not for token")).await;
     assert_eq!(who_am_i(&coordinator.dial(Some(&viewer), None)).await.unwrap(), "viewer");
     coordinator.access.revoke_token(&stored.id.to_string()).unwrap();
     refused(who_am_i(&coordinator.dial(Some(&viewer), None)), (Code::Unauthenticated, "was revoked")).await;
