@@ -10,6 +10,8 @@ mod adoption;
 
 mod study_service;
 
+mod quota;
+
 mod wire;
 
 mod worker_service;

@@ -28,6 +28,9 @@ pub enum WorkerError {
     /// Nothing lets this worker in: no token, or one that is of no use; no certificate, or one that has ended.
     #[error("{0}")]
     Access(String),
+    /// The coordinator was away for longer than the worker waits.
+    #[error("{0}: leaving")]
+    Alone(String),
     /// Another living process has this worker's id.
     #[error("{0}")]
     Taken(String),

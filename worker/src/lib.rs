@@ -17,6 +17,8 @@ mod member;
 
 mod event;
 
+pub mod leave;
+
 mod session;
 
 mod slot;

@@ -35,3 +35,6 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Most bytes of a message that gives or takes access.
 pub(crate) const ACCESS_BYTES: usize = 64 << 10;
+
+/// Most bytes of objects that a study may have: a worker must not be able to fill any disk.
+pub(crate) const STUDY_BYTES: u64 = 256 << 30;

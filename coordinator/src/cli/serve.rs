@@ -7,15 +7,11 @@ use std::{
 };
 
 use clap::Args;
+use common::duration;
 use tokio_util::sync::CancellationToken;
 use trust::Role;
 
-use super::{
-    args::{PkiArgs, duration},
-    failure::Failure,
-    interrupt::Interrupt,
-    logging, output,
-};
+use super::{args::PkiArgs, failure::Failure, interrupt::Interrupt, logging, output};
 use crate::{
     access::NewToken,
     server::Server,
@@ -44,7 +40,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "RUNG_ADDRESS_FILE")]
     address_file: Option<PathBuf>,
     /// How long a silent worker keeps its trials: seconds, or 90s, 5m
-    #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration)]
+    #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration::span)]
     lease: Duration,
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -57,7 +53,7 @@ struct ProtectionArgs {
     #[command(flatten)]
     pki: PkiArgs,
     /// How long a worker's certificate holds; it is renewed at half of that
-    #[arg(long, value_name = "TIME", env = "RUNG_CERTIFICATE_LIFE", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = "RUNG_CERTIFICATE_LIFE", default_value = "24h", value_parser = duration::span)]
     certificate_life: Duration,
     /// Speak without TLS: on this machine's own addresses alone
     #[arg(long)]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use common::time::Timestamp;
+use common::{duration, time::Timestamp};
 use proto::v1::TokenInfo;
 use serde::Serialize;
 use trust::Role;
 
 use super::{
-    args::{FormatArgs, TargetArgs, duration},
+    args::{FormatArgs, TargetArgs},
     embedded::with_coordinator,
     failure::Failure,
     output::{self, Show, Table},
@@ -52,7 +52,7 @@ struct CreateArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     uses: u32,
     /// How long it lets in: seconds, or 90s, 5m, 2h, 30d [default: 1h for a worker, 30d for a person]
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::span)]
     life: Option<Duration>,
     /// What or whom it is for: 1 to 64 of a-z, 0-9 and -
     #[arg(long, value_name = "NAME", default_value = "")]

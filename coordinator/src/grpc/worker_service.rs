@@ -12,6 +12,7 @@ use tonic::{Extensions, Request, Response, Status, Streaming, metadata::Metadata
 
 use super::{
     data_service::{self, read_data},
+    quota::Quota,
     status,
     wire::{self, present},
 };
@@ -32,6 +33,7 @@ const HELLO: Duration = Duration::from_secs(10);
 pub struct WorkerServer {
     driver: Driver,
     blobs: Arc<Blobs>,
+    quota: Quota,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -39,7 +41,7 @@ pub struct WorkerServer {
 impl WorkerServer {
     /// A service that passes sessions to the driver. Its sessions run in `tasks` and end with `shutdown`.
     pub fn new(driver: Driver, blobs: Arc<Blobs>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
-        Self { driver, blobs, tasks, shutdown }
+        Self { driver, blobs, quota: Quota::default(), tasks, shutdown }
     }
 
     /// Turns a report of a checkpoint, or of probabilities, that are not stored into a failed attempt: decisions rest on stored checkpoints
@@ -105,6 +107,7 @@ impl WorkerService for WorkerServer {
         let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
         let header = present("chunk.header", first.header).map_err(|error| status::malformed(&error))?;
         let (key, size) = self.admit(worker, header).await?;
+        self.quota.take(&self.blobs, &key.study, size).await?;
         let mut bytes = BytesMut::with_capacity(size.min(64 << 20) as usize);
         let mut next = Some(first.data);
         while let Some(data) = next {

@@ -5,6 +5,7 @@ use common::{
     ids::{StudyId, TrialNumber, WorkerId},
     view::LeaseId,
 };
+use scheduler::Work;
 
 use super::Machine;
 
@@ -21,6 +22,15 @@ impl Machine {
     pub(super) fn leases(&self, worker: &WorkerId, study: &StudyId, trial: TrialNumber) -> bool {
         let held = self.studies.get(study).and_then(|live| live.study().lease(trial));
         held.is_some_and(|held| held.worker == *worker)
+    }
+
+    /// Whether an epoch is of a lease's work: so a trial has no more points of a curve than epochs to train.
+    pub(super) fn trains(&self, lease: &LeaseId, epoch: u32) -> bool {
+        let held = self.studies.get(&lease.study).and_then(|live| live.study().lease(lease.trial));
+        held.is_some_and(|held| match held.work {
+            Work::Train { from_epoch, to_epoch, .. } => from_epoch < epoch && epoch <= to_epoch,
+            Work::Evaluate { .. } => false,
+        })
     }
 
     /// Whether a worker leases a trial of a study that trains on this data.

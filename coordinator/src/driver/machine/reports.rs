@@ -63,14 +63,15 @@ impl Machine {
             group.effects.push(refuse);
             return;
         }
-        let Some(live) = self.studies.get_mut(&lease.study) else { return };
-        if let Happened::Epoch(point) = what {
-            group.commit.curves.push((lease.study, lease.trial, point));
+        if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) = &what
+            && self.trains(&lease, point.epoch)
+        {
+            group.commit.curves.push((lease.study.clone(), lease.trial, *point));
+        }
+        if let Happened::Epoch(_) = what {
             return;
         }
-        if let Happened::Finished { last, .. } | Happened::NotFinite(last) = &what {
-            group.commit.curves.push((lease.study.clone(), lease.trial, *last));
-        }
+        let Some(live) = self.studies.get_mut(&lease.study) else { return };
         let ends = !matches!(what, Happened::Checkpointed(_));
         let input = study_input(live.study().spec(), &lease, what);
         match live.step(now, &input, &mut group.commit) {
