@@ -17,11 +17,11 @@ mod error;
 
 pub use error::ClientError;
 pub use login::{Login, LoginError, Logins};
-pub(crate) use way::by;
-pub use way::Given;
 pub use remote::{OnConflict, Remote, StudyStream};
 pub use stored::Stored;
 pub use target::Target;
+pub use way::Given;
+pub(crate) use way::by;
 
 use bytes::Bytes;
 use common::{

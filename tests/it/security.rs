@@ -48,7 +48,8 @@ impl Open {
         BufReader::new(child.stdout.take().context("its stdout")?).read_line(&mut line)?;
         let open = Self { folder, child, line: line.trim().to_owned(), workers: Vec::new() };
         // It prints before it serves; the file is there when it does.
-        wait("the coordinator", || state.join("coordinator.json").exists()).context(open.log("coordinator"))?;
+        wait("the coordinator", || state.join("coordinator.json").exists())
+            .context(open.log("coordinator"))?;
         Ok(open)
     }
 
@@ -91,7 +92,13 @@ impl Open {
         let mut ids = Vec::new();
         let found = wait("workers", || {
             let rows = self.rung(&["worker", "-o", "json"]).json();
-            ids = rows.as_array().into_iter().flatten().filter_map(|row| row["worker"].as_str()).map(str::to_owned).collect();
+            ids = rows
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|row| row["worker"].as_str())
+                .map(str::to_owned)
+                .collect();
             ids.len() == count
         });
         found.with_context(|| format!("{ids:?}: {}\n{}", self.log("coordinator"), self.log("w0")))?;

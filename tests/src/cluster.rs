@@ -225,7 +225,8 @@ impl Cluster {
 
     /// A connection to the coordinator, as its own user.
     pub async fn channel(&self) -> Result<Link> {
-        let published = Published::of_folder(&self.state()).context("the coordinator has published nothing")?;
+        let published =
+            Published::of_folder(&self.state()).context("the coordinator has published nothing")?;
         self.link(&Dial::plain(&published.address, Bearer::new(published.token.as_ref()))).await
     }
 

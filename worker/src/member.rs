@@ -8,7 +8,8 @@ use proto::v1::{CertificateRequest, access_service_client::AccessServiceClient};
 use tonic::{Code, Status};
 use tracing::info;
 use trust::{
-    Bearer, Dial, Identities, Identity, IdentityError, Link, Pin, Place, Published, Request, Role, Subject, Token, Trust,
+    Bearer, Dial, Identities, Identity, IdentityError, Link, Pin, Place, Published, Request, Role, Subject,
+    Token, Trust,
 };
 
 use crate::{error::WorkerError, host, session::BLIND_SPOT, settings::Settings};
@@ -59,9 +60,14 @@ impl Member {
                 None => identities.reserve(&id.cloned().unwrap_or_else(host::worker_id), pin)?,
             };
             let token = Some(token.clone());
-            return Ok(Self { address, worker: place.worker().clone(), way: Way::Certified { place, pin, token } });
+            return Ok(Self {
+                address,
+                worker: place.worker().clone(),
+                way: Way::Certified { place, pin, token },
+            });
         }
-        let published = || Published::of_folder(&settings.state).is_some_and(|there| there.answers_at(&address));
+        let published =
+            || Published::of_folder(&settings.state).is_some_and(|there| there.answers_at(&address));
         if !published()
             && let Some(place) = identities.find((&address, None), id)?
             && let Some(pin) = place.identity.as_ref().map(|identity| identity.pin)
@@ -80,22 +86,30 @@ impl Member {
 
     fn own(settings: &Settings, address: String) -> Result<Self, WorkerError> {
         let bad = |error: trust::TlsError| WorkerError::Access(error.to_string());
-        let missing = |flags| WorkerError::Access(format!("a worker with certificates of one's own needs {flags} too"));
+        let missing =
+            |flags| WorkerError::Access(format!("a worker with certificates of one's own needs {flags} too"));
         let authority = settings.pki.authority().map_err(bad)?.ok_or_else(|| missing("--tls-ca"))?;
         let chain = settings.pki.chain().map_err(bad)?.ok_or_else(|| missing("--tls-cert and --tls-key"))?;
         let subject = chain.0.first().map(|leaf| Subject::of_certificate(leaf));
         let subject = match subject {
             Some(Ok(subject)) if subject.role == Role::Worker => subject,
             Some(Ok(subject)) => {
-                return Err(WorkerError::Access(format!("the certificate's role is {}, not worker", subject.role)));
+                return Err(WorkerError::Access(format!(
+                    "the certificate's role is {}, not worker",
+                    subject.role
+                )));
             }
             Some(Err(error)) => return Err(WorkerError::Access(error.to_string())),
             None => return Err(missing("--tls-cert")),
         };
         if let Some(id) = settings.id.as_ref().filter(|id| **id != subject.name) {
-            return Err(WorkerError::Access(format!("the certificate is for worker {}, not {id}", subject.name)));
+            return Err(WorkerError::Access(format!(
+                "the certificate is for worker {}, not {id}",
+                subject.name
+            )));
         }
-        let dial = Dial::tls(&address, &Trust::Roots(authority), Some(chain), Bearer::default()).map_err(bad)?;
+        let dial =
+            Dial::tls(&address, &Trust::Roots(authority), Some(chain), Bearer::default()).map_err(bad)?;
         Ok(Self { address, worker: subject.name, way: Way::Own(dial) })
     }
 
@@ -118,7 +132,9 @@ impl Member {
                 let bearer = Bearer::new(published.as_ref().and_then(|there| there.token.as_ref()));
                 let bearer = bearer.of_worker(&self.worker);
                 match published.and_then(|there| there.pin) {
-                    Some(pin) => Dial::tls(&self.address, &Trust::Pinned(pin), None, bearer).map_err(refused)?,
+                    Some(pin) => {
+                        Dial::tls(&self.address, &Trust::Pinned(pin), None, bearer).map_err(refused)?
+                    }
                     None => Dial::plain(&self.address, bearer),
                 }
             }
@@ -152,7 +168,9 @@ impl Member {
 
     /// How long until half of the certificate's life is over; none where there is none to renew.
     pub(crate) fn renewal_in(&self) -> Option<Duration> {
-        let Way::Certified { place: Place { identity: Some(identity), .. }, .. } = &self.way else { return None };
+        let Way::Certified { place: Place { identity: Some(identity), .. }, .. } = &self.way else {
+            return None;
+        };
         let (from, until) = identity.validity();
         Some(Duration::from_secs(from + (until - from) / 2).saturating_sub(now()))
     }
@@ -176,7 +194,9 @@ impl Member {
         match self.renew(link).await {
             Ok(()) => Ok(()),
             Err(status) if is_refusal(&status) && self.has_another_way() => {
-                let Way::Certified { token: Some(token), .. } = &self.way else { return Err(unjoined(&status)) };
+                let Way::Certified { token: Some(token), .. } = &self.way else {
+                    return Err(unjoined(&status));
+                };
                 self.join(&token.clone()).await
             }
             Err(status) => Err(unjoined(&status)),
@@ -186,7 +206,8 @@ impl Member {
     /// Exchanges the token for a certificate.
     async fn join(&mut self, token: &Token) -> Result<(), Unjoined> {
         let Way::Certified { place, pin, .. } = &mut self.way else { return Ok(()) };
-        let dial = Dial::tls(&self.address, &Trust::Pinned(*pin), None, Bearer::new(Some(token))).map_err(refused)?;
+        let dial = Dial::tls(&self.address, &Trust::Pinned(*pin), None, Bearer::new(Some(token)))
+            .map_err(refused)?;
         let request = Request::new(self.worker.clone()).map_err(refused)?;
         let wire = CertificateRequest { worker: self.worker.to_string(), csr: request.csr.clone().into() };
         let reply = AccessServiceClient::new(open(&dial).await?).join(limited(wire)).await;
@@ -214,7 +235,9 @@ fn checked(token: &Token) -> Result<Pin, WorkerError> {
             "the token is a person's, for the role {role}: `rung token create` makes one for a worker"
         )));
     }
-    token.pin.ok_or_else(|| WorkerError::Access("the token does not say which coordinator it is for".to_owned()))
+    token
+        .pin
+        .ok_or_else(|| WorkerError::Access("the token does not say which coordinator it is for".to_owned()))
 }
 
 async fn open(dial: &Dial) -> Result<Link, Unjoined> {
@@ -235,7 +258,10 @@ fn limited<T>(message: T) -> tonic::Request<T> {
 
 fn is_refusal(status: &Status) -> bool {
     let code = status.code();
-    matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::FailedPrecondition)
+    matches!(
+        code,
+        Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::FailedPrecondition
+    )
 }
 
 fn unjoined(status: &Status) -> Unjoined {

@@ -1,5 +1,8 @@
 //! What a worker is told when it starts: flags over `RUNG_*` variables over the configuration file over defaults.
 
+mod access;
+use access::AccessArgs;
+
 mod cores;
 pub use cores::Cores;
 
@@ -14,8 +17,7 @@ use std::{env, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::{duration, ids::WorkerId};
 use config::{ConfigError, File, Section};
-use etcetera::BaseStrategy as _;
-use trust::{InvalidToken, OwnPki, Token};
+use trust::{OwnPki, Token};
 
 use crate::leave::Leave;
 
@@ -163,31 +165,6 @@ struct LeaveArgs {
     death_timeout: Option<Duration>,
 }
 
-/// How a worker is known by its coordinator; on the coordinator's own machine, for its own user, nothing is needed.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Access")]
-struct AccessArgs {
-    /// Token to join by, as `rung token create` prints it; the certificate that it is exchanged for is kept and renewed
-    // Not parsed by clap, whose errors repeat what they cannot parse.
-    #[arg(long, env = "RUNG_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Folder where the certificate is kept; without it, `rung-worker` in your data folder (~/.local/share on Linux)
-    #[arg(long, env = "RUNG_IDENTITY", value_name = "DIR")]
-    identity: Option<PathBuf>,
-    /// State folder of a coordinator on this machine, for workers of its own user; without it, `rung` in your data folder
-    #[arg(long, env = "RUNG_STATE", value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Certificates of your own authority (PEM), instead of a token
-    #[arg(long, env = "RUNG_TLS_CA", value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// This worker's certificate by your own authority (PEM): O=rung, OU=worker, CN=ID
-    #[arg(long, env = "RUNG_TLS_CERT", value_name = "FILE")]
-    tls_cert: Option<PathBuf>,
-    /// The certificate's key (PEM)
-    #[arg(long, env = "RUNG_TLS_KEY", value_name = "FILE")]
-    tls_key: Option<PathBuf>,
-}
-
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -286,15 +263,14 @@ impl TryFrom<JoinArgs> for Settings {
             let message = "--join HOST:PORT is missing: `rung serve` prints a coordinator's address";
             Cli::command().error(ErrorKind::MissingRequiredArgument, message)
         };
-        let AccessArgs { token, identity, state, tls_ca, tls_cert, tls_key } = args.access;
-        let bad_token = |error: InvalidToken| {
-            Cli::command().error(ErrorKind::ValueValidation, format!("--token cannot be used: {error}"))
-        };
         Ok(Self {
-            token: token.map(|text| text.parse()).transpose().map_err(bad_token)?,
-            identity: identity.unwrap_or_else(default_identity),
-            state: state.unwrap_or_else(trust::default_state),
-            pki: OwnPki { ca: tls_ca, cert: tls_cert, key: tls_key },
+            token: args
+                .access
+                .token()
+                .map_err(|error| Cli::command().error(ErrorKind::ValueValidation, error))?,
+            pki: args.access.pki(),
+            identity: args.access.identity.unwrap_or_else(access::default_identity),
+            state: args.access.state.unwrap_or_else(trust::default_state),
             join: args.join.ok_or_else(missing)?,
             device: args.device,
             slots: args.slots,
@@ -311,15 +287,6 @@ impl TryFrom<JoinArgs> for Settings {
             },
             program: env::current_exe().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
         })
-    }
-}
-
-/// `rung-worker` in the user's data folder.
-fn default_identity() -> PathBuf {
-    match etcetera::base_strategy::choose_base_strategy() {
-        Ok(folders) => folders.data_dir().join("rung-worker"),
-        // Without a home folder there is no better place than here.
-        Err(_) => PathBuf::from("rung-worker-identity"),
     }
 }
 

@@ -63,7 +63,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         hang_timeout: settings.hang_timeout,
         checkpoint_every: settings.checkpoint_every,
     });
-    let Some(started) = shutdown.run_until_cancelled(start::slots((&settings, member.worker()), &shared)).await else {
+    let Some(started) =
+        shutdown.run_until_cancelled(start::slots((&settings, member.worker()), &shared)).await
+    else {
         return Ok(());
     };
     let (identity, orders) = started?;

@@ -80,7 +80,10 @@ pub fn unpack(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let bad = |problem: String| DataError::Object(problem);
     let claimed = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
     if claimed > LARGEST_HEADER || bytes.len() as u64 > LARGEST_OBJECT {
-        return Err(bad(format!("it has {} bytes and a header of {claimed}: more than is read", bytes.len())));
+        return Err(bad(format!(
+            "it has {} bytes and a header of {claimed}: more than is read",
+            bytes.len()
+        )));
     }
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| bad(error.to_string()))?;
     let text = header.metadata().as_ref().and_then(|all| all.get(KEY));

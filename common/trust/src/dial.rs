@@ -13,7 +13,7 @@ use tonic::{
 };
 use tower::service_fn;
 
-use crate::{Token, TlsError, Trust, published::is_loopback, tls, verify::FOREIGN};
+use crate::{TlsError, Token, Trust, published::is_loopback, tls, verify::FOREIGN};
 
 /// The header by which a worker without a certificate says who it is. Believed only of the coordinator's own user.
 pub const WORKER_HEADER: &str = "rung-worker";
@@ -81,7 +81,10 @@ impl Dial {
     pub fn tls(
         address: &str,
         trust: &Trust,
-        identity: Option<(Vec<rustls::pki_types::CertificateDer<'static>>, rustls::pki_types::PrivateKeyDer<'static>)>,
+        identity: Option<(
+            Vec<rustls::pki_types::CertificateDer<'static>>,
+            rustls::pki_types::PrivateKeyDer<'static>,
+        )>,
         bearer: Bearer,
     ) -> Result<Self, TlsError> {
         let config = tls::client(trust, identity)?;
@@ -104,7 +107,9 @@ impl Dial {
         patience: Duration,
         tune: impl FnOnce(Endpoint) -> Endpoint,
     ) -> Result<Link, DialError> {
-        let uri: Uri = format!("http://{}", self.address).parse().map_err(|_| DialError::Address(self.address.clone()))?;
+        let uri: Uri = format!("http://{}", self.address)
+            .parse()
+            .map_err(|_| DialError::Address(self.address.clone()))?;
         let endpoint = tune(Endpoint::from(uri).connect_timeout(patience).tcp_nodelay(true));
         let dial = self.clone();
         let connector = service_fn(move |_: Uri| {

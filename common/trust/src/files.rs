@@ -17,7 +17,8 @@ pub const CERTIFICATES_MOST: usize = 16;
 /// Writes a file that only its owner can read: whole or not at all, and durable. Its folder is made where it is missing,
 /// for the owner alone.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Temporary files are made with mode 0600.
     let mut partial = tempfile::NamedTempFile::new_in(folder)?;
@@ -43,7 +44,8 @@ pub fn read_private(path: &Path) -> io::Result<Vec<u8>> {
 pub fn pem_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unusable = |reason: String| TlsError::File { path: path.to_owned(), reason };
     let bytes = File::open(path).and_then(read_some).map_err(|error| unusable(error.to_string()))?;
-    let read = CertificateDer::pem_slice_iter(&bytes).take(CERTIFICATES_MOST + 1).collect::<Result<Vec<_>, _>>();
+    let read =
+        CertificateDer::pem_slice_iter(&bytes).take(CERTIFICATES_MOST + 1).collect::<Result<Vec<_>, _>>();
     match read {
         Ok(found) if found.is_empty() => Err(unusable("it holds no certificate in PEM".to_owned())),
         Ok(found) if found.len() > CERTIFICATES_MOST => {

@@ -35,7 +35,8 @@ impl Identity {
 
     /// When the certificate begins and ends to hold, in seconds since 1970.
     pub fn validity(&self) -> (u64, u64) {
-        Subject::of_certificate(&self.certificate).map_or((0, 0), |subject| (subject.not_before, subject.not_after))
+        Subject::of_certificate(&self.certificate)
+            .map_or((0, 0), |subject| (subject.not_before, subject.not_after))
     }
 }
 
@@ -69,9 +70,14 @@ impl Request {
     }
 
     /// The identity that an authority's answer makes of it; refuses a certificate that is another's.
-    pub fn answered(self, coordinator: &str, pin: Pin, certificate: Vec<u8>) -> Result<Identity, IdentityError> {
-        let subject =
-            Subject::of_certificate(&certificate).map_err(|error| IdentityError::Broken(error.to_string()))?;
+    pub fn answered(
+        self,
+        coordinator: &str,
+        pin: Pin,
+        certificate: Vec<u8>,
+    ) -> Result<Identity, IdentityError> {
+        let subject = Subject::of_certificate(&certificate)
+            .map_err(|error| IdentityError::Broken(error.to_string()))?;
         if subject.role != Role::Worker || subject.name != self.worker {
             return Err(IdentityError::Broken("the certificate that came is somebody else's".to_owned()));
         }
@@ -246,9 +252,13 @@ mod tests {
         place.keep(kept.clone()).unwrap();
         assert!(matches!(identities.reserve(&kept.worker, pin), Err(IdentityError::InUse(_))));
         assert!(identities.find(("host:7070", None), None).unwrap().is_none(), "its process lives");
-        assert!(matches!(identities.find(("host:7070", None), Some(&kept.worker)), Err(IdentityError::InUse(_))));
+        assert!(matches!(
+            identities.find(("host:7070", None), Some(&kept.worker)),
+            Err(IdentityError::InUse(_))
+        ));
         drop(place);
-        let found = |address, pin| identities.find((address, pin), None).unwrap().and_then(|place| place.identity);
+        let found =
+            |address, pin| identities.find((address, pin), None).unwrap().and_then(|place| place.identity);
         assert_eq!(found("host:7070", None), Some(kept.clone()));
         assert_eq!(found("moved:1", Some(pin)), Some(kept.clone()));
         assert_eq!(found("host:7070", Some(other)), None);

@@ -1,4 +1,8 @@
-use std::{io, net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use etcetera::BaseStrategy as _;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};

@@ -33,8 +33,12 @@ impl Subject {
         let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
         let validity = certificate.validity();
         Ok(Self {
-            role: unit.and_then(|unit| unit.parse().ok()).ok_or_else(|| InvalidSubject::NoRole(described(subject)))?,
-            name: name.and_then(|name| name.parse().ok()).ok_or_else(|| InvalidSubject::NoName(described(subject)))?,
+            role: unit
+                .and_then(|unit| unit.parse().ok())
+                .ok_or_else(|| InvalidSubject::NoRole(described(subject)))?,
+            name: name
+                .and_then(|name| name.parse().ok())
+                .ok_or_else(|| InvalidSubject::NoName(described(subject)))?,
             not_before: seconds(validity.not_before.timestamp()),
             not_after: seconds(validity.not_after.timestamp()),
         })

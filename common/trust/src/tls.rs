@@ -1,4 +1,7 @@
-use std::{path::{Path, PathBuf}, sync::{Arc, LazyLock}};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+};
 
 use rustls::{
     ClientConfig, RootCertStore,

@@ -39,7 +39,8 @@ impl ServerCertVerifier for PinnedAuthority {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let pinned = |certificate: &&CertificateDer<'_>| Pin::of_certificate(certificate) == Some(self.pin);
-        let authority = intermediates.iter().find(pinned).ok_or_else(|| Error::General(FOREIGN.to_owned()))?;
+        let authority =
+            intermediates.iter().find(pinned).ok_or_else(|| Error::General(FOREIGN.to_owned()))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
         let leaf = ParsedCertificate::try_from(leaf)?;

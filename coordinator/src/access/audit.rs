@@ -1,7 +1,7 @@
 //! Who did what: one line of JSON for each act and each refusal, only ever appended.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
     net::IpAddr,
@@ -20,8 +20,8 @@ const FILE_BYTES: u64 = 8 << 20;
 const KEPT: usize = 4;
 /// A refusal is written once in this time for each caller, address and call: a log must not be a way to fill the disk.
 const ONCE_IN: Duration = Duration::from_secs(60);
-/// Most refusals that are remembered for that.
-const REMEMBERED: usize = 4096;
+/// Most refusals that are written in that time: strangers must not push out what others did.
+const MOST_REFUSALS: usize = 1000;
 
 /// Something that somebody did, or was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,9 @@ pub(crate) struct Audit {
 struct Open {
     file: File,
     bytes: u64,
-    refused: BTreeMap<(String, IpAddr, String), Timestamp>,
+    /// Refusals that were written since `since`.
+    refused: BTreeSet<(String, IpAddr, String)>,
+    since: Timestamp,
 }
 
 impl Audit {
@@ -60,7 +62,7 @@ impl Audit {
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("audit.jsonl");
         let (file, bytes) = append_to(&path)?;
-        Ok(Self { path, open: Mutex::new(Open { file, bytes, refused: BTreeMap::new() }) })
+        Ok(Self { path, open: Mutex::new(Open { file, bytes, refused: BTreeSet::new(), since: Timestamp(0) }) })
     }
 
     /// Appends what was done. That it cannot be written is an error in the coordinator's own log.
@@ -73,14 +75,14 @@ impl Audit {
     /// Appends a refusal, unless the same was written a moment ago.
     pub(crate) fn refused(&self, entry: &Entry, from: IpAddr) {
         let mut open = self.lock();
+        if entry.at.since(open.since) >= ONCE_IN {
+            open.refused.clear();
+            open.since = entry.at;
+        }
         let key = (entry.who.clone(), from, entry.call.clone());
-        if open.refused.get(&key).is_some_and(|last| entry.at.since(*last) < ONCE_IN) {
+        if open.refused.len() >= MOST_REFUSALS || !open.refused.insert(key) {
             return;
         }
-        if open.refused.len() >= REMEMBERED {
-            open.refused.clear();
-        }
-        open.refused.insert(key, entry.at);
         if let Err(error) = self.append(&mut open, entry) {
             tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
         }
@@ -181,11 +183,21 @@ mod tests {
     fn a_refusal_that_comes_again_and_again_is_written_once_a_minute() {
         let folder = tempfile::tempdir().unwrap();
         let audit = Audit::open(folder.path()).unwrap();
-        for at in [0, 10, 59_000, 61_000, 62_000] {
+        for at in [60_000, 60_010, 119_000, 121_000, 122_000] {
             audit.refused(&entry(at, ""), [127, 0, 0, 1].into());
         }
-        audit.refused(&entry(62_500, ""), [127, 0, 0, 2].into());
+        audit.refused(&entry(122_500, ""), [127, 0, 0, 2].into());
         let ats: Vec<_> = audit.last(10).unwrap().iter().map(|entry| entry.at.0).collect();
-        assert_eq!(ats, [0, 61_000, 62_500]);
+        assert_eq!(ats, [60_000, 121_000, 122_500]);
+    }
+
+    #[test]
+    fn strangers_do_not_push_out_what_others_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
+        for n in 0..5000_u32 {
+            audit.refused(&entry(70_000, ""), IpAddr::from(n.to_be_bytes()));
+        }
+        assert_eq!(audit.last(10_000).unwrap().len(), MOST_REFUSALS);
     }
 }

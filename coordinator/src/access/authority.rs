@@ -12,7 +12,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
 };
-use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+use rustls::pki_types::{
+    CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _,
+};
 use trust::{Pin, Role, Secret, read_private, write_private};
 
 /// How long the authority and its coordinator's certificates hold: they are as old as the folder that they lie in.
@@ -33,7 +35,8 @@ impl Authority {
         let (certificate_file, key_file) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
         let unusable = |path: &Path, reason: String| AuthorityError { path: path.to_owned(), reason };
         if !certificate_file.exists() {
-            let (certificate, key) = made(now).map_err(|error| unusable(&certificate_file, error.to_string()))?;
+            let (certificate, key) =
+                made(now).map_err(|error| unusable(&certificate_file, error.to_string()))?;
             // The key first: a certificate without its key would be of no use, and would not be made again.
             let kept = write_private(&key_file, key.as_bytes())
                 .and_then(|()| write_private(&certificate_file, certificate.as_bytes()));

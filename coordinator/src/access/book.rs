@@ -159,9 +159,9 @@ impl Book {
             hash: token.secret.hash(),
         };
         let mut pages = self.pages.clone();
-        pages.tokens.retain(|token| {
-            token.state(now) == TokenState::Valid || now.since(token.expires) < REMEMBERED
-        });
+        pages
+            .tokens
+            .retain(|token| token.state(now) == TokenState::Valid || now.since(token.expires) < REMEMBERED);
         while pages.tokens.len() >= MOST {
             let gone = pages.tokens.iter().position(|token| token.state(now) != TokenState::Valid);
             let Some(gone) = gone else {
@@ -177,7 +177,8 @@ impl Book {
     /// Counts one use of a worker's token; false where it no longer lets in.
     pub(crate) fn spend(&mut self, id: &TokenId, now: Timestamp) -> io::Result<bool> {
         let mut pages = self.pages.clone();
-        let found = pages.tokens.iter_mut().find(|token| token.id == *id && token.state(now) == TokenState::Valid);
+        let found =
+            pages.tokens.iter_mut().find(|token| token.id == *id && token.state(now) == TokenState::Valid);
         let Some(token) = found else { return Ok(false) };
         token.uses_left = token.uses_left.saturating_sub(1);
         self.turn(pages)?;

@@ -38,7 +38,12 @@ struct Proof {
 
 impl Gate {
     /// The gate of a connection that has yet to prove itself.
-    pub(crate) fn new(peer: SocketAddr, presented: Presented, closed: CancellationToken, seat: Seat) -> Arc<Self> {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        presented: Presented,
+        closed: CancellationToken,
+        seat: Seat,
+    ) -> Arc<Self> {
         let (ends, _) = watch::channel(Some(Instant::now() + limits::PROOF));
         let proof = Proof { seat, credentials: BTreeSet::new(), local: false };
         Arc::new(Self { peer, presented, closed, ends, proof: Mutex::new(proof) })

@@ -42,7 +42,8 @@ impl Judge {
         for authority in authorities {
             roots.add(authority.clone()).map_err(|error| refused(error.to_string()))?;
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), trust::provider()).build();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), trust::provider()).build();
         Ok(Self { verifier: verifier.map_err(|error| refused(error.to_string()))? })
     }
 
@@ -65,7 +66,8 @@ impl Judge {
 fn reason(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            "the certificate is of another cluster's authority: join this one with a token of its own".to_owned()
+            "the certificate is of another cluster's authority: join this one with a token of its own"
+                .to_owned()
         }
         Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },

@@ -109,7 +109,9 @@ async fn open(socket: TcpStream, peer: SocketAddr, speech: &Speech) -> io::Resul
             let presented = tls.judge.judge(chain, Duration::from_millis(speech.clock.now().0));
             Ok((Stream::Tls(Box::new(stream)), presented))
         }
-        _ if peer.ip().to_canonical().is_loopback() && !speaks_tls => Ok((Stream::Plain(socket), Presented::Nothing)),
+        _ if peer.ip().to_canonical().is_loopback() && !speaks_tls => {
+            Ok((Stream::Plain(socket), Presented::Nothing))
+        }
         _ => {
             tracing::debug!(%peer, speaks_tls, "another kind of connection than is spoken here");
             Err(io::ErrorKind::InvalidData.into())

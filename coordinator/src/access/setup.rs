@@ -64,8 +64,13 @@ impl Opened {
             ServeTls::Off => (None, None),
             ServeTls::Authority => {
                 let authority = Authority::open(&folder, now)?;
-                let names = [host.clone(), hostname::get().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())];
-                let chain = authority.server(&names, now).map_err(|error| TlsError::Refused(error.to_string()))?;
+                let names = [
+                    host.clone(),
+                    hostname::get()
+                        .map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned()),
+                ];
+                let chain =
+                    authority.server(&names, now).map_err(|error| TlsError::Refused(error.to_string()))?;
                 let judge = Judge::new(std::slice::from_ref(authority.certificate()))?;
                 (Some(authority), Some(Tls { config: server(chain)?, judge }))
             }
@@ -104,8 +109,10 @@ fn server(
     let builder = ServerConfig::builder_with_provider(trust::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?;
-    let mut config =
-        builder.with_client_cert_verifier(Arc::new(AnyCertificate)).with_single_cert(chain, key).map_err(refused)?;
+    let mut config = builder
+        .with_client_cert_verifier(Arc::new(AnyCertificate))
+        .with_single_cert(chain, key)
+        .map_err(refused)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     // A resumed session would bring back a certificate that was looked at another time.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -141,7 +148,11 @@ fn reachable(listen: IpAddr) -> IpAddr {
 }
 
 fn advertised(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// Why a coordinator cannot let anybody in.

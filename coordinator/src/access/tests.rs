@@ -37,7 +37,10 @@ impl Coordinator {
 
     pub(super) async fn with(change: impl FnOnce(ServeSettings) -> ServeSettings) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let settings = ServeSettings { listen: ([127, 0, 0, 1], 0).into(), ..ServeSettings::new(state.path().to_owned()) };
+        let settings = ServeSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..ServeSettings::new(state.path().to_owned())
+        };
         let server = Server::bind(change(settings)).await.unwrap();
         let (access, published) = (server.access().clone(), server.published());
         let stop = CancellationToken::new();

@@ -60,7 +60,8 @@ impl Show for Entries {
     fn csv(&self) -> Table {
         let mut table = Table::new(["at", "who", "from", "call", "about", "outcome"]);
         for row in &self.0 {
-            table.row([&row.at, &row.who, &row.from, &row.call, &row.about, &row.outcome].map(String::as_str));
+            table
+                .row([&row.at, &row.who, &row.from, &row.call, &row.about, &row.outcome].map(String::as_str));
         }
         table
     }

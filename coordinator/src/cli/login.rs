@@ -26,7 +26,14 @@ pub(super) struct LoginArgs {
     address: String,
     /// Token that an admin made there with `rung token create --role …`; `-` or nothing reads it from standard input
     // Not parsed by clap, whose errors repeat what they cannot parse.
-    #[arg(long, value_name = "TOKEN", env = "RUNG_TOKEN", hide_env_values = true, default_value = "-", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "RUNG_TOKEN",
+        hide_env_values = true,
+        default_value = "-",
+        hide_default_value = true
+    )]
     token: String,
     /// Certificates of the coordinator's own authority (PEM), where it does not use rung's
     #[arg(long, value_name = "FILE", env = "RUNG_TLS_CA")]

@@ -79,11 +79,15 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
              `rung token create` prints"
         ));
     } else if certified {
-        output::message("on other machines, within an hour, start workers with this line; `rung token create` makes more:");
+        output::message(
+            "on other machines, within an hour, start workers with this line; `rung token create` makes more:",
+        );
         output::data(&join_line(&server)?)?;
     } else {
         let advertised = server.access().advertised();
-        output::message(&format!("workers join {advertised} with --tls-ca, --tls-cert and --tls-key of yours"));
+        output::message(&format!(
+            "workers join {advertised} with --tls-ca, --tls-cert and --tls-key of yours"
+        ));
     }
     let stop = CancellationToken::new();
     let mut serving = std::pin::pin!(server.run(stop.clone()));
@@ -170,9 +174,14 @@ mod tests {
         for listen in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0"] {
             for flags in [&["--no-tls"][..], &["--no-auth"], &["--no-tls", "--no-auth"]] {
                 let settings = parsed(&[&["--listen", listen], flags].concat()).unwrap();
-                let failure = Failure::from(Server::bind(ServeSettings { state: state.clone(), ..settings }).await.unwrap_err());
+                let failure = Failure::from(
+                    Server::bind(ServeSettings { state: state.clone(), ..settings }).await.unwrap_err(),
+                );
                 assert_eq!(failure.code, Code::BadInput, "{listen} {flags:?}");
-                assert!(failure.message.contains("--no-tls") && failure.message.contains("127.0.0.1"), "{failure:?}");
+                assert!(
+                    failure.message.contains("--no-tls") && failure.message.contains("127.0.0.1"),
+                    "{failure:?}"
+                );
                 assert!(!state.exists());
             }
             assert!(!parsed(&["--listen", listen]).unwrap().is_exposed());

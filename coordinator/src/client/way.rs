@@ -24,7 +24,9 @@ impl Given {
             let pki = OwnPki { ca: login.tls_ca.clone(), ..OwnPki::default() };
             return Self { token: login.token.clone().map(Ok), pki }.dial(address);
         }
-        if let Some(published) = Published::of_folder(folder).filter(|published| published.answers_at(address)) {
+        if let Some(published) =
+            Published::of_folder(folder).filter(|published| published.answers_at(address))
+        {
             return Ok(by(&published)?);
         }
         self.dial(address)

@@ -41,7 +41,8 @@ impl AccessServer {
     ) -> Result<T, Status> {
         let access = Arc::clone(&self.access);
         let done = tokio::task::spawn_blocking(move || act(&access)).await;
-        done.map_err(|_| Status::internal("giving access panicked"))?.map_err(|error| status::not_granted(&error))
+        done.map_err(|_| Status::internal("giving access panicked"))?
+            .map_err(|error| status::not_granted(&error))
     }
 }
 
@@ -150,7 +151,8 @@ fn worker_id(text: &str) -> Result<WorkerId, Status> {
 
 fn wanted(request: pb::CreateTokenRequest) -> Result<NewToken, Status> {
     let malformed = |field, reason: String| status::malformed(&Malformed::new(field, reason));
-    let role: Role = request.role.parse().map_err(|error: trust::UnknownRole| malformed("role", error.to_string()))?;
+    let role: Role =
+        request.role.parse().map_err(|error: trust::UnknownRole| malformed("role", error.to_string()))?;
     if !request.name.is_empty() {
         request.name.parse::<WorkerId>().map_err(|_| {
             malformed("name", format!("`{}` is not valid: use 1 to 64 of a-z, 0-9 and -", request.name))

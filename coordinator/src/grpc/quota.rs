@@ -28,7 +28,9 @@ impl Quota {
             return Ok(());
         }
         let most = limits::STUDY_BYTES;
-        Err(Status::resource_exhausted(format!("study {study} has {stored} bytes of objects, and {most} are the most")))
+        Err(Status::resource_exhausted(format!(
+            "study {study} has {stored} bytes of objects, and {most} are the most"
+        )))
     }
 
     /// Counts so many bytes where that is known to be allowed.

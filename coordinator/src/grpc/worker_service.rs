@@ -151,7 +151,11 @@ impl WorkerService for WorkerServer {
 
 impl WorkerServer {
     /// Checks an upload's header: a sensible size, and a lease that is current and the worker's.
-    async fn admit(&self, worker: Option<WorkerId>, header: pb::ObjectHeader) -> Result<(ObjectKey, u64), Status> {
+    async fn admit(
+        &self,
+        worker: Option<WorkerId>,
+        header: pb::ObjectHeader,
+    ) -> Result<(ObjectKey, u64), Status> {
         let parsed = || {
             let key = wire::object_key(&present("header.name", header.name)?)?;
             let lease: common::view::LeaseId = present("header.lease", header.lease)?.try_into()?;
@@ -212,7 +216,8 @@ fn worker(metadata: &MetadataMap, extensions: &Extensions) -> Result<Option<Work
         Some(Caller::Local) => {
             let Some(value) = metadata.get(trust::WORKER_HEADER) else { return Ok(None) };
             let id = value.to_str().ok().and_then(|text| text.parse().ok());
-            id.map(Some).ok_or_else(|| Status::invalid_argument(format!("{} is no worker id", trust::WORKER_HEADER)))
+            id.map(Some)
+                .ok_or_else(|| Status::invalid_argument(format!("{} is no worker id", trust::WORKER_HEADER)))
         }
         Some(caller) if caller.worker().is_some() => Ok(caller.worker().cloned()),
         _ => Err(Status::permission_denied("this is for workers")),

@@ -44,12 +44,14 @@ async fn endures(attack: impl Future<Output = ()>) -> Result<()> {
         assert!(slowest < 1000, "a worker was silent for {slowest} ms");
         anyhow::Ok(())
     };
-    ADDRESS.scope(cluster.address().to_owned(), async {
-        tokio::select! {
-            watched = watch => watched,
-            () = async { attack.await; std::future::pending::<()>().await } => Ok(()),
-        }
-    }).await?;
+    ADDRESS
+        .scope(cluster.address().to_owned(), async {
+            tokio::select! {
+                watched = watch => watched,
+                () = async { attack.await; std::future::pending::<()>().await } => Ok(()),
+            }
+        })
+        .await?;
     cluster.table("calm").await?;
     let attempts: u32 = cluster.trials("calm").await?.iter().map(|trial| trial.attempts).sum();
     assert_eq!(attempts, 7, "nobody lost a lease");
@@ -115,7 +117,8 @@ async fn resets(address: &str) -> Result<()> {
     let (mut client, connection) = h2::client::handshake(Socket::connect(address).await?).await?;
     let driving = tokio::spawn(connection);
     for _ in 0..10_000 {
-        let request = tonic::codegen::http::Request::post("http://rung/rung.v1.StudyService/ListStudies").body(())?;
+        let request =
+            tonic::codegen::http::Request::post("http://rung/rung.v1.StudyService/ListStudies").body(())?;
         let Ok((answer, mut body)) = client.send_request(request, false) else { break };
         body.send_reset(h2::Reason::CANCEL);
         drop(answer);

@@ -163,7 +163,9 @@ fn what_lets_no_worker_in_is_said_and_changes_nothing() -> Result<()> {
     }
     // Another cluster's token: it may still be that the right coordinator comes up there, so the worker waits.
     let worker = open.worker("node", &["--join", words[1], "--token", &foreign])?;
-    wait("a warning", || open.log(&format!("w{worker}")).contains("not the coordinator that the token is for"))?;
+    wait("a warning", || {
+        open.log(&format!("w{worker}")).contains("not the coordinator that the token is for")
+    })?;
     let kept = files(&open.folder.path().join("node"));
     assert!(kept.iter().all(|file| file.extension().is_none_or(|end| end != "json")), "{kept:?}");
     assert!(open.connected(0)?.is_empty());

@@ -73,7 +73,9 @@ pub(super) async fn hold(
             }
             // A worker that was welcomed once holds leases: whatever is wrong now may be mended.
             Ended::Refused(reason) if !welcomed => drop(events.send(Event::Refused(reason)).await),
-            Ended::Refused(reason) | Ended::Broken(reason) | Ended::Unknown(reason) if was_up || !complained => {
+            Ended::Refused(reason) | Ended::Broken(reason) | Ended::Unknown(reason)
+                if was_up || !complained =>
+            {
                 warn!(coordinator, reason, "coordinator lost");
                 complained = true;
             }

@@ -13,7 +13,10 @@ use crate::access::{Caller, policy::RULES};
 
 /// Who may call what, written down apart from the policy: anonymous, joiner, viewer, operator, admin, worker, local.
 const MAY: &[(&str, &str)] = &[
-    ("vOalx", "ListStudies GetStudy WatchStudy ListTrials GetTrial ReadHistory GetBest ReadObject ListWorkers ListData ReadData"),
+    (
+        "vOalx",
+        "ListStudies GetStudy WatchStudy ListTrials GetTrial ReadHistory GetBest ReadObject ListWorkers ListData ReadData",
+    ),
     ("Oalx", "SubmitStudy PauseStudy ResumeStudy StopStudy DrainWorker AddData"),
     ("alx", "DeleteStudy RemoveData CreateToken ListTokens RevokeToken RevokeWorker ReadAudit"),
     ("wlx", "Session PutObject GetObject GetData"),
@@ -118,7 +121,8 @@ async fn call(link: Link, path: &str) -> Status {
     let mut grpc = Grpc::new(link);
     grpc.ready().await.unwrap();
     let request = tonic::Request::new(tokio_stream::iter([()]));
-    let answer = grpc.streaming(request, PathAndQuery::try_from(path).unwrap(), ProstCodec::<(), ()>::default());
+    let answer =
+        grpc.streaming(request, PathAndQuery::try_from(path).unwrap(), ProstCodec::<(), ()>::default());
     match answer.await {
         Ok(_) => Status::ok(""),
         Err(status) => status,

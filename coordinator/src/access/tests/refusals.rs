@@ -33,7 +33,8 @@ async fn refused<T: std::fmt::Debug>(
 async fn tokens_that_are_worth_nothing_are_refused_with_the_reason() {
     let coordinator = Coordinator::start().await;
     let foreign = Token { role: Role::Admin, secret: Secret::draw(), pin: None };
-    refused(who_am_i(&coordinator.dial(Some(&foreign), None)), (Code::Unauthenticated, "not known here")).await;
+    refused(who_am_i(&coordinator.dial(Some(&foreign), None)), (Code::Unauthenticated, "not known here"))
+        .await;
 
     let short = NewToken { role: Role::Viewer, name: String::new(), life: Duration::from_millis(1), uses: 0 };
     let (expired, _) = coordinator.access.create_token(short).unwrap();
@@ -51,7 +52,8 @@ async fn tokens_that_are_worth_nothing_are_refused_with_the_reason() {
     refused(who_am_i(&coordinator.dial(Some(&viewer), None)), (Code::Unauthenticated, "was revoked")).await;
 
     let (worker, _) = coordinator.token(Role::Worker, 9);
-    refused(who_am_i(&coordinator.dial(Some(&worker), None)), (Code::PermissionDenied, "rung-worker --join")).await;
+    refused(who_am_i(&coordinator.dial(Some(&worker), None)), (Code::PermissionDenied, "rung-worker --join"))
+        .await;
     coordinator.stop().await;
 }
 
@@ -60,7 +62,8 @@ async fn a_request_that_makes_no_sense_costs_no_use_of_a_token() {
     let coordinator = Coordinator::start().await;
     let (once, _) = coordinator.token(Role::Worker, 1);
     let good = Request::new("node-1".parse().unwrap()).unwrap().csr;
-    for (worker, csr) in [("node-1", b"nonsense".to_vec()), ("Node 1", good.clone()), ("../x", good.clone())] {
+    for (worker, csr) in [("node-1", b"nonsense".to_vec()), ("Node 1", good.clone()), ("../x", good.clone())]
+    {
         let mut client = AccessServiceClient::new(open(&coordinator.dial(Some(&once), None)).await);
         let request = CertificateRequest { worker: worker.to_owned(), csr: csr.into() };
         refused(client.join(request), (Code::InvalidArgument, "")).await;

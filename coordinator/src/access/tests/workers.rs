@@ -29,7 +29,10 @@ fn hello(worker: &str) -> Up {
     })
 }
 
-async fn session(client: &mut WorkerServiceClient<Link>, first: Up) -> Result<(mpsc::Sender<pb::WorkerMessage>, Streaming<pb::CoordinatorMessage>), Status> {
+async fn session(
+    client: &mut WorkerServiceClient<Link>,
+    first: Up,
+) -> Result<(mpsc::Sender<pb::WorkerMessage>, Streaming<pb::CoordinatorMessage>), Status> {
     let (up, messages) = mpsc::channel(8);
     up.send(pb::WorkerMessage { kind: Some(first) }).await.unwrap();
     Ok((up, client.session(ReceiverStream::new(messages)).await?.into_inner()))
@@ -57,7 +60,11 @@ impl Worker {
     }
 
     async fn put(&mut self, lease: &pb::Lease, bytes: &[u8]) -> Result<(), Status> {
-        let header = pb::ObjectHeader { name: Some(name(lease, bytes)), size: bytes.len() as u64, lease: Some(lease.clone()) };
+        let header = pb::ObjectHeader {
+            name: Some(name(lease, bytes)),
+            size: bytes.len() as u64,
+            lease: Some(lease.clone()),
+        };
         let chunk = pb::ObjectChunk { header: Some(header), data: bytes.to_vec().into() };
         self.client.put_object(tokio_stream::iter([chunk])).await.map(drop)
     }
@@ -145,7 +152,8 @@ async fn another_protocol_and_an_oversize_message_are_refused_and_the_coordinato
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     let mut studies = StudyServiceClient::new(coordinator.local().await);
     let spec_json = " ".repeat(proto::CONTROL_BYTES + 1);
-    let status = studies.submit_study(pb::SubmitStudyRequest { spec_json, on_conflict: 0 }).await.unwrap_err();
+    let status =
+        studies.submit_study(pb::SubmitStudyRequest { spec_json, on_conflict: 0 }).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert!(studies.list_studies(pb::ListStudiesRequest {}).await.unwrap().into_inner().studies.is_empty());
     coordinator.stop().await;

@@ -63,7 +63,8 @@ impl Machine {
             group.effects.push(refuse);
             return;
         }
-        if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) = &what
+        if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) =
+            &what
             && self.trains(&lease, point.epoch)
         {
             group.commit.curves.push((lease.study.clone(), lease.trial, *point));
