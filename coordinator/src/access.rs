@@ -35,7 +35,7 @@ pub use setup::{AccessError, Opened};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 

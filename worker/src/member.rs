@@ -32,7 +32,10 @@ enum Way {
     /// By certificates of the operator's own.
     Own(Dial),
     /// By a certificate of the cluster's authority; the token is good for a first one.
-    Certified { place: Place, pin: Pin, token: Option<Token> },
+    ///
+    /// `spare` while the token may still be tried in place of a certificate that was not accepted: once, so that whatever
+    /// is wrong does not use it up.
+    Certified { place: Place, pin: Pin, token: Option<Token>, spare: bool },
 }
 
 /// Why there is no connection.
@@ -63,7 +66,7 @@ impl Member {
             return Ok(Self {
                 address,
                 worker: place.worker().clone(),
-                way: Way::Certified { place, pin, token },
+                way: Way::Certified { place, pin, token, spare: true },
             });
         }
         let published =
@@ -73,7 +76,11 @@ impl Member {
             && let Some(pin) = place.identity.as_ref().map(|identity| identity.pin)
         {
             let worker = place.worker().clone();
-            return Ok(Self { address, worker, way: Way::Certified { place, pin, token: None } });
+            return Ok(Self {
+                address,
+                worker,
+                way: Way::Certified { place, pin, token: None, spare: false },
+            });
         }
         let worker = id.cloned().unwrap_or_else(host::worker_id);
         if !published() && Dial::plain(&address, Bearer::default()).is_exposed() {
@@ -155,7 +162,10 @@ impl Member {
     /// started with.
     pub(crate) fn has_another_way(&mut self) -> bool {
         match &mut self.way {
-            Way::Certified { place, token: Some(_), .. } => place.identity.take().is_some(),
+            Way::Certified { place, token: Some(_), spare, .. } if *spare => {
+                *spare = false;
+                place.identity.take().is_some()
+            }
             _ => false,
         }
     }

@@ -1,9 +1,6 @@
 //! Who makes a call, and whether the policy lets it.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use common::time::Timestamp;
 use tonic::{Status, codegen::http};

@@ -62,7 +62,10 @@ impl Audit {
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("audit.jsonl");
         let (file, bytes) = append_to(&path)?;
-        Ok(Self { path, open: Mutex::new(Open { file, bytes, refused: BTreeSet::new(), since: Timestamp(0) }) })
+        Ok(Self {
+            path,
+            open: Mutex::new(Open { file, bytes, refused: BTreeSet::new(), since: Timestamp(0) }),
+        })
     }
 
     /// Appends what was done. That it cannot be written is an error in the coordinator's own log.

@@ -1,6 +1,8 @@
 //! Real connections to a coordinator in this process.
 
 mod matrix;
+mod own_pki;
+mod parsers;
 mod refusals;
 mod workers;
 
