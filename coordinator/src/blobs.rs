@@ -148,6 +148,12 @@ impl Blobs {
         }
     }
 
+    /// Bytes of all objects of a study.
+    pub async fn bytes_of_study(&self, study: &StudyId) -> Result<u64, BlobError> {
+        let objects = self.store.list(Some(&StorePath::from(study.as_str())));
+        Ok(objects.map_ok(|object| object.size).try_fold(0, async |sum, size| Ok(sum + size)).await?)
+    }
+
     /// Deletes all objects of a study.
     pub async fn delete_study(&self, study: &StudyId) -> Result<(), BlobError> {
         let objects = self.store.list(Some(&StorePath::from(study.as_str())));

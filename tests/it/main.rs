@@ -34,6 +34,9 @@ mod data;
 /// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
 mod export;
 
+/// Who is let in, and who is not: tokens, certificates, roles, limits, hostile peers.
+mod security;
+
 /// Reports: their files, their page, and their numbers beside scikit-learn's.
 mod report;
 

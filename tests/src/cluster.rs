@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use nix::{
 };
 use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
+use trust::{Bearer, Dial, Link, Published};
 
 use crate::{program, scratch};
 
@@ -56,6 +56,8 @@ pub struct Cluster {
     folder: TempDir,
     address: String,
     lease: u32,
+    /// More flags of `rung serve`.
+    serve: Vec<String>,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -68,10 +70,16 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
+        Self::with_flags(workers, lease, &[]).await
+    }
+
+    /// The same, with more flags of `rung serve`.
+    pub async fn with_flags(workers: usize, lease: u32, flags: &[&str]) -> Result<Self> {
         let mut cluster = Self {
             folder: scratch(),
             address: "127.0.0.1:0".to_owned(),
             lease,
+            serve: flags.iter().map(ToString::to_string).collect(),
             coordinator: None,
             workers: Vec::new(),
         };
@@ -85,6 +93,11 @@ impl Cluster {
     /// The coordinator's state folder.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
+    }
+
+    /// Where workers keep their certificates.
+    pub fn identities(&self) -> PathBuf {
+        self.folder.path().join("identities")
     }
 
     /// Where the coordinator listens.
@@ -102,6 +115,7 @@ impl Cluster {
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
+            .args(&self.serve)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -125,20 +139,32 @@ impl Cluster {
 
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
+        let id = format!("w{}", self.workers.len());
+        let mut all = vec!["--join", &self.address];
+        if !flags.contains(&"--id") {
+            all.extend(["--id", &id]);
+        }
+        let (state, flags) = (self.state(), [&all, flags].concat());
+        self.start_worker_with(&state, &flags)
+    }
+
+    /// Starts a worker with one slot that is told nothing but a state folder and these flags; returns its index.
+    pub fn start_worker_with(&mut self, state: &Path, flags: &[&str]) -> Result<usize> {
         let index = self.workers.len();
         let mut command = Command::new(program("rung-worker"));
         command
             .env("RUNG_CONFIG", "/dev/null")
-            .args(["--join", &self.address, "--device", "cpu", "--slots", "1"])
-            .args(["--checkpoint-every", "0.05"])
+            .env_remove("RUNG_TOKEN")
+            .args(["--device", "cpu", "--slots", "1", "--checkpoint-every", "0.05"])
             .args(flags)
+            .arg("--state")
+            .arg(state)
+            .arg("--identity")
+            .arg(self.identities())
             .arg("--scratch")
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .stderr(self.log(&format!("w{index}"))?);
-        if !flags.contains(&"--id") {
-            command.args(["--id", &format!("w{index}")]);
-        }
         self.workers.push(Some(command.spawn().context("rung-worker does not start")?));
         Ok(index)
     }
@@ -193,13 +219,20 @@ impl Cluster {
     }
 
     /// A client of the study service.
-    pub async fn client(&self) -> Result<StudyServiceClient<Channel>> {
+    pub async fn client(&self) -> Result<StudyServiceClient<Link>> {
         Ok(StudyServiceClient::new(self.channel().await?))
     }
 
-    /// A connection to the coordinator.
-    pub async fn channel(&self) -> Result<Channel> {
-        Ok(Endpoint::from_shared(format!("http://{}", self.address))?.connect().await?)
+    /// A connection to the coordinator, as its own user.
+    pub async fn channel(&self) -> Result<Link> {
+        let published =
+            Published::of_folder(&self.state()).context("the coordinator has published nothing")?;
+        self.link(&Dial::plain(&published.address, Bearer::new(published.token.as_ref()))).await
+    }
+
+    /// A connection to the coordinator, as somebody else.
+    pub async fn link(&self, dial: &Dial) -> Result<Link> {
+        Ok(dial.connect(Duration::from_secs(10), |endpoint| endpoint).await?)
     }
 
     /// Submits a study file.

@@ -1,6 +1,7 @@
 //! Rung's worker: a supervisor that holds leases, and trainer processes that train.
 //!
-//! In the order of a lease's life: [`settings`] say which coordinator to join; the supervisor ([`run`]) holds the
+//! In the order of a lease's life: [`settings`] say which coordinator to join, and `member` how to be known
+//! by it; the supervisor ([`run`]) holds the
 //! connection and carries out what its `session` decides; a lease is worked on in a `slot`, whose trainer process
 //! ([`trainer`]) trains by [`formula`] or with libtorch (`torch`); `objects` carries checkpoints; [`doctor`] looks
 //! and [`model`] serves trained models without joining.
@@ -11,6 +12,8 @@ pub mod settings;
 
 mod supervisor;
 pub use supervisor::run;
+
+mod member;
 
 mod event;
 

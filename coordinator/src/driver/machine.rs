@@ -2,6 +2,8 @@
 
 mod grants;
 
+mod holders;
+
 mod reports;
 
 mod requests;
@@ -28,7 +30,8 @@ const STOPPED: Duration = Duration::from_secs(1);
 
 /// All unfinished studies and all workers.
 ///
-/// What workers say is in `reports`, what people ask in `requests`, what is given out in `grants`.
+/// What workers say is in `reports`, what people ask in `requests`, what is given out in `grants`, whose it is in
+/// `holders`.
 ///
 /// Deterministic: equal inputs at equal times give equal groups.
 #[derive(Debug)]
