@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,7 +24,7 @@ use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{program, scratch};
+use crate::{faults::Wrapper, program, scratch};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -56,6 +56,8 @@ pub struct Cluster {
     folder: TempDir,
     address: String,
     lease: u32,
+    /// What the coordinator is started through from now on.
+    serve_in: Wrapper,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -68,18 +70,34 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
-        let mut cluster = Self {
-            folder: scratch(),
-            address: "127.0.0.1:0".to_owned(),
-            lease,
-            coordinator: None,
-            workers: Vec::new(),
-        };
+        let mut cluster = Self::stopped(lease);
         cluster.start_coordinator().await?;
         for _ in 0..workers {
             cluster.start_worker(&[])?;
         }
         Ok(cluster)
+    }
+
+    /// A cluster without any process yet.
+    pub fn stopped(lease: u32) -> Self {
+        Self {
+            folder: scratch(),
+            address: "127.0.0.1:0".to_owned(),
+            lease,
+            serve_in: Wrapper::default(),
+            coordinator: None,
+            workers: Vec::new(),
+        }
+    }
+
+    /// Starts the coordinator through something, from its next start on.
+    pub fn serve_in(&mut self, wrapper: Wrapper) {
+        self.serve_in = wrapper;
+    }
+
+    /// The folder of everything that the cluster writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The coordinator's state folder.
@@ -97,7 +115,7 @@ impl Cluster {
         let address_file = self.folder.path().join("address");
         // A killed coordinator leaves its file behind.
         let _ = fs::remove_file(&address_file);
-        let mut command = Command::new(program("rung"));
+        let mut command = self.serve_in.command(program("rung"));
         command
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
@@ -125,8 +143,13 @@ impl Cluster {
 
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
+        self.start_worker_in(&Wrapper::default(), flags)
+    }
+
+    /// The same, started through something.
+    pub fn start_worker_in(&mut self, wrapper: &Wrapper, flags: &[&str]) -> Result<usize> {
         let index = self.workers.len();
-        let mut command = Command::new(program("rung-worker"));
+        let mut command = wrapper.command(program("rung-worker"));
         command
             .env("RUNG_CONFIG", "/dev/null")
             .args(["--join", &self.address, "--device", "cpu", "--slots", "1"])
@@ -168,6 +191,16 @@ impl Cluster {
     /// Sends a signal to a worker.
     pub fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
         Ok(kill(pid(self.workers[index].as_ref().context("that worker is gone")?), signal)?)
+    }
+
+    /// Sends a signal to the coordinator.
+    pub fn signal_coordinator(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.coordinator_id()?, signal)?)
+    }
+
+    /// The coordinator's process id.
+    pub fn coordinator_id(&self) -> Result<Pid> {
+        Ok(pid(self.coordinator.as_ref().context("the coordinator is gone")?))
     }
 
     /// Waits until a worker ends; returns its exit code.
@@ -245,6 +278,15 @@ impl Cluster {
             Ok(met(&view).then_some(view))
         });
         found.await.with_context(|| self.logs())
+    }
+
+    /// Waits until a worker holds no lease.
+    pub async fn until_idle(&self, worker: &str, seconds: u64) -> Result<()> {
+        let idle = wait_for("the worker to lose its leases", seconds, async || {
+            let found = self.connected().await?.into_iter().find(|view| view.worker.as_str() == worker);
+            Ok(found.is_none_or(|view| view.leases.is_empty()).then_some(()))
+        });
+        idle.await.with_context(|| self.logs())
     }
 
     /// Waits until a trial has trained an epoch: its trainer is at work then, and not only told to be.
