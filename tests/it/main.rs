@@ -5,6 +5,14 @@
 /// One study gives one result table, whatever happens to workers and coordinator; on the formula trainer.
 mod faults;
 
+/// Loops of kill -9 and of stops past the lease.
+#[cfg(target_os = "linux")]
+mod kills;
+
+/// Networks that lose packets: all, one way's, now and then.
+#[cfg(target_os = "linux")]
+mod partitions;
+
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
