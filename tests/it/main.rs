@@ -9,6 +9,18 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod kills;
 
+/// Clocks that jump.
+#[cfg(target_os = "linux")]
+mod clock;
+
+/// Disks that are full, that do not sync, that turn bits over.
+#[cfg(target_os = "linux")]
+mod disk;
+
+/// What has gone wrong in other tuners, by reference.
+#[cfg(target_os = "linux")]
+mod others;
+
 /// Networks that lose packets: all, one way's, now and then.
 #[cfg(target_os = "linux")]
 mod partitions;

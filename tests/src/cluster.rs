@@ -203,6 +203,14 @@ impl Cluster {
         Ok(pid(self.coordinator.as_ref().context("the coordinator is gone")?))
     }
 
+    /// The coordinator's resident memory, in KiB.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.coordinator_id()?))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Waits until a worker ends; returns its exit code.
     pub async fn worker_ends(&mut self, index: usize) -> Result<Option<i32>> {
         let mut child = self.workers[index].take().context("that worker is gone")?;
@@ -253,6 +261,13 @@ impl Cluster {
     pub async fn trials(&self, study: &str) -> Result<Vec<TrialView>> {
         let reply = self.client().await?.list_trials(reference(study)).await?.into_inner();
         Ok(reply.trials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?)
+    }
+
+    /// The last epoch of a trial's learning curve; 0 before the first.
+    pub async fn trained(&self, study: &str, trial: u32) -> Result<u32> {
+        let request = pb::GetTrialRequest { study: study.to_owned(), trial };
+        let detail = self.client().await?.get_trial(request).await?.into_inner();
+        Ok(detail.curve.last().map_or(0, |point| point.epoch))
     }
 
     /// A study's best trial.
