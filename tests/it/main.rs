@@ -5,6 +5,26 @@
 /// One study gives one result table, whatever happens to workers and coordinator; on the formula trainer.
 mod faults;
 
+/// Loops of kill -9 and of stops past the lease.
+#[cfg(target_os = "linux")]
+mod kills;
+
+/// Clocks that jump.
+#[cfg(target_os = "linux")]
+mod clock;
+
+/// Disks that are full, that do not sync, that turn bits over.
+#[cfg(target_os = "linux")]
+mod disk;
+
+/// What has gone wrong in other tuners, by reference.
+#[cfg(target_os = "linux")]
+mod others;
+
+/// Networks that lose packets: all, one way's, now and then.
+#[cfg(target_os = "linux")]
+mod partitions;
+
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 

@@ -1,9 +1,10 @@
 //! A coordinator and workers, each a process.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
 use trust::{Bearer, Dial, Link, Published};
 
-use crate::{program, scratch};
+use crate::{faults::Wrapper, program, scratch};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -58,6 +59,8 @@ pub struct Cluster {
     lease: u32,
     /// More flags of `rung serve`.
     serve: Vec<String>,
+    /// What the coordinator is started through from now on.
+    serve_in: Wrapper,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -75,19 +78,36 @@ impl Cluster {
 
     /// The same, with more flags of `rung serve`.
     pub async fn with_flags(workers: usize, lease: u32, flags: &[&str]) -> Result<Self> {
-        let mut cluster = Self {
-            folder: scratch(),
-            address: "127.0.0.1:0".to_owned(),
-            lease,
-            serve: flags.iter().map(ToString::to_string).collect(),
-            coordinator: None,
-            workers: Vec::new(),
-        };
+        let mut cluster = Self::stopped(lease);
+        cluster.serve = flags.iter().map(ToString::to_string).collect();
         cluster.start_coordinator().await?;
         for _ in 0..workers {
             cluster.start_worker(&[])?;
         }
         Ok(cluster)
+    }
+
+    /// A cluster without any process yet.
+    pub fn stopped(lease: u32) -> Self {
+        Self {
+            folder: scratch(),
+            address: "127.0.0.1:0".to_owned(),
+            lease,
+            serve: Vec::new(),
+            serve_in: Wrapper::default(),
+            coordinator: None,
+            workers: Vec::new(),
+        }
+    }
+
+    /// Starts the coordinator through something, from its next start on.
+    pub fn serve_in(&mut self, wrapper: Wrapper) {
+        self.serve_in = wrapper;
+    }
+
+    /// The folder of everything that the cluster writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The coordinator's state folder.
@@ -110,7 +130,7 @@ impl Cluster {
         let address_file = self.folder.path().join("address");
         // A killed coordinator leaves its file behind.
         let _ = fs::remove_file(&address_file);
-        let mut command = Command::new(program("rung"));
+        let mut command = self.serve_in.command(program("rung"));
         command
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
@@ -139,19 +159,30 @@ impl Cluster {
 
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
+        self.start_worker_in(&Wrapper::default(), flags)
+    }
+
+    /// The same, started through something.
+    pub fn start_worker_in(&mut self, wrapper: &Wrapper, flags: &[&str]) -> Result<usize> {
         let id = format!("w{}", self.workers.len());
         let mut all = vec!["--join", &self.address];
         if !flags.contains(&"--id") {
             all.extend(["--id", &id]);
         }
         let (state, flags) = (self.state(), [&all, flags].concat());
-        self.start_worker_with(&state, &flags)
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        self.start_worker_with(wrapper, &state, &flags)
     }
 
     /// Starts a worker with one slot that is told nothing but a state folder and these flags; returns its index.
-    pub fn start_worker_with(&mut self, state: &Path, flags: &[&str]) -> Result<usize> {
+    pub fn start_worker_with(
+        &mut self,
+        wrapper: &Wrapper,
+        state: &Path,
+        flags: &[impl AsRef<OsStr>],
+    ) -> Result<usize> {
         let index = self.workers.len();
-        let mut command = Command::new(program("rung-worker"));
+        let mut command = wrapper.command(program("rung-worker"));
         command
             .env("RUNG_CONFIG", "/dev/null")
             .env_remove("RUNG_TOKEN")
@@ -194,6 +225,24 @@ impl Cluster {
     /// Sends a signal to a worker.
     pub fn signal_worker(&self, index: usize, signal: Signal) -> Result<()> {
         Ok(kill(pid(self.workers[index].as_ref().context("that worker is gone")?), signal)?)
+    }
+
+    /// Sends a signal to the coordinator.
+    pub fn signal_coordinator(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.coordinator_id()?, signal)?)
+    }
+
+    /// The coordinator's process id.
+    pub fn coordinator_id(&self) -> Result<Pid> {
+        Ok(pid(self.coordinator.as_ref().context("the coordinator is gone")?))
+    }
+
+    /// The coordinator's resident memory, in KiB.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.coordinator_id()?))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// Waits until a worker ends; returns its exit code.
@@ -255,6 +304,13 @@ impl Cluster {
         Ok(reply.trials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?)
     }
 
+    /// The last epoch of a trial's learning curve; 0 before the first.
+    pub async fn trained(&self, study: &str, trial: u32) -> Result<u32> {
+        let request = pb::GetTrialRequest { study: study.to_owned(), trial };
+        let detail = self.client().await?.get_trial(request).await?.into_inner();
+        Ok(detail.curve.last().map_or(0, |point| point.epoch))
+    }
+
     /// A study's best trial.
     pub async fn best(&self, study: &str) -> Result<BestView> {
         Ok(self.client().await?.get_best(reference(study)).await?.into_inner().try_into()?)
@@ -278,6 +334,15 @@ impl Cluster {
             Ok(met(&view).then_some(view))
         });
         found.await.with_context(|| self.logs())
+    }
+
+    /// Waits until a worker holds no lease.
+    pub async fn until_idle(&self, worker: &str, seconds: u64) -> Result<()> {
+        let idle = wait_for("the worker to lose its leases", seconds, async || {
+            let found = self.connected().await?.into_iter().find(|view| view.worker.as_str() == worker);
+            Ok(found.is_none_or(|view| view.leases.is_empty()).then_some(()))
+        });
+        idle.await.with_context(|| self.logs())
     }
 
     /// Waits until a trial has trained an epoch: its trainer is at work then, and not only told to be.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use tests::{Cluster, program, scratch};
+use tests::{Cluster, faults::Wrapper, program, scratch};
 
 use super::{Open, files, wait};
 
@@ -184,14 +184,14 @@ async fn a_loopback_coordinator_is_closed_to_who_cannot_read_its_folder() -> Res
     let ran = tests::rung(elsewhere.path(), &["study", "--coordinator", &address]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("rung login") && ran.stderr.contains("--state"), "{ran:?}");
-    let worker = cluster.start_worker_with(elsewhere.path(), &["--join", &address])?;
+    let worker = cluster.start_worker_with(&Wrapper::default(), elsewhere.path(), &["--join", &address])?;
     assert_eq!(cluster.worker_ends(worker).await?, Some(2));
     assert!(cluster.logs().contains("rung token create"), "{}", cluster.logs());
 
     // Through a tunnel, which ends at this address, a token lets in.
     let made = tests::rung(&cluster.state(), &["token", "create"]).ok();
     let words: Vec<_> = made.stdout.trim().split(' ').skip(1).collect();
-    cluster.start_worker_with(elsewhere.path(), &words)?;
+    cluster.start_worker_with(&Wrapper::default(), elsewhere.path(), &words)?;
     while cluster.connected().await?.len() != 1 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,0 +1,77 @@
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use tests::{Cluster, Row};
+
+/// 17 trials and 69 epochs of 30 ms.
+const STUDY: &str = "
+name: kills
+model: formula
+space:
+  width: {int: [1, 64]}
+  lr: {float: [0.0001, 0.1], log: true}
+scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
+train: {epoch_seconds: 0.03}
+seed: 11
+";
+
+async fn undisturbed() -> Result<Vec<Row>> {
+    let cluster = Cluster::start(2).await?;
+    cluster.submit(&STUDY.replace("0.03", "0.001")).await?;
+    cluster.table("kills").await
+}
+
+/// Each time five more epochs count, two processes die: both workers, or one and the coordinator.
+#[tokio::test]
+async fn twenty_deaths_change_nothing() -> Result<()> {
+    let expected = undisturbed().await?;
+    let mut cluster = Cluster::with_lease(2, 3).await?;
+    cluster.submit(STUDY).await?;
+    let (mut first, mut second) = (0, 1);
+    for round in 1..=10 {
+        cluster.until("kills", 60, |study| study.epochs >= 5 * round).await?;
+        cluster.kill_worker(first)?;
+        if round % 2 == 0 {
+            cluster.kill_coordinator()?;
+        } else {
+            cluster.kill_worker(second)?;
+            second = cluster.start_worker(&[])?;
+        }
+        first = cluster.start_worker(&[])?;
+        if round % 2 == 0 {
+            cluster.start_coordinator().await?;
+        }
+    }
+    assert_eq!(cluster.table("kills").await?, expected, "{}", cluster.logs());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_stopped_past_its_lease_is_refused_what_it_says_late() -> Result<()> {
+    let expected = undisturbed().await?;
+    let cluster = Cluster::with_lease(2, 2).await?;
+    cluster.submit(STUDY).await?;
+    for (worker, epochs) in [(0, 3), (1, 12)] {
+        cluster.until("kills", 60, |study| study.epochs >= epochs && study.leases == 2).await?;
+        cluster.signal_worker(worker, Signal::SIGSTOP)?;
+        let name = format!("w{worker}");
+        cluster.until_idle(&name, 20).await?;
+        cluster.signal_worker(worker, Signal::SIGCONT)?;
+    }
+    assert_eq!(cluster.table("kills").await?, expected, "{}", cluster.logs());
+    let attempts: u32 = cluster.trials("kills").await?.iter().map(|trial| trial.attempts).sum();
+    assert!(attempts >= 22 + 1 + 2, "both lost a lease: {attempts} attempts");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_coordinator_stopped_for_longer_than_a_lease_takes_nobodys_work_away() -> Result<()> {
+    let expected = undisturbed().await?;
+    let cluster = Cluster::with_lease(2, 2).await?;
+    cluster.submit(STUDY).await?;
+    cluster.until("kills", 60, |study| study.epochs >= 5).await?;
+    cluster.signal_coordinator(Signal::SIGSTOP)?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    cluster.signal_coordinator(Signal::SIGCONT)?;
+    assert_eq!(cluster.table("kills").await?, expected, "{}", cluster.logs());
+    Ok(())
+}
