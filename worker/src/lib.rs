@@ -1,7 +1,7 @@
 //! Rung's worker: a supervisor that holds leases, and trainer processes that train.
 //!
 //! In the order of a lease's life: [`settings`] say which coordinator to join; the supervisor ([`run`]) holds the
-//! connection and carries out what its `session` decides; a lease is worked on in a `slot`, whose trainer process
+//! connection and carries out what its [`session`] decides; a lease is worked on in a `slot`, whose trainer process
 //! ([`trainer`]) trains by [`formula`] or with libtorch (`torch`); `objects` carries checkpoints; [`doctor`] looks
 //! and [`model`] serves trained models without joining.
 //!
@@ -14,7 +14,7 @@ pub use supervisor::run;
 
 mod event;
 
-mod session;
+pub mod session;
 
 mod slot;
 
