@@ -13,9 +13,10 @@ use coordinator::{
     driver::{Happened, Report},
     store::Commit,
 };
+use scheduler::{Study, Work};
 
 use self::{ledger::Ledger, liveness::Idle};
-use crate::{cluster::coordinator::Coordinator, objects::Objects};
+use crate::{clients::stem, cluster::coordinator::Coordinator, objects::Objects};
 
 /// How often a trial's trainer may be made to fail: a third time would end the trial.
 const FAILURES: u32 = 2;
@@ -58,6 +59,15 @@ impl Checks {
 
     /// A commit is stored.
     pub(crate) fn committed(&mut self, now: u64, commit: &Commit, objects: &Objects) {
+        for (study, spec) in &commit.created {
+            let twin = self.ledgers.values().filter_map(Ledger::study).find(|other| {
+                stem(&other.spec().name) == stem(&spec.name) && other.phase() != StudyPhase::Finished
+            });
+            if let Some(twin) = twin {
+                let flaw = format!("I4: {study} is submitted although {} goes on", twin.spec().name);
+                self.violations.push(flaw);
+            }
+        }
         let mut touched = BTreeSet::new();
         for (study, sequence, event) in &commit.events {
             let ledger = self.ledgers.entry(study.clone()).or_default();
@@ -119,7 +129,7 @@ impl Checks {
                 Happened::Epoch(_) => false,
                 Happened::Checkpointed(checkpoint) => current.is_some_and(|held| {
                     let durable = study.trial(lease.trial).map_or(0, |trial| trial.durable_epochs());
-                    let last = matches!(held.work, scheduler::Work::Train { to_epoch, .. } if to_epoch <= checkpoint.epoch);
+                    let last = matches!(held.work, Work::Train { to_epoch, .. } if to_epoch <= checkpoint.epoch);
                     durable < checkpoint.epoch && !last
                 }),
                 _ => current.is_some(),
@@ -139,11 +149,11 @@ impl Checks {
 
     /// I3: a study that was stopped has ended its training.
     pub(crate) fn stopped(&mut self, study: &StudyId) {
-        let over = |ledger: &Ledger| {
-            let trains = |study: &scheduler::Study| matches!(study.phase(), StudyPhase::Running | StudyPhase::Paused);
-            !ledger.study().is_some_and(trains)
+        // Somebody else may have paused its evaluation in the same moment.
+        let trains = |study: &Study| {
+            study.ended().is_none() && study.brackets().iter().any(|bracket| !bracket.has_ended())
         };
-        if self.ledgers.get(study).is_some_and(|ledger| !over(ledger)) {
+        if self.ledgers.get(study).and_then(Ledger::study).is_some_and(trains) {
             self.fail(format!("I3: study {study} was stopped, and goes on"));
         }
     }

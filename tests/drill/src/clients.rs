@@ -1,6 +1,6 @@
 //! People: they submit studies, pause, stop and delete them, and ask again where no answer comes.
 
-use common::{ids::StudyId, study::StudySpec, view::StudyPhase};
+use common::{ids::{StudyId, StudyName}, study::StudySpec, view::StudyPhase};
 use coordinator::driver::{Answer, OnConflict, Refused, Request};
 
 use crate::{
@@ -67,6 +67,16 @@ impl Clients {
     pub(crate) fn study(&self, id: &StudyId) -> Option<usize> {
         self.ids.iter().position(|known| known.as_ref() == Some(id))
     }
+
+    /// A study's place, by its name or that of a later one of the same file.
+    pub(crate) fn named(&self, name: &StudyName) -> Option<usize> {
+        self.specs.iter().position(|spec| stem(name) == spec.name.as_str())
+    }
+}
+
+/// The name that a study was submitted under.
+pub(crate) fn stem(name: &StudyName) -> &str {
+    name.as_str().split('-').next().unwrap_or_default()
 }
 
 impl World {
@@ -162,9 +172,7 @@ impl World {
     /// An answer comes, or is lost on its way.
     pub(crate) fn answered(&mut self, number: usize, answer: Result<Answer, Refused>) {
         let what = self.clients.intents[number].what;
-        // A study that may end within moments would be another when it is submitted again.
-        let short = matches!(what, What::Submit(study) if self.clients.specs[study].budget.target.is_some());
-        if self.stormy && !short && self.dice.chance(100) {
+        if self.stormy && self.dice.chance(100) {
             return;
         }
         if std::mem::replace(&mut self.clients.intents[number].done, true) {

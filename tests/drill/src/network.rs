@@ -1,6 +1,5 @@
 //! The network: messages in order, until a stream ends; and who notices when nothing passes any more.
 
-use coordinator::driver::SessionId;
 use worker::session::messages::Outgoing;
 
 use crate::{
@@ -176,11 +175,6 @@ impl World {
             let waiting = !stream.up.items.is_empty() || !stream.down.items.is_empty();
             stream.worker_open || stream.coordinator_open || waiting
         });
-    }
-
-    /// A stream's session, where the coordinator knows it.
-    pub(crate) fn session_of(&self, number: u64) -> Option<SessionId> {
-        self.streams.get(&number)?.session
     }
 }
 

@@ -106,7 +106,7 @@ impl World {
             let Some(process) = &worker.process else { continue };
             let connected = worker.welcomed().is_some_and(|stream| self.passes(stream));
             let free = process.session.held() == 0 && process.slots.iter().all(|slot| slot.is_idle());
-            if serves && work && connected && free && now - self.checks.forgiven > WAIT {
+            if serves && work && connected && free && now.saturating_sub(self.checks.forgiven) > WAIT {
                 let since = self.checks.idle.workers.get(&index).copied().unwrap_or(now);
                 idle.insert(index, since);
             }

@@ -118,8 +118,12 @@ impl World {
             self.coordinator.disk.lose_power();
         }
         (self.coordinator.frozen, self.coordinator.fault) = (false, None);
-        // The kernel forgets what nobody has read.
-        self.coordinator.deferred.clear();
+        // The kernel forgets what nobody has read; people do not forget what they want.
+        for event in std::mem::take(&mut self.coordinator.deferred) {
+            if matches!(event, Event::Ask(_)) {
+                self.later(0, event);
+            }
+        }
         for number in process.sessions.into_values() {
             if power {
                 self.fall_silent(number);
@@ -196,7 +200,11 @@ impl World {
         process.busy = Some((group, None));
         let (mut wait, fault) = (self.dice.between(self.climate.commit), self.coordinator.fault.take());
         match fault {
-            Some(Fault::CommitDelay) => wait = self.dice.between((500, 8_000)),
+            Some(Fault::CommitDelay) => {
+                wait = self.dice.between((500, 8_000));
+                // A driver that was held up gives everybody the time that it was.
+                self.checks.forgive(now + wait);
+            }
             Some(fault) => self.promise(fault),
             None => {}
         }

@@ -26,7 +26,8 @@ impl World {
         let mut flaws = Vec::new();
         for (id, ledger) in self.checks.ledgers() {
             let Some(study) = ledger.study() else { continue };
-            let Some(index) = self.clients.study(id) else {
+            // A study that had ended before its submission was answered may have been submitted again.
+            let Some(index) = self.clients.named(&study.spec().name) else {
                 flaws.push(format!("I4: study {id} exists although nobody knows of it"));
                 continue;
             };

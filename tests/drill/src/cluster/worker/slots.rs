@@ -105,7 +105,6 @@ impl World {
         process.deliveries.insert(lease, Delivery::default());
         let slot = &mut process.slots[number];
         let clash = slot.order.replace(assignment).is_some() || slot.work.is_some();
-        slot.announced = false;
         let up = slot.up;
         if clash {
             self.checks.fail(format!("worker {index} gives slot {number} a second order"));
@@ -131,7 +130,7 @@ impl World {
             fetched: [None, None],
         };
         let needs = work.needs();
-        process.slots[number].work = Some(work);
+        (process.slots[number].work, process.slots[number].announced) = (Some(work), false);
         if !wanted {
             return self.finish_work(index, number, Outcome::Released(None), true);
         }
