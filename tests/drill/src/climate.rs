@@ -59,7 +59,9 @@ impl Climate {
         let often = dice.pick(&[150, 450, 450]);
         for fault in Fault::ALL {
             let gap = dice.pick(&[15_000, 40_000, 90_000]);
-            if dice.chance(often) {
+            // What is damaged or stopped has another table: that is for few seeds.
+            let rare = matches!(fault, Fault::Damage | Fault::Stop);
+            if dice.chance(if rare { 100 } else { often }) {
                 gaps.insert(fault, gap);
             }
         }
@@ -87,14 +89,15 @@ fn study(dice: &mut Dice, index: u64) -> Result<(StudySpec, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_kind_of_study_is_one() {
         let kinds = (0..400).flat_map(|seed| Climate::of(seed).unwrap().studies);
-        let specs: std::collections::BTreeSet<String> = kinds
-            .map(|(spec, _)| format!("{:?} {:?} {:?}", spec.scheduler, spec.objective, spec.budget))
-            .collect();
-        assert!(specs.len() >= STUDIES.len() - 1, "{specs:#?}");
+        let plain = |spec: StudySpec| StudySpec { name: "s".parse().unwrap(), seed: 0, ..spec };
+        let specs: BTreeSet<String> = kinds.map(|(spec, _)| plain(spec).to_json()).collect();
+        assert_eq!(specs.len(), STUDIES.len());
     }
 }

@@ -136,6 +136,6 @@ mod tests {
         let failed: Vec<_> = summary.violations.iter().map(|(seed, flaw)| (flaw, again(seed))).collect();
         assert!(failed.is_empty(), "{failed:#?}");
         assert_eq!(summary.faults.missing(), Vec::<&str>::new(), "every kind of fault strikes");
-        assert!(summary.equal > SEEDS, "{} tables were compared", summary.equal);
+        assert!(summary.equal > SEEDS * 5 / 4, "{} tables were compared", summary.equal);
     }
 }
