@@ -224,6 +224,13 @@ mod tests {
         assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
     }
 
+    #[test]
+    fn objects_are_synced_before_they_are_named() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        assert!(format!("{:?}", blobs.store).contains("fsync: true"), "{:?}", blobs.store);
+    }
+
     #[tokio::test]
     async fn damaged_bytes_are_neither_stored_nor_returned() {
         let state = tempfile::tempdir().unwrap();

@@ -49,3 +49,6 @@ pub use run::{Summary, seed, seeds, trace};
 
 #[cfg(test)]
 mod crash_points;
+
+#[cfg(test)]
+mod bugs;

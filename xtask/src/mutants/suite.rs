@@ -16,7 +16,8 @@ use crate::failure::Failure;
 /// it could notice.
 const PARTS: [(&str, &[&str], &[&str]); 4] = [
     ("scheduler", &["test", "-p", "scheduler"], &["common", "coordinator/scheduler"]),
-    ("drill", &["test", "-p", "drill"], &[""]),
+    // A bug that is in cannot be put in: that test is for the checkout.
+    ("drill", &["test", "-p", "drill", "--lib", "--", "--skip", "bugs::"], &[""]),
     ("worker", &["test", "-p", "worker", "--no-default-features", "--lib"], &["common", "worker"]),
     ("coordinator", &["test", "-p", "coordinator", "--lib"], &["common", "coordinator"]),
 ];

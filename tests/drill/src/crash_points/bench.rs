@@ -135,10 +135,11 @@ impl Bench {
                 },
                 Want::Deleted => match stored {
                     None => *want = Want::Nothing,
-                    Some((id, _)) => match driver.ask(Request::Delete(id)).await {
-                        Err(Refused::Stopping) => return Ok(()),
-                        _ => {}
-                    },
+                    Some((id, _)) => {
+                        if driver.ask(Request::Delete(id)).await == Err(Refused::Stopping) {
+                            return Ok(());
+                        }
+                    }
                 },
                 Want::Nothing => return Ok(()),
             }
