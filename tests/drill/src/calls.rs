@@ -44,7 +44,12 @@ pub(crate) enum Reply {
 
 impl World {
     /// Makes a call as soon as there is a connection.
-    pub(crate) fn call(&mut self, call: (usize, LeaseId, ObjectKey), bytes: Option<Vec<u8>>, slot: Option<usize>) {
+    pub(crate) fn call(
+        &mut self,
+        call: (usize, LeaseId, ObjectKey),
+        bytes: Option<Vec<u8>>,
+        slot: Option<usize>,
+    ) {
         let (worker, lease, key) = call;
         let incarnation = self.workers[worker].incarnation;
         let number = self.agenda.number();

@@ -129,7 +129,8 @@ impl Checks {
                 Happened::Epoch(_) => false,
                 Happened::Checkpointed(checkpoint) => current.is_some_and(|held| {
                     let durable = study.trial(lease.trial).map_or(0, |trial| trial.durable_epochs());
-                    let last = matches!(held.work, Work::Train { to_epoch, .. } if to_epoch <= checkpoint.epoch);
+                    let last =
+                        matches!(held.work, Work::Train { to_epoch, .. } if to_epoch <= checkpoint.epoch);
                     durable < checkpoint.epoch && !last
                 }),
                 _ => current.is_some(),

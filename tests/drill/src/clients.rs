@@ -1,6 +1,10 @@
 //! People: they submit studies, pause, stop and delete them, and ask again where no answer comes.
 
-use common::{ids::{StudyId, StudyName}, study::StudySpec, view::StudyPhase};
+use common::{
+    ids::{StudyId, StudyName},
+    study::StudySpec,
+    view::StudyPhase,
+};
 use coordinator::driver::{Answer, OnConflict, Refused, Request};
 
 use crate::{

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use common::evaluation::Evaluation;
 use coordinator::driver::{self, Happened, Hello, ToWorker};
 use scheduler::Work;
-use common::evaluation::Evaluation;
 use worker::session::messages::{self, Grant, Identity, Incoming, News, Welcome};
 
 /// What a worker hears.
@@ -14,7 +14,9 @@ pub(crate) fn incoming(message: ToWorker) -> Incoming {
             Incoming::Welcome(Welcome { lease, heartbeat, still_yours })
         }
         ToWorker::Study(id, spec) => Incoming::Study { id, spec: Ok(Arc::new(*spec)) },
-        ToWorker::Grants(grants) => Incoming::Grants(grants.into_iter().map(|grant| Ok(granted(grant))).collect()),
+        ToWorker::Grants(grants) => {
+            Incoming::Grants(grants.into_iter().map(|grant| Ok(granted(grant))).collect())
+        }
         ToWorker::Ack(sequence) => Incoming::Ack(sequence),
         ToWorker::Revoke(leases) => Incoming::Revoke(leases),
         ToWorker::Drain => Incoming::Drain,

@@ -18,7 +18,8 @@ impl World {
     pub(crate) fn latency(&mut self) -> u64 {
         let plain = self.dice.between(self.climate.latency);
         // Lost packets are sent again, later each time.
-        let again = if self.losses > 0 && self.dice.chance(300) { self.dice.between((200, 3_000)) } else { 0 };
+        let again =
+            if self.losses > 0 && self.dice.chance(300) { self.dice.between((200, 3_000)) } else { 0 };
         plain + again
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use common::checkpoint::Digest;
 use common::{
     checkpoint::Checkpoint,
     evaluation::Scored,
@@ -12,7 +13,6 @@ use common::{
     time::Timestamp,
     view::StudyPhase,
 };
-use common::checkpoint::Digest;
 use scheduler::{Input, Study, Trial, Work};
 
 use crate::training::{Epoch, Files, Training, predictions};
@@ -69,7 +69,8 @@ fn outcome(
         }
     };
     let resume = resume.and_then(|checkpoint| stored.get(&(number, checkpoint)));
-    let mut training = Training::begin(&trial.hparams, trial.seed, resume).context("checkpoints make sense")?;
+    let mut training =
+        Training::begin(&trial.hparams, trial.seed, resume).context("checkpoints make sense")?;
     for epoch in from + 1..=to {
         let (point, stops) = match training.epoch() {
             Epoch::Trained(point) => (point, false),

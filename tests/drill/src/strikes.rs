@@ -54,7 +54,9 @@ impl World {
                 self.later(lasts, Event::LossEnds);
                 Some(lasts)
             }
-            Fault::CoordinatorKill | Fault::CoordinatorPower | Fault::ClockJump => self.fell_coordinator(fault),
+            Fault::CoordinatorKill | Fault::CoordinatorPower | Fault::ClockJump => {
+                self.fell_coordinator(fault)
+            }
             Fault::CoordinatorFreeze => self.freeze_coordinator(),
             Fault::CommitError | Fault::CommitThenError | Fault::CommitDelay => {
                 (self.coordinator.fault.is_none()).then(|| self.coordinator.fault = Some(fault))?;

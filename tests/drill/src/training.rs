@@ -22,11 +22,7 @@ pub(crate) struct Files {
 impl Files {
     /// What names them.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint {
-            epoch: self.epoch,
-            weights: Digest::of(&self.weights),
-            state: Digest::of(&self.state),
-        }
+        Checkpoint { epoch: self.epoch, weights: Digest::of(&self.weights), state: Digest::of(&self.state) }
     }
 }
 

@@ -11,8 +11,16 @@ use anyhow::Result;
 
 pub(crate) use self::agenda::{Agenda, Event, Place, Recipient};
 use crate::{
-    calls::Call, checks::Checks, clients::Clients, climate::Climate, cluster::coordinator::Coordinator, dice::Dice,
-    fault::{Fault, Tally}, stream::{Stream, Way}, trace::Trace, cluster::worker::Worker,
+    calls::Call,
+    checks::Checks,
+    clients::Clients,
+    climate::Climate,
+    cluster::coordinator::Coordinator,
+    cluster::worker::Worker,
+    dice::Dice,
+    fault::{Fault, Tally},
+    stream::{Stream, Way},
+    trace::Trace,
 };
 
 /// Longest time from the last fault to the end of all studies, in milliseconds.
@@ -126,7 +134,9 @@ impl World {
         }
         match self.recipient(&event) {
             Recipient::Coordinator if self.coordinator.frozen => self.coordinator.deferred.push(event),
-            Recipient::Worker(index) if self.workers[index].frozen => self.workers[index].deferred.push(event),
+            Recipient::Worker(index) if self.workers[index].frozen => {
+                self.workers[index].deferred.push(event)
+            }
             _ => return Some(event),
         }
         None
@@ -136,8 +146,9 @@ impl World {
         let worker = |stream: &u64| {
             self.streams.get(stream).map_or(Recipient::Nobody, |stream| Recipient::Worker(stream.worker))
         };
-        let caller =
-            |call: &u64| self.calls.get(call).map_or(Recipient::Nobody, |call| Recipient::Worker(call.worker));
+        let caller = |call: &u64| {
+            self.calls.get(call).map_or(Recipient::Nobody, |call| Recipient::Worker(call.worker))
+        };
         match event {
             Event::Arrive(_, Way::Up)
             | Event::Watch { end: Place::Coordinator, .. }
@@ -177,7 +188,9 @@ impl World {
             Event::WorkerStart(worker) => self.start_worker(worker),
             Event::WorkerThaw(worker) => self.thaw_worker(worker),
             Event::Timer(worker, incarnation, at) => self.timer(worker, incarnation, at),
-            Event::Step(worker, incarnation, slot, token) => self.trainer_step(worker, (incarnation, slot, token)),
+            Event::Step(worker, incarnation, slot, token) => {
+                self.trainer_step(worker, (incarnation, slot, token))
+            }
             Event::Submit(study) => self.submit(study),
             Event::Ask(intent) => self.ask(intent),
             Event::Resume(study) => self.resume(study),

@@ -73,7 +73,9 @@ impl World {
             let Some(process) = worker.process.as_ref().filter(|_| !worker.frozen) else { continue };
             let connected = serves && worker.welcomed().is_some_and(|stream| self.passes(stream));
             for (number, slot) in process.slots.iter().enumerate() {
-                let Some(work) = slot.work.as_ref().filter(|work| self.is_over_for(&work.lease)) else { continue };
+                let Some(work) = slot.work.as_ref().filter(|work| self.is_over_for(&work.lease)) else {
+                    continue;
+                };
                 let before = self.checks.idle.busy.get(&(index, number));
                 let before = before.filter(|(lease, ..)| *lease == work.lease);
                 let (since, connected_since) = before.map_or((now, now), |(_, all, some)| (*all, *some));

@@ -9,7 +9,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use common::{ids::StudyId, study::StudySpec, view::{StudyPhase, StudyView}};
+use common::{
+    ids::StudyId,
+    study::StudySpec,
+    view::{StudyPhase, StudyView},
+};
 use coordinator::{
     blobs::Blobs,
     clock::Clock,
@@ -85,7 +89,8 @@ impl Bench {
         let store = FaultyStore { store, plan: Arc::clone(&self.plan) };
         let blobs = Arc::new(self.blobs()?);
         let stop = CancellationToken::new();
-        let (driver, running) = driver::run(machine, Box::new(store), Arc::clone(&blobs), clock, stop.clone());
+        let (driver, running) =
+            driver::run(machine, Box::new(store), Arc::clone(&blobs), clock, stop.clone());
         let running = tokio::spawn(running);
         let served = self.serve(&driver, &blobs, (worker, want)).await;
         stop.cancel();

@@ -155,10 +155,7 @@ impl ObjectStore for FaultyObjects {
         if wrong.after() { Err(failed()) } else { Ok(stored) }
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let (store, plan) = (Arc::clone(&self.store), Arc::clone(&self.plan));
         let deleted = locations.then(move |location| {
             let (store, plan) = (Arc::clone(&store), Arc::clone(&plan));

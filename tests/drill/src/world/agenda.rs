@@ -31,7 +31,11 @@ pub(crate) enum Event {
     /// The oldest item of a stream arrives.
     Arrive(u64, Way),
     /// The transport looks after a silent stream.
-    Watch { stream: u64, end: Place, strikes: u32 },
+    Watch {
+        stream: u64,
+        end: Place,
+        strikes: u32,
+    },
     /// A worker opens a stream; it is open; Welcome should have come.
     Connect(usize, u64),
     Opened(u64),

@@ -46,7 +46,9 @@ impl Outcome {
 
     fn files(&self) -> Option<&Files> {
         match self {
-            Self::Checkpoint(files) | Self::Finished { files, .. } | Self::Released(Some(files)) => Some(files),
+            Self::Checkpoint(files) | Self::Finished { files, .. } | Self::Released(Some(files)) => {
+                Some(files)
+            }
             _ => None,
         }
     }
@@ -58,9 +60,7 @@ impl Outcome {
                 News::Finished { last, best, checkpoint: files.checkpoint(), early_stopped, restored: None }
             }
             Self::NotFinite(last) => News::NotFinite { last },
-            Self::Released(files) => {
-                News::Released { checkpoint: files.map(|files| files.checkpoint()) }
-            }
+            Self::Released(files) => News::Released { checkpoint: files.map(|files| files.checkpoint()) },
             Self::Failed(reason) => News::Failed { reason },
             Self::Evaluated(files) => {
                 let [test, validation] = scored(&files);
