@@ -1,6 +1,6 @@
 //! Stored objects: checkpoints, class probabilities and data sets, write-once, named by what they are and their digest.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use common::{
@@ -9,7 +9,7 @@ use common::{
     ids::{StudyId, TrialNumber},
 };
 use futures::TryStreamExt as _;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath};
+use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath};
 
 /// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,7 +78,7 @@ fn data_path(digest: Digest) -> StorePath {
 /// The objects of a state folder.
 #[derive(Debug)]
 pub struct Blobs {
-    store: LocalFileSystem,
+    store: Arc<dyn ObjectStore>,
 }
 
 impl Blobs {
@@ -88,9 +88,13 @@ impl Blobs {
         std::fs::create_dir_all(&folder)
             .map_err(|source| BlobError::Folder { folder: folder.display().to_string(), source })?;
         // Syncing is off by default, but an event may name only what is on disk.
-        Ok(Self {
-            store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true),
-        })
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Self::over(Arc::new(store)))
+    }
+
+    /// The objects in a store, which must sync what it is given before it answers.
+    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
     }
 
     /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused.
@@ -224,6 +228,13 @@ mod tests {
         blobs.delete_data(digest).await.unwrap();
         blobs.delete_data(digest).await.unwrap();
         assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+    }
+
+    #[test]
+    fn objects_are_synced_before_they_are_named() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        assert!(format!("{:?}", blobs.store).contains("fsync: true"), "{:?}", blobs.store);
     }
 
     #[tokio::test]

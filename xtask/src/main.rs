@@ -26,6 +26,10 @@ mod paper;
 
 mod torture;
 
+mod drill;
+
+mod mutants;
+
 use std::env;
 use std::process::ExitCode;
 
@@ -40,6 +44,8 @@ usage: cargo xtask <command>
   demo     setup, then a real tuning run with two local workers
   paper    setup, then every row of the study that Rung grew from, beside its numbers
   torture  setup, then faults on real processes for as long as you like
+  drill    simulated clusters in which everything goes wrong that can
+  mutants  put bugs in on purpose, to see whether the fast suite notices
 
 `cargo xtask <command> --help` says more. Exit codes: 0 done, 1 failed, 2 bad input or a missing prerequisite.";
 
@@ -60,6 +66,9 @@ fn main() -> ExitCode {
         Some("paper") => paper::run(Args::new(rest)),
         Some("torture") if wants_help => help(torture::HELP),
         Some("torture") => torture::run(Args::new(rest)),
+        Some("drill") => drill::run(&rest),
+        Some("mutants") if wants_help => help(mutants::HELP),
+        Some("mutants") => mutants::run(Args::new(rest)),
         Some("help" | "--help" | "-h") => help(HELP),
         Some(other) => Err(Failure::bad_input(format!("unknown command `{other}`\n\n{HELP}"))),
         None => Err(Failure::bad_input(HELP.to_owned())),

@@ -28,39 +28,35 @@ use crate::{
 
 /// What is wrong with a log, in words, each with its event's place; nothing, unless there is a defect.
 pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
-    let mut events = events.into_iter().enumerate();
-    let Some((_, Event::Created { version, spec, plan, .. })) = events.next() else {
-        return vec!["the log does not begin with the study's creation".to_owned()];
-    };
-    if *version > LOG_VERSION {
-        return vec![format!("the log has version {version}")];
+    let mut audit = Audit::default();
+    events.into_iter().filter_map(|event| audit.take(event).err()).collect()
+}
+
+/// The same check of a log that grows: one event at a time.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// None before the study's creation.
+    log: Option<Log>,
+    taken: usize,
+}
+
+impl Audit {
+    /// Takes the next event, or says what is wrong with it, with its place in the log.
+    pub fn take(&mut self, event: &Event) -> Result<(), String> {
+        let index = self.taken;
+        self.taken += 1;
+        let taken = match &mut self.log {
+            Some(log) => log.take(event),
+            None if index == 0 => Log::begin(event).map(|log| self.log = Some(log)),
+            // A log without a beginning was complained of once.
+            None => Ok(()),
+        };
+        taken.map_err(|flaw| format!("event {index}: {flaw}"))
     }
-    let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
-    let barrier = match &spec.scheduler {
-        SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
-        SchedulerSpec::Fixed { .. } => false,
-    };
-    let mut log = Log {
-        rungs: plan.brackets().iter().map(|b| vec![RungLog::default(); b.rungs.len()]).collect(),
-        draws_end: plan.configs(),
-        plan,
-        goal: spec.objective.goal(),
-        barrier,
-        every: spec.evaluate == Evaluate::All,
-        adopted: spec.is_adopted(),
-        trials: Vec::new(),
-        epochs: 0,
-        paused: false,
-        ended: false,
-        reached: None,
-        finished: false,
-    };
-    events
-        .filter_map(|(index, event)| log.take(event).err().map(|flaw| format!("event {index}: {flaw}")))
-        .collect()
 }
 
 /// What the log has said so far.
+#[derive(Debug)]
 struct Log {
     plan: Plan,
     goal: Goal,
@@ -82,7 +78,7 @@ struct Log {
 }
 
 /// What the log has said about a trial.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct TrialLog {
     bracket: usize,
     rung: usize,
@@ -105,7 +101,7 @@ struct TrialLog {
 }
 
 /// What the log has said about a trial's evaluation.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct EvaluationLog {
     done: bool,
     failures: u32,
@@ -113,7 +109,7 @@ struct EvaluationLog {
 }
 
 /// What the log has said about a rung.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct RungLog {
     results: Vec<Standing>,
     failed: u32,
@@ -121,6 +117,36 @@ struct RungLog {
 }
 
 impl Log {
+    /// The log's first event.
+    fn begin(event: &Event) -> Result<Self, String> {
+        let Event::Created { version, spec, plan, .. } = event else {
+            return Err("the log does not begin with the study's creation".to_owned());
+        };
+        if *version > LOG_VERSION {
+            return Err(format!("the log has version {version}"));
+        }
+        let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
+        let barrier = match &spec.scheduler {
+            SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
+            SchedulerSpec::Fixed { .. } => false,
+        };
+        Ok(Self {
+            rungs: plan.brackets().iter().map(|b| vec![RungLog::default(); b.rungs.len()]).collect(),
+            draws_end: plan.configs(),
+            plan,
+            goal: spec.objective.goal(),
+            barrier,
+            every: spec.evaluate == Evaluate::All,
+            adopted: spec.is_adopted(),
+            trials: Vec::new(),
+            epochs: 0,
+            paused: false,
+            ended: false,
+            reached: None,
+            finished: false,
+        })
+    }
+
     /// Takes an event, or says what is wrong with it.
     fn take(&mut self, event: &Event) -> Result<(), String> {
         must(!self.finished, "the study has finished before")?;

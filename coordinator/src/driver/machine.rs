@@ -18,7 +18,7 @@ use common::{
     time::Timestamp,
     view::{LeaseId, StudyPhase},
 };
-use scheduler::{Event, Input as StudyInput, ReplayError};
+use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
     Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, roster::Roster,
@@ -102,6 +102,11 @@ impl Machine {
         self.project(now, &mut group);
         self.last = Some((now, self.next_deadline()));
         group
+    }
+
+    /// The unfinished studies, for whoever checks them.
+    pub fn studies(&self) -> impl Iterator<Item = (&StudyId, &Study)> {
+        self.studies.iter().map(|(id, live)| (id, live.study()))
     }
 
     /// When [`Machine::handle`] must be called again even if nothing comes in.

@@ -14,7 +14,7 @@ use super::{Commit, Store, StoreError, StoredData, StoredStudy, data, schema};
 /// The writer's connection. Only one may exist for a file: the state folder's lock sees to it.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl SqliteStore {

@@ -45,6 +45,10 @@ impl Machine {
         let (lease, heartbeat) = self.roster.terms();
         let welcome = ToWorker::Welcome { lease, heartbeat, still_yours };
         group.effects.push(Effect::Send(session, welcome));
+        if self.roster.get(&worker).is_some_and(|member| member.draining) {
+            // It may never have heard: the stream broke, or the commit failed whose group asked it to leave.
+            group.effects.push(Effect::Send(session, ToWorker::Drain));
+        }
     }
 
     pub(super) fn report(
