@@ -39,7 +39,7 @@ use crate::blobs::ObjectKey;
 #[derive(Debug)]
 pub enum Cluster {
     /// Through its coordinator.
-    Remote(Remote),
+    Remote(Box<Remote>),
     /// Through its state folder; no coordinator runs.
     Stored(Stored),
 }

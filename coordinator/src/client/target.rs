@@ -61,7 +61,7 @@ impl Target {
     /// The cluster, for reading.
     pub async fn cluster(&self) -> Result<Cluster, ClientError> {
         match self.coordinator().await? {
-            Some(remote) => Ok(Cluster::Remote(remote)),
+            Some(remote) => Ok(Cluster::Remote(Box::new(remote))),
             None => Stored::open(&self.folder()).map(Cluster::Stored),
         }
     }

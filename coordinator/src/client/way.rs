@@ -36,7 +36,7 @@ impl Given {
         let token = self.token.clone().transpose()?;
         let bearer = Bearer::new(token.as_ref());
         let pin = token.and_then(|token| token.pin);
-        let trust = self.pki.authority()?.map(Trust::Roots).or(pin.map(Trust::Pinned));
+        let trust = self.pki.authority()?.map(Trust::Roots).or_else(|| pin.map(Trust::Pinned));
         let chain = self.pki.chain()?;
         let dial = match trust {
             Some(trust) => Dial::tls(address, &trust, chain, bearer)?,
