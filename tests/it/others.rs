@@ -12,7 +12,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use common::{ids::TrialNumber, trial::TrialState, view::StudyPhase};
 use coordinator::store::{SqliteStore, Store as _};
 use nix::sys::signal::Signal;

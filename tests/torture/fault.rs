@@ -2,6 +2,8 @@ use std::{fmt, str::FromStr};
 
 use anyhow::{Result, anyhow};
 
+use crate::dice::Dice;
+
 /// What strikes in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -53,6 +55,22 @@ impl Fault {
         Self::Clock,
         Self::Corruption,
     ];
+
+    /// The fault of a round: every kind once in as many rounds as there are kinds, in another order each time.
+    pub(crate) fn of_round(seed: u64, round: u32) -> Self {
+        let mut kinds = Self::ALL;
+        let (turn, place) = (round / kinds.len() as u32, round as usize % kinds.len());
+        let mut dice = Dice::of(seed, u32::MAX - turn);
+        for end in (1..kinds.len()).rev() {
+            kinds.swap(end, dice.below(end as u64 + 1) as usize);
+        }
+        kinds[place]
+    }
+
+    /// Whether it is to strike a worker that is at work.
+    pub(crate) fn wants_work(self) -> bool {
+        matches!(self, Self::WorkerKill | Self::TrainerKill | Self::WorkerStop | Self::Cut | Self::OneWay)
+    }
 
     /// Its name on the command line and in records.
     pub(crate) fn as_str(self) -> &'static str {

@@ -66,7 +66,7 @@ fn run(args: &Args) -> Result<usize> {
         while Instant::now() < end {
             let number = records.next();
             let mut dice = Dice::of(args.seed, number);
-            let fault = args.only.unwrap_or_else(|| dice.pick(&Fault::ALL));
+            let fault = args.only.unwrap_or_else(|| Fault::of_round(args.seed, number));
             let record = round::run(&mut rig, &mut dice, (number, fault), &expected).await?;
             println!("{record}");
             records.add(record)?;

@@ -6,7 +6,7 @@ use tests::{
     Cluster,
     faults::{FailingSyncs, Network, SmallDisk, Traffic, WallClock, Wrapper, uptime},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{corrupt, dice::Dice, fault::Fault, studies::WORKER, watch::Watch};
 
@@ -54,6 +54,9 @@ impl Rig {
     /// Lets a fault strike once, and heals it; returns how many times something was hit.
     pub(crate) async fn strike(&mut self, fault: Fault, dice: &mut Dice) -> Result<u32> {
         let machine = dice.below(3) as usize;
+        if fault.wants_work() {
+            self.until_busy(machine).await;
+        }
         match fault {
             Fault::WorkerKill => self.kill_worker(machine, dice).await?,
             Fault::CoordinatorKill => self.kill_coordinator(dice).await?,
@@ -92,6 +95,19 @@ impl Rig {
             Fault::Corruption => return corrupt::strike(self, dice).await,
         }
         Ok(1)
+    }
+
+    /// Waits until a machine's worker is at work, or there is none for it.
+    async fn until_busy(&mut self, machine: usize) {
+        let worker = format!("w{}", self.machines[machine]);
+        for _ in 0..30 {
+            let connected = timeout(Duration::from_secs(1), self.cluster.connected()).await;
+            let workers = connected.ok().and_then(Result::ok).unwrap_or_default();
+            if workers.iter().any(|view| view.worker.as_str() == worker && !view.leases.is_empty()) {
+                return;
+            }
+            self.look(Duration::from_millis(100)).await;
+        }
     }
 
     /// Kills a worker and, after a while, starts another one on its machine.

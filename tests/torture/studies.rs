@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tests::{Cluster, Row};
 
-/// The studies of a round. Together they train for about five seconds on three workers.
+/// The studies of a round. Together they train for about seven seconds on three workers.
 const STUDIES: [(&str, &str); 3] = [("rungs", RUNGS), ("barrier", BARRIER), ("broken", BROKEN)];
 
 const RUNGS: &str = "
@@ -12,7 +12,7 @@ space:
   width: {int: [1, 64]}
   lr: {float: [0.0001, 0.1], log: true}
 scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
-train: {epoch_seconds: 0.08}
+train: {epoch_seconds: 0.12}
 seed: 7
 ";
 
@@ -22,7 +22,7 @@ space:
   width: {int: [1, 64]}
   dropout: {choice: [0.0, 0.2, 0.5]}
 scheduler: {kind: hyperband, max_epochs: 8, eta: 2, mode: barrier}
-train: {epoch_seconds: 0.04}
+train: {epoch_seconds: 0.06}
 seed: 3
 ";
 
