@@ -113,7 +113,7 @@ impl World {
             return;
         }
         if call.bytes.is_some() {
-            let holds = Request::Holds(call.lease.clone());
+            let holds = Request::Holds(Some(self.workers[call.worker].id.clone()), call.lease.clone());
             return self.request(Asker::Upload(number, attempt), holds);
         }
         let found = self.coordinator.objects.get(&call.key);
