@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "rung/v1/study.proto",
     "rung/v1/trial.proto",
     "rung/v1/study_service.proto",
     "rung/v1/worker_service.proto",
     "rung/v1/trainer.proto",
+    "rung/v1/access_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -133,6 +133,8 @@ impl fmt::Display for Attempt {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -142,5 +144,17 @@ mod tests {
             assert!(bad.parse::<StudyName>().is_err(), "{bad:?}");
         }
         assert!(serde_json::from_str::<StudyId>("\"../x\"").is_err());
+    }
+
+    proptest! {
+        /// A name is a name whatever becomes of it: a path's part, a shell's word, a piece of HTML, SQL or JSON.
+        #[test]
+        fn any_text_is_a_harmless_name_or_none(text in "\\PC{0,80}|[a-z0-9./<>'\"&;$\\x00-]{0,80}") {
+            let harmless = (1..=64).contains(&text.len())
+                && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+            prop_assert_eq!(text.parse::<StudyName>().is_ok(), harmless);
+            prop_assert_eq!(text.parse::<WorkerId>().is_ok(), harmless);
+            prop_assert_eq!(text.parse::<DataName>().is_ok(), harmless);
+        }
     }
 }

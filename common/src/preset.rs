@@ -38,33 +38,53 @@ pub const ALL: &[&str] = &[
     "mlp-large",
     "cnn-4block",
     "cnn-5block",
+    "cnn-best",
     "resnet-small",
     "resnet-20",
     "vgg-small",
 ];
 
-/// The preset of a name.
+/// Rung's own recipes as they are measured: their study files are the one place where they stand.
+const MLP_BEST: &str = include_str!("../../docs/paper/mlp-best.yaml");
+const CNN_BEST: &str = include_str!("../../docs/paper/cnn-best.yaml");
+
+/// The preset of a name: the search, where a single configuration has the same name.
 pub fn preset(name: &str) -> Option<Preset> {
+    search(name).or_else(|| training(name))
+}
+
+/// The search of a name.
+pub fn search(name: &str) -> Option<Preset> {
     let preset = match name {
-        "mlp" => search("mlp", ModelKind::Mlp, "dense networks, a width and a dropout for each layer")?,
-        "mlp-tied" => {
-            search("mlp-tied", ModelKind::Mlp, "dense networks, one width and one dropout for all layers")?
-        }
+        "mlp" => over_space("mlp", ModelKind::Mlp, "dense networks, a width and a dropout for each layer")?,
+        "mlp-tied" => over_space(
+            "mlp-tied",
+            ModelKind::Mlp,
+            "dense networks, one width and one dropout for all layers",
+        )?,
         "mlp-best" => within(
-            search(
+            over_space(
                 "mlp-best",
                 ModelKind::Mlp,
                 "dense networks and how they are trained, at most 1.5 M parameters",
             )?,
             "<= 1.5M",
         )?,
-        "cnn" => search("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
-        "cnn-all" => search(
+        "cnn" => over_space("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
+        "cnn-all" => over_space(
             "cnn-all",
             ModelKind::Cnn,
             "convolutional networks of two to four blocks and how they are trained, all at once",
         )?,
-        "resnet" => search("resnet", ModelKind::Resnet, "residual networks and how they are trained")?,
+        "resnet" => over_space("resnet", ModelKind::Resnet, "residual networks and how they are trained")?,
+        _ => return None,
+    };
+    Some(preset)
+}
+
+/// The single configuration of a name.
+pub fn training(name: &str) -> Option<Preset> {
+    let preset = match name {
         "mlp-small" => single("mlp-small", "dense 256-128, 235,146 parameters", mlp(&[256, 128]))?,
         "mlp-medium" => {
             single("mlp-medium", "dense 512-256-128-64, 575,050 parameters", mlp(&[512, 256, 128, 64]))?
@@ -84,6 +104,8 @@ pub fn preset(name: &str) -> Option<Preset> {
             "four convolutional blocks and a dense head, 872,554 parameters",
             cnn(&[32, 32, 64, 128]),
         )?,
+        "mlp-best" => recipe("mlp-best", "Rung's own MLP, trained on the whole training part", MLP_BEST)?,
+        "cnn-best" => recipe("cnn-best", "Rung's own CNN, trained on the whole training part", CNN_BEST)?,
         "resnet-small" => single(
             "resnet-small",
             "residual, width 16, two blocks a stage, 174,970 parameters",
@@ -111,7 +133,7 @@ fn within(preset: Preset, parameters: &str) -> Option<Preset> {
 }
 
 /// A search over the space of the same name.
-fn search(name: &'static str, model: ModelKind, summary: &'static str) -> Option<Preset> {
+fn over_space(name: &'static str, model: ModelKind, summary: &'static str) -> Option<Preset> {
     let study = StudySpec { space: SearchSpace::named(name)?, ..bare(name, model)? };
     Some(Preset { name, summary, study })
 }
@@ -128,6 +150,12 @@ fn single(
         EarlyStopping { monitor: Monitor::ValLoss, patience: 10, min_delta: 0.0, restore_best: true };
     let train = TrainSpec { early_stopping: Some(stopping), ..TrainSpec::default() };
     let study = StudySpec { scheduler, train, ..bare(name, model)? };
+    Some(Preset { name, summary, study })
+}
+
+/// A configuration and all of its training, as a study file has it.
+fn recipe(name: &'static str, summary: &'static str, file: &str) -> Option<Preset> {
+    let study = StudySpec::from_yaml_with(file, &[("name".to_owned(), name.to_owned())]).ok()?;
     Some(Preset { name, summary, study })
 }
 
@@ -187,12 +215,20 @@ mod tests {
 
     #[test]
     fn presets_are_valid_studies_of_their_names() {
-        for name in ALL {
-            let preset = preset(name).unwrap();
-            assert_eq!((preset.name, preset.study.name.as_str()), (*name, *name));
+        for preset in ALL.iter().flat_map(|name| [preset(name), training(name)]).flatten() {
+            let name = preset.name;
+            assert!(ALL.contains(&name) && preset.study.name.as_str() == name);
             assert_eq!(StudySpec::from_yaml(&preset.study.to_yaml()).as_ref(), Ok(&preset.study), "{name}");
             assert_eq!(StudySpec::from_json(&preset.study.to_json()), Ok(preset.study), "{name}");
         }
-        assert_eq!(preset("resnet-1"), None);
+        assert_eq!((preset("resnet-1"), training("mlp")), (None, None));
+    }
+
+    #[test]
+    fn a_name_may_be_a_searchs_and_a_configurations() {
+        let listed = |preset: Option<Preset>| preset.unwrap().study.scheduler.listed().len();
+        assert_eq!((listed(preset("mlp-best")), listed(training("mlp-best"))), (0, 1));
+        assert_eq!(preset("cnn-best"), training("cnn-best"));
+        assert_eq!(listed(preset("cnn-best")), 1);
     }
 }

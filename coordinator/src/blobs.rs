@@ -9,7 +9,10 @@ mod error;
 pub use error::BlobError;
 pub use key::{ObjectKey, ObjectKind};
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use common::{
@@ -18,7 +21,7 @@ use common::{
 };
 use futures::TryStreamExt as _;
 use object_store::{
-    ObjectMeta, ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath,
 };
 use tokio::sync::Notify;
 
@@ -36,7 +39,7 @@ pub(crate) fn data_path(digest: Digest) -> StorePath {
 /// The objects of a state folder.
 #[derive(Debug)]
 pub struct Blobs {
-    store: LocalFileSystem,
+    store: Arc<dyn ObjectStore>,
     state: PathBuf,
     folder: PathBuf,
     quota: Quota,
@@ -63,7 +66,13 @@ impl Blobs {
             .map_err(|source| BlobError::Folder { folder: folder.display().to_string(), source })?;
         // Syncing is off by default, but an event may name only what is on disk.
         let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self { store, state: state.to_owned(), folder, quota: Quota::none(), crowded: Notify::new() })
+        Ok(Self::over(state, Arc::new(store)))
+    }
+
+    /// The objects of a state folder in a store of it, which must sync what it is given before it answers.
+    pub fn over(state: &Path, store: Arc<dyn ObjectStore>) -> Self {
+        let (state, folder) = (state.to_owned(), state.join(FOLDER));
+        Self { store, state, folder, quota: Quota::none(), crowded: Notify::new() }
     }
 
     /// The same, taking no more than so many bytes. What is there already counts.
@@ -192,6 +201,12 @@ impl Blobs {
         }
     }
 
+    /// Bytes of all objects of a study.
+    pub async fn bytes_of_study(&self, study: &StudyId) -> Result<u64, BlobError> {
+        let objects = self.store.list(Some(&StorePath::from(study.as_str())));
+        Ok(objects.map_ok(|object| object.size).try_fold(0, async |sum, size| Ok(sum + size)).await?)
+    }
+
     /// Deletes all objects of a study.
     pub async fn delete_study(&self, study: &StudyId) -> Result<(), BlobError> {
         for object in self.list(Some(&StorePath::from(study.as_str()))).await? {
@@ -255,6 +270,13 @@ mod tests {
         blobs.delete_data(digest).await.unwrap();
         blobs.delete_data(digest).await.unwrap();
         assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+    }
+
+    #[test]
+    fn objects_are_synced_before_they_are_named() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        assert!(format!("{:?}", blobs.store).contains("fsync: true"), "{:?}", blobs.store);
     }
 
     #[tokio::test]

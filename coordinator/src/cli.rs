@@ -41,6 +41,12 @@ mod trial;
 
 mod worker;
 
+mod token;
+
+mod login;
+
+mod audit;
+
 mod best;
 
 mod ensemble;
@@ -111,6 +117,9 @@ enum Command {
     /// everything and prints how to go on; twice quits at once, and what was stored is still there.
     Run(run::RunArgs),
     /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
+    ///
+    /// Where a preset and a search have the same name, `rung train mlp-best` trains the preset and `rung run mlp-best`
+    /// runs the search.
     Train(train::TrainArgs),
     /// Show brackets, rungs, epochs and cost before anything is spent
     Plan(plan::PlanArgs),
@@ -126,8 +135,16 @@ enum Command {
     Study(study::StudyArgs),
     /// List a study's trials or show one with its learning curve; alone, it lists the latest study's
     Trial(trial::TrialArgs),
-    /// List connected workers or send one away; alone, it lists them
+    /// List connected workers, send one away or shut it out; alone, it lists them
     Worker(worker::WorkerArgs),
+    /// Give access to workers and people on other machines, list it and take it away; alone, it lists tokens
+    Token(token::TokenArgs),
+    /// Log in at a coordinator on another machine: later commands talk to it
+    Login(login::LoginArgs),
+    /// Forget a login
+    Logout(login::LogoutArgs),
+    /// Show who did what, and who was refused
+    Audit(audit::AuditArgs),
     /// Make one model of several: train the best configuration with different seeds, and let them vote
     ///
     /// Members are the trials of a study of its own, so they use every worker and survive kills. An unfinished ensemble
@@ -201,6 +218,10 @@ impl Command {
             Self::Study(args) => study::run(args).await,
             Self::Trial(args) => trial::run(args).await,
             Self::Worker(args) => worker::run(args).await,
+            Self::Token(args) => token::run(args).await,
+            Self::Login(args) => login::login(args).await,
+            Self::Logout(args) => login::logout(args),
+            Self::Audit(args) => audit::run(args).await,
             Self::Ensemble(args) => ensemble::run(args).await,
             Self::Best(args) => best::run(args).await,
             Self::Export(args) => export::run(args).await,

@@ -5,6 +5,10 @@
 
 mod target;
 
+mod login;
+
+mod way;
+
 mod remote;
 
 mod stored;
@@ -12,9 +16,12 @@ mod stored;
 mod error;
 
 pub use error::ClientError;
+pub use login::{Login, LoginError, Logins};
 pub use remote::{OnConflict, Remote, StudyStream};
 pub use stored::Stored;
 pub use target::Target;
+pub use way::Given;
+pub(crate) use way::by;
 
 use bytes::Bytes;
 use common::{
@@ -32,7 +39,7 @@ use crate::blobs::ObjectKey;
 #[derive(Debug)]
 pub enum Cluster {
     /// Through its coordinator.
-    Remote(Remote),
+    Remote(Box<Remote>),
     /// Through its state folder; no coordinator runs.
     Stored(Stored),
 }

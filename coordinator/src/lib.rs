@@ -1,7 +1,7 @@
 //! Rung's coordinator and command line.
 //!
 //! In the order of a study's life: the command line ([`cli`]) reads a study file and finds or starts a coordinator
-//! ([`client`], [`server`]); a request or a worker's message comes in by [`grpc`]; the [`driver`] asks the scheduler,
+//! ([`client`], [`server`]); a request or a worker's message passes [`access`] and comes in by [`grpc`]; the [`driver`] asks the scheduler,
 //! commits to the [`store`], and only then acts; checkpoints lie in [`blobs`]. What came out is told by a [`report`].
 
 pub mod cli;
@@ -11,6 +11,8 @@ pub mod client;
 pub mod settings;
 
 pub mod server;
+
+pub mod access;
 
 pub mod grpc;
 

@@ -2,43 +2,35 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use proto::v1::{study_service_server::StudyServiceServer, worker_service_server::WorkerServiceServer};
+use proto::v1::{
+    access_service_server::AccessServiceServer, study_service_server::StudyServiceServer,
+    worker_service_server::WorkerServiceServer,
+};
 use scheduler::ReplayError;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::server::TcpIncoming;
+use tower::layer::util::{Identity, Stack};
+use trust::{ADDRESS_FILE, Published};
 
 use crate::{
+    access::{self, Access, AccessError, GuardLayer, Opened, limits},
     blobs::{BlobError, Blobs},
     clock::Clock,
     driver::{self, Machine},
-    grpc::{StudyServer, WorkerServer},
+    grpc::{AccessServer, StudyServer, WorkerServer},
     settings::ServeSettings,
     store::{FolderError, SqliteStore, StateFolder, Store as _, StoreError},
 };
 
 /// How long open calls have to end once the coordinator stops.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The file in a state folder that says where its coordinator listens.
-pub const ADDRESS_FILE: &str = "coordinator.json";
-
-/// What [`ADDRESS_FILE`] says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Published {
-    /// Where clients reach it, `HOST:PORT`.
-    pub address: String,
-    /// Its process.
-    pub pid: u32,
-}
 
 /// A coordinator that has its folder, its store and its port, and has not begun.
 #[derive(Debug)]
@@ -49,6 +41,7 @@ pub struct Server {
     blobs: Arc<Blobs>,
     machine: Machine,
     clock: Clock,
+    opened: Opened,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -56,6 +49,9 @@ pub struct Server {
 impl Server {
     /// Takes the state folder and the port and replays the store. Nothing is left behind when it fails.
     pub async fn bind(settings: ServeSettings) -> Result<Self, StartError> {
+        if settings.is_exposed() {
+            return Err(StartError::Exposed(settings.listen));
+        }
         let port = |source| StartError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(port)?;
         let address = listener.local_addr().map_err(port)?;
@@ -68,12 +64,33 @@ impl Server {
         }
         let mut machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
         machine.restore_data(store.data()?);
-        Ok(Self { settings, folder, store, blobs, machine, clock, listener, address })
+        let opened = Opened::of(&settings, folder.path(), address, clock)?;
+        Ok(Self { settings, folder, store, blobs, machine, clock, opened, listener, address })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Who may do what there.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.opened.access
+    }
+
+    /// What programs of its own user on this machine need to reach it.
+    pub fn published(&self) -> Published {
+        let host = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Published {
+            address: SocketAddr::new(host, self.address.port()).to_string(),
+            pid: std::process::id(),
+            token: self.opened.token.clone(),
+            pin: self.opened.pin,
+        }
     }
 
     /// Serves until `shutdown`, then finishes what is under way and closes the store.
@@ -90,13 +107,14 @@ impl Server {
         );
         let workers =
             WorkerServer::new(driver.clone(), Arc::clone(&self.blobs), tasks.clone(), shutdown.clone());
+        let access = self.opened.access;
         let state = self.folder.path().to_owned();
         let studies = StudyServer::new(driver, state, self.blobs, tasks.clone(), shutdown.clone());
-        let router = router(workers, studies).await?;
+        let router = router(access, workers, studies).await?;
         tracing::info!(address = %self.address, state = %self.folder.path().display(), "coordinator started");
 
-        let incoming =
-            TcpIncoming::from(TcpListenerStream::new(self.listener).into_inner()).with_nodelay(Some(true));
+        let incoming = access::accept(self.listener, self.opened.speech, &tasks, shutdown.clone());
+        let incoming = ReceiverStream::new(incoming);
         let stop = shutdown.clone();
         let serve =
             tasks.spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }));
@@ -121,10 +139,13 @@ impl Server {
     }
 }
 
+type Router = tonic::transport::server::Router<Stack<GuardLayer, Identity>>;
+
 async fn router(
+    access: Arc<Access>,
     workers: WorkerServer,
     studies: StudyServer,
-) -> Result<tonic::transport::server::Router, RunError> {
+) -> Result<Router, RunError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<WorkerServiceServer<WorkerServer>>().await;
     health.set_serving::<StudyServiceServer<StudyServer>>().await;
@@ -136,15 +157,26 @@ async fn router(
         .max_decoding_message_size(proto::MESSAGE_BYTES)
         .max_encoding_message_size(proto::MESSAGE_BYTES);
     let studies = StudyServiceServer::new(studies)
-        .max_decoding_message_size(proto::MESSAGE_BYTES)
+        .max_decoding_message_size(proto::CONTROL_BYTES)
         .max_encoding_message_size(64 << 20);
+    let accesses = AccessServiceServer::new(AccessServer::new(Arc::clone(&access)))
+        .max_decoding_message_size(limits::ACCESS_BYTES)
+        .max_encoding_message_size(proto::MESSAGE_BYTES);
     Ok(tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(limits::STREAMS)
+        .http2_max_header_list_size(limits::HEADERS)
+        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(limits::LOCAL_RESETS))
+        .initial_stream_window_size(limits::WINDOWS.0)
+        .initial_connection_window_size(limits::WINDOWS.1)
+        .layer(GuardLayer(access))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(workers)
-        .add_service(studies))
+        .add_service(studies)
+        .add_service(accesses))
 }
 
 /// The files that say where the coordinator is, and what they say; removed when it stops.
@@ -153,15 +185,11 @@ struct Publication(Vec<(PathBuf, String)>);
 
 impl Publication {
     fn write(server: &Server) -> Result<Self, RunError> {
-        let host = server.settings.advertise.clone().unwrap_or_else(|| server.address.ip().to_string());
-        let address = format!("{host}:{}", server.address.port());
-        let published = Published { address: address.clone(), pid: std::process::id() };
-        let json = serde_json::to_string(&published).map_err(io::Error::other);
         let state_file = server.folder.path().join(ADDRESS_FILE);
-        let mut publication = Self(Vec::new());
-        publication.put(&state_file, &format!("{}\n", json.map_err(RunError::Publish)?))?;
+        server.published().write(&state_file).map_err(RunError::Publish)?;
+        let mut publication = Self(vec![state_file]);
         if let Some(file) = &server.settings.address_file {
-            publication.put(file, &format!("{address}\n"))?;
+            publication.put(file, &format!("{}\n", server.access().advertised()))?;
         }
         Ok(publication)
     }
@@ -201,6 +229,15 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Others could reach it unprotected.
+    #[error(
+        "{0} can be reached from other machines, which needs TLS and tokens: leave out --no-tls and --no-auth, or listen \
+         on 127.0.0.1 and let other machines in through a tunnel (ssh -L)"
+    )]
+    Exposed(SocketAddr),
+    /// Nobody could be let in.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The state folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),

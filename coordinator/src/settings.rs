@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use etcetera::BaseStrategy as _;
+use trust::OwnPki;
+pub use trust::default_state;
 
 /// How a coordinator runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,23 @@ pub struct ServeSettings {
     pub lease: Duration,
     /// Most bytes of checkpoints, probabilities and data sets; none for as many as the disk holds.
     pub quota: Option<u64>,
+    /// How connections are encrypted.
+    pub tls: ServeTls,
+    /// Whether callers are asked who they are.
+    pub auth: bool,
+    /// How long a worker's certificate holds; it is renewed at half of it.
+    pub certificate_life: Duration,
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServeTls {
+    /// By an authority of the coordinator's own, which signs workers' certificates too.
+    Authority,
+    /// By certificates that the operator brings, for the coordinator and for everybody else.
+    Own(OwnPki),
+    /// Not at all.
+    Off,
 }
 
 impl ServeSettings {
@@ -31,7 +49,15 @@ impl ServeSettings {
             address_file: None,
             lease: DEFAULT_LEASE,
             quota: None,
+            tls: ServeTls::Authority,
+            auth: true,
+            certificate_life: DEFAULT_CERTIFICATE_LIFE,
         }
+    }
+
+    /// Whether other machines could reach it without TLS, or without being asked who they are.
+    pub fn is_exposed(&self) -> bool {
+        !self.listen.ip().is_loopback() && (self.tls == ServeTls::Off || !self.auth)
     }
 }
 
@@ -44,16 +70,10 @@ pub const DEFAULT_PORT: u16 = 7070;
 /// machine starts elsewhere within a minute. A worker whose stream closes is noticed within a second anyway.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
+/// A worker's certificate's life, where none is named: one that is stolen from a machine is soon worth nothing.
+pub const DEFAULT_CERTIFICATE_LIFE: Duration = Duration::from_secs(24 * 3600);
+
 /// The state folder that is named, or else the default one; a variable that is set to nothing names none.
 pub fn state_or_default(state: Option<PathBuf>) -> PathBuf {
     state.filter(|state| !state.as_os_str().is_empty()).unwrap_or_else(default_state)
-}
-
-/// The state folder where none is named: `rung` in the user's data folder.
-pub fn default_state() -> PathBuf {
-    match etcetera::base_strategy::choose_base_strategy() {
-        Ok(folders) => folders.data_dir().join("rung"),
-        // Without a home folder there is no better place than here.
-        Err(_) => PathBuf::from("rung-state"),
-    }
 }

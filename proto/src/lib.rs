@@ -3,8 +3,11 @@
 /// Protocol version that a worker and a coordinator must share.
 pub const PROTOCOL: u32 = 2;
 
-/// Largest message in either direction, in bytes; objects travel in chunks of [`CHUNK_BYTES`].
+/// Largest message between a coordinator and its workers, in bytes; objects travel in chunks of [`CHUNK_BYTES`].
 pub const MESSAGE_BYTES: usize = 4 << 20;
+
+/// Largest message from people and their tools to a coordinator, in bytes: a study file, or a chunk and its header.
+pub const CONTROL_BYTES: usize = CHUNK_BYTES + (16 << 10);
 
 /// Largest piece of an object in one message, in bytes.
 pub const CHUNK_BYTES: usize = 1 << 20;

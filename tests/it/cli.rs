@@ -81,7 +81,8 @@ fn bad_arguments_are_refused_with_what_to_do() {
     refused(&["run", "no/such/file.yaml"], &["no/such/file.yaml"]);
     refused(&["model", "show", "cnn-4blok"], &["cnn-4block"]);
     refused(&["data", "show", "fashion-minst"], &["fashion-mnist"]);
-    refused(&["serve", "--listen", "0.0.0.0:0"], &["127.0.0.1"]);
+    refused(&["serve", "--listen", "0.0.0.0:0", "--no-tls"], &["127.0.0.1", "--no-tls"]);
+    refused(&["serve", "--listen", "0.0.0.0:0", "--no-auth"], &["127.0.0.1", "--no-auth"]);
     refused(&["best", "nothing"], &["rung run"]);
 }
 

@@ -19,6 +19,9 @@ train: {batch_size: 512}
 seed: 5
 ";
 
+/// A study that trains on all there is.
+const ALL: &str = "name: all\ndata: {split: none}\nobjective: {metric: train_loss}";
+
 /// A cluster with a finished parent.
 async fn tuned(workers: usize) -> Result<Cluster> {
     let cluster = Cluster::with_lease(workers, 5).await?;
@@ -132,14 +135,44 @@ async fn trials_of_the_study_vote_without_training() -> Result<()> {
     Ok(())
 }
 
+/// Where test samples validated, every row says what it is worth on the others, and how often all were touched.
+#[tokio::test]
+async fn a_split_of_the_test_part_has_clean_figures() -> Result<()> {
+    let cluster = Cluster::with_lease(1, 5).await?;
+    cluster.submit(&PARENT.replace("model:", "data: {split: paper}\nmodel:")).await?;
+    cluster.table("parent").await?;
+    let line = "ensemble parent --members 1 --from trials";
+    let table = command(&cluster, line).await?.ok().stdout;
+    for text in ["CLEAN_ACCURACY", "on the 9,000 clean samples", "on all, validation samples included"] {
+        assert!(table.contains(text), "{table}");
+    }
+    assert!(table.contains("touched 1 time by this ensemble"), "{table}");
+    let found = command(&cluster, "ensemble parent-ensemble -o json").await?.ok().json();
+    assert_eq!(found["contaminated"], 1000);
+    let row = &found["rows"][0];
+    let tested = cluster.study("parent").await?.test.and_then(|test| test.clean).context("a clean part")?;
+    let clean = row["clean"]["accuracy"].as_f64().context("a number")?;
+    assert!((clean - tested.accuracy).abs() < 4e-4, "{clean} is not {}", tested.accuracy);
+    assert_ne!(row["clean"]["accuracy"], row["test"]["accuracy"]);
+    let csv = command(&cluster, "ensemble parent-ensemble -o csv").await?.ok().stdout;
+    assert!(csv.lines().next().is_some_and(|head| head.ends_with("clean_accuracy,clean_loss,clean_scaled")));
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_makes_no_ensemble_is_refused() -> Result<()> {
     let cluster = Cluster::start(0).await?;
+    cluster.submit(&PARENT.replace("name: parent", ALL)).await?;
     cluster.submit("{name: formula, model: formula, space: {x: {float: [0, 1]}}}").await?;
     cluster.submit(PARENT).await?;
     for (line, says) in [
         ("ensemble nothing", "no study is called `nothing`"),
         ("ensemble formula", "trains no model"),
+        (
+            "ensemble all",
+            "study all validates on nothing (split: none), so there is nothing to choose a vote by",
+        ),
+        ("ensemble all", "tune with `data: {split: holdout}`"),
         ("ensemble parent", "`rung study wait parent`"),
         ("ensemble parent --members 0", "--members"),
         ("ensemble parent --vote most", "possible values: soft, hard, greedy"),
@@ -157,7 +190,7 @@ async fn what_makes_no_ensemble_is_refused() -> Result<()> {
             .into_inner()
             .studies
             .len(),
-        2
+        3
     );
     Ok(())
 }

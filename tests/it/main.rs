@@ -11,6 +11,26 @@ mod storage;
 /// How soon a coordinator with a large store is at work again.
 mod recovery;
 
+/// Loops of kill -9 and of stops past the lease.
+#[cfg(target_os = "linux")]
+mod kills;
+
+/// Clocks that jump.
+#[cfg(target_os = "linux")]
+mod clock;
+
+/// Disks that are full, that do not sync, that turn bits over.
+#[cfg(target_os = "linux")]
+mod disk;
+
+/// What has gone wrong in other tuners, by reference.
+#[cfg(target_os = "linux")]
+mod others;
+
+/// Networks that lose packets: all, one way's, now and then.
+#[cfg(target_os = "linux")]
+mod partitions;
+
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
@@ -39,6 +59,9 @@ mod data;
 
 /// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
 mod export;
+
+/// Who is let in, and who is not: tokens, certificates, roles, limits, hostile peers.
+mod security;
 
 /// Reports: their files, their page, and their numbers beside scikit-learn's.
 mod report;

@@ -15,7 +15,7 @@ fn rung(variables: &[(&str, &Path)], args: &[&str]) -> (Option<i32>, String, Str
 
 /// An address that `serve` refuses, and names when it does.
 fn listens(variables: &[(&str, &Path)], args: &[&str]) -> String {
-    let (code, _, stderr) = rung(variables, &[&["serve"], args].concat());
+    let (code, _, stderr) = rung(variables, &[&["serve", "--no-tls"], args].concat());
     assert_eq!(code, Some(2), "{stderr}");
     let said = stderr.strip_prefix("error: ").and_then(|text| text.split_once(" can be reached"));
     said.unwrap_or_else(|| panic!("{stderr}")).0.to_owned()

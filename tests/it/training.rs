@@ -77,3 +77,20 @@ fn best_yaml_trains_to_the_same_weights_and_test_accuracy() {
     assert_eq!(again["checkpoint"], best["checkpoint"]);
     assert_eq!(again["test"], best["test"]);
 }
+
+#[test]
+fn macro_f1_ranks_trials_where_it_is_the_objective() {
+    let folder = scratch();
+    let (state, study) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    std::fs::write(&study, STUDY).unwrap();
+    let objective = "objective={metric: val_macro_f1}";
+    rung(&state, &["run", &study.display().to_string(), "--local", "2", "--set", objective]).ok();
+    let best = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
+    assert_eq!(best["metric"], "val_macro_f1");
+    let trial =
+        rung(&state, &["trial", "show", "@last", &best["trial"].to_string(), "-o", "json"]).ok().json();
+    let mut curve = trial["curve"].as_array().unwrap().iter();
+    let found = &curve.find(|point| point["epoch"] == best["epochs"]).unwrap()["metrics"];
+    assert_eq!(found["val_macro_f1"], best["value"], "{trial}");
+    assert_ne!(found["val_macro_f1"], found["val_accuracy"]);
+}

@@ -1,8 +1,9 @@
 //! A coordinator and workers, each a process.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -22,9 +23,9 @@ use nix::{
 };
 use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
+use trust::{Bearer, Dial, Link, Published};
 
-use crate::{program, scratch};
+use crate::{faults::Wrapper, program, scratch};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -57,7 +58,9 @@ pub struct Cluster {
     address: String,
     lease: u32,
     /// More flags of `rung serve`.
-    flags: Vec<String>,
+    serve: Vec<String>,
+    /// What the coordinator is started through from now on.
+    serve_in: Wrapper,
     /// The size of the disk that the state folder lies on, where it is one of its own.
     disk: Option<String>,
     coordinator: Option<Child>,
@@ -72,7 +75,13 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
+        Self::with_flags(workers, lease, &[]).await
+    }
+
+    /// The same, with more flags of `rung serve`.
+    pub async fn with_flags(workers: usize, lease: u32, flags: &[&str]) -> Result<Self> {
         let mut cluster = Self::stopped(lease);
+        cluster.serve_with(flags);
         cluster.begin(workers).await?;
         Ok(cluster)
     }
@@ -85,12 +94,14 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn stopped(lease: u32) -> Self {
+    /// A cluster without any process yet.
+    pub fn stopped(lease: u32) -> Self {
         Self {
             folder: scratch(),
             address: "127.0.0.1:0".to_owned(),
             lease,
-            flags: Vec::new(),
+            serve: Vec::new(),
+            serve_in: Wrapper::default(),
             disk: None,
             coordinator: None,
             workers: Vec::new(),
@@ -104,7 +115,7 @@ impl Cluster {
 
     /// Gives more flags to every coordinator that is started from now on.
     pub fn serve_with(&mut self, flags: &[&str]) {
-        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.serve = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
     /// Waits until the coordinator ends by itself; returns its exit code.
@@ -126,9 +137,24 @@ impl Cluster {
         Ok(root.join(self.state().strip_prefix("/")?))
     }
 
+    /// Starts the coordinator through something, from its next start on.
+    pub fn serve_in(&mut self, wrapper: Wrapper) {
+        self.serve_in = wrapper;
+    }
+
+    /// The folder of everything that the cluster writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The coordinator's state folder.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
+    }
+
+    /// Where workers keep their certificates.
+    pub fn identities(&self) -> PathBuf {
+        self.folder.path().join("identities")
     }
 
     /// Where the coordinator listens.
@@ -146,7 +172,7 @@ impl Cluster {
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
-            .args(&self.flags)
+            .args(&self.serve)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -176,7 +202,7 @@ impl Cluster {
 
     /// `rung`, in a mount namespace of its own where the state folder has its own disk.
     fn on_disk(&self) -> Result<Command> {
-        let Some(size) = &self.disk else { return Ok(Command::new(program("rung"))) };
+        let Some(size) = &self.disk else { return Ok(self.serve_in.command(program("rung"))) };
         fs::create_dir_all(self.state())?;
         let mut command = Command::new("unshare");
         let mount = "mount -t tmpfs -o size=\"$1\" none \"$2\" && shift 2 && exec \"$@\"";
@@ -186,20 +212,45 @@ impl Cluster {
 
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
+        self.start_worker_in(&Wrapper::default(), flags)
+    }
+
+    /// The same, started through something.
+    pub fn start_worker_in(&mut self, wrapper: &Wrapper, flags: &[&str]) -> Result<usize> {
+        let id = format!("w{}", self.workers.len());
+        let mut all = vec!["--join", &self.address];
+        if !flags.contains(&"--id") {
+            all.extend(["--id", &id]);
+        }
+        // What lets a worker in lies on the coordinator's disk.
+        let state = if self.disk.is_some() { self.disk()? } else { self.state() };
+        let flags = [&all, flags].concat();
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        self.start_worker_with(wrapper, &state, &flags)
+    }
+
+    /// Starts a worker with one slot that is told nothing but a state folder and these flags; returns its index.
+    pub fn start_worker_with(
+        &mut self,
+        wrapper: &Wrapper,
+        state: &Path,
+        flags: &[impl AsRef<OsStr>],
+    ) -> Result<usize> {
         let index = self.workers.len();
-        let mut command = Command::new(program("rung-worker"));
+        let mut command = wrapper.command(program("rung-worker"));
         command
             .env("RUNG_CONFIG", "/dev/null")
-            .args(["--join", &self.address, "--device", "cpu", "--slots", "1"])
-            .args(["--checkpoint-every", "0.05"])
+            .env_remove("RUNG_TOKEN")
+            .args(["--device", "cpu", "--slots", "1", "--checkpoint-every", "0.05"])
             .args(flags)
+            .arg("--state")
+            .arg(state)
+            .arg("--identity")
+            .arg(self.identities())
             .arg("--scratch")
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .stderr(self.log(&format!("w{index}"))?);
-        if !flags.contains(&"--id") {
-            command.args(["--id", &format!("w{index}")]);
-        }
         self.workers.push(Some(command.spawn().context("rung-worker does not start")?));
         Ok(index)
     }
@@ -231,6 +282,24 @@ impl Cluster {
         Ok(kill(pid(self.workers[index].as_ref().context("that worker is gone")?), signal)?)
     }
 
+    /// Sends a signal to the coordinator.
+    pub fn signal_coordinator(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.coordinator_id()?, signal)?)
+    }
+
+    /// The coordinator's process id.
+    pub fn coordinator_id(&self) -> Result<Pid> {
+        Ok(pid(self.coordinator.as_ref().context("the coordinator is gone")?))
+    }
+
+    /// The coordinator's resident memory, in KiB.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.coordinator_id()?))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Waits until a worker ends; returns its exit code.
     pub async fn worker_ends(&mut self, index: usize) -> Result<Option<i32>> {
         let mut child = self.workers[index].take().context("that worker is gone")?;
@@ -254,13 +323,20 @@ impl Cluster {
     }
 
     /// A client of the study service.
-    pub async fn client(&self) -> Result<StudyServiceClient<Channel>> {
+    pub async fn client(&self) -> Result<StudyServiceClient<Link>> {
         Ok(StudyServiceClient::new(self.channel().await?))
     }
 
-    /// A connection to the coordinator.
-    pub async fn channel(&self) -> Result<Channel> {
-        Ok(Endpoint::from_shared(format!("http://{}", self.address))?.connect().await?)
+    /// A connection to the coordinator, as its own user.
+    pub async fn channel(&self) -> Result<Link> {
+        let published =
+            Published::of_folder(&self.state()).context("the coordinator has published nothing")?;
+        self.link(&Dial::plain(&published.address, Bearer::new(published.token.as_ref()))).await
+    }
+
+    /// A connection to the coordinator, as somebody else.
+    pub async fn link(&self, dial: &Dial) -> Result<Link> {
+        Ok(dial.connect(Duration::from_secs(10), |endpoint| endpoint).await?)
     }
 
     /// Submits a study file.
@@ -281,6 +357,13 @@ impl Cluster {
     pub async fn trials(&self, study: &str) -> Result<Vec<TrialView>> {
         let reply = self.client().await?.list_trials(reference(study)).await?.into_inner();
         Ok(reply.trials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?)
+    }
+
+    /// The last epoch of a trial's learning curve; 0 before the first.
+    pub async fn trained(&self, study: &str, trial: u32) -> Result<u32> {
+        let request = pb::GetTrialRequest { study: study.to_owned(), trial };
+        let detail = self.client().await?.get_trial(request).await?.into_inner();
+        Ok(detail.curve.last().map_or(0, |point| point.epoch))
     }
 
     /// A study's best trial.
@@ -306,6 +389,15 @@ impl Cluster {
             Ok(met(&view).then_some(view))
         });
         found.await.with_context(|| self.logs())
+    }
+
+    /// Waits until a worker holds no lease.
+    pub async fn until_idle(&self, worker: &str, seconds: u64) -> Result<()> {
+        let idle = wait_for("the worker to lose its leases", seconds, async || {
+            let found = self.connected().await?.into_iter().find(|view| view.worker.as_str() == worker);
+            Ok(found.is_none_or(|view| view.leases.is_empty()).then_some(()))
+        });
+        idle.await.with_context(|| self.logs())
     }
 
     /// Waits until a trial has trained an epoch: its trainer is at work then, and not only told to be.

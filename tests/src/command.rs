@@ -46,6 +46,7 @@ pub fn rung(state: &Path, args: &[&str]) -> Ran {
         .env("RUNG_STATE", state)
         .env("NO_COLOR", "1")
         .env("RUNG_CONFIG", "/dev/null")
+        .env_remove("RUNG_TOKEN")
         .env_remove("RUNG_COORDINATOR");
     let output = command.output().unwrap_or_else(|error| panic!("rung does not start: {error}"));
     Ran {

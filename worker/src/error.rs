@@ -25,6 +25,9 @@ pub enum WorkerError {
     /// The coordinator does not want this worker.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
+    /// Nothing lets this worker in: no token, or one that is of no use; no certificate, or one that has ended.
+    #[error("{0}")]
+    Access(String),
     /// The coordinator was away for longer than the worker waits.
     #[error("{0}: leaving")]
     Alone(String),
@@ -36,6 +39,15 @@ pub enum WorkerError {
 impl WorkerError {
     /// Whether the command line is to blame.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Scratch { .. } | Self::Taken(_) | Self::Model(_))
+        matches!(
+            self,
+            Self::Device(_) | Self::Scratch { .. } | Self::Taken(_) | Self::Model(_) | Self::Access(_)
+        )
+    }
+}
+
+impl From<trust::IdentityError> for WorkerError {
+    fn from(error: trust::IdentityError) -> Self {
+        Self::Access(error.to_string())
     }
 }

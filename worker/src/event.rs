@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Lost,
     /// The coordinator will never take this worker as it is.
     Refused(String),
+    /// The coordinator does not know this worker, and nothing that it has will change that.
+    Unknown(String),
     /// Another living process is this worker.
     Taken(String),
     /// A slot's trainer is up and idle; told once at first and once after each assignment.

@@ -1,7 +1,8 @@
 //! Rung's worker: a supervisor that holds leases, and trainer processes that train.
 //!
-//! In the order of a lease's life: [`settings`] say which coordinator to join; the supervisor ([`run`]) holds the
-//! connection and carries out what its `session` decides; a lease is worked on in a `slot`, whose trainer process
+//! In the order of a lease's life: [`settings`] say which coordinator to join, and `member` how to be known by it; the
+//! supervisor ([`run`]) holds the connection and carries out what its [`session`] decides, and [`leave`] says when to
+//! go; a lease is worked on in a `slot`, whose trainer process
 //! ([`trainer`]) trains by [`formula`] or with libtorch (`torch`); `objects` carries checkpoints; [`doctor`] looks
 //! and [`model`] serves trained models without joining.
 //!
@@ -12,11 +13,13 @@ pub mod settings;
 mod supervisor;
 pub use supervisor::run;
 
+mod member;
+
 mod event;
 
 pub mod leave;
 
-mod session;
+pub mod session;
 
 mod slot;
 

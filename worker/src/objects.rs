@@ -23,8 +23,9 @@ use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 use tracing::debug;
+use trust::Link;
 
 use crate::{backoff::Backoff, trainer::CheckpointFiles};
 
@@ -34,7 +35,7 @@ const SLOWEST: u64 = 64 << 10;
 /// Stores and fetches objects, over whatever connection there is.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
-    link: watch::Receiver<Option<Channel>>,
+    link: watch::Receiver<Option<Link>>,
     cache: Arc<Cache>,
     data: Arc<Cache>,
     /// Held while a data set is fetched: slots that wait for the same one then find it.
@@ -77,7 +78,7 @@ impl Object<'_> {
 
 impl Objects {
     /// Objects of the coordinator that `link` is connected to.
-    pub(crate) fn new(link: watch::Receiver<Option<Channel>>, cache: Cache, data: Cache) -> Self {
+    pub(crate) fn new(link: watch::Receiver<Option<Link>>, cache: Cache, data: Cache) -> Self {
         Self { link, cache: Arc::new(cache), data: Arc::new(data), fetching: Arc::default() }
     }
 
@@ -170,7 +171,7 @@ impl Objects {
         cache: &Arc<Cache>,
         digest: Digest,
         path: &Path,
-        transfer: impl Fn(Channel) -> F,
+        transfer: impl Fn(Link) -> F,
     ) -> Result<(), ObjectError>
     where
         F: Future<Output = Result<Vec<u8>, Status>>,
@@ -196,7 +197,7 @@ impl Objects {
     }
 
     /// Tries until it goes well or the coordinator says that it never will.
-    async fn retry<T, F>(&self, what: &'static str, transfer: impl Fn(Channel) -> F) -> Result<T, ObjectError>
+    async fn retry<T, F>(&self, what: &'static str, transfer: impl Fn(Link) -> F) -> Result<T, ObjectError>
     where
         F: Future<Output = Result<T, Status>>,
     {

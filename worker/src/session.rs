@@ -5,13 +5,13 @@
 //! out of `message`; `deadline` says when to call `timeout` and ask for messages again. It outlives every connection:
 //! leases are held, and their reports kept, until the coordinator has them.
 
-pub(crate) mod messages;
+pub mod messages;
 
 mod action;
-pub(crate) use action::{Action, Assignment};
+pub use action::{Action, Assignment};
 
 mod contact;
-pub(crate) use contact::BLIND_SPOT;
+pub use contact::BLIND_SPOT;
 
 mod outbox;
 
@@ -41,7 +41,7 @@ const DRAIN: Duration = Duration::from_secs(25);
 
 /// The worker's side of a session, over all its connections.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     identity: Identity,
     contact: Contact,
     outbox: Outbox,
@@ -63,7 +63,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session of a worker that holds nothing and whose slots are not up yet.
-    pub(crate) fn new(now: Instant, identity: Identity) -> Self {
+    pub fn new(now: Instant, identity: Identity) -> Self {
         let slots = Slots::new(identity.slots);
         Self {
             identity,
@@ -81,12 +81,12 @@ impl Session {
     }
 
     /// What is to be done, in order; each action is returned once.
-    pub(crate) fn actions(&mut self) -> Vec<Action> {
+    pub fn actions(&mut self) -> Vec<Action> {
         mem::take(&mut self.actions)
     }
 
     /// The next message to send, if there is one.
-    pub(crate) fn message(&mut self, now: Instant) -> Option<Outgoing> {
+    pub fn message(&mut self, now: Instant) -> Option<Outgoing> {
         if self.contact.greet() {
             let (identity, held) = (self.identity.clone(), self.held.iter().cloned().collect());
             return Some(Outgoing::Hello { identity, held });
@@ -114,13 +114,13 @@ impl Session {
     }
 
     /// When [`timeout`](Self::timeout) is to be called next.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         let fence = if self.held.is_empty() { None } else { self.contact.fence_at() };
         [fence, self.contact.heartbeat_at(), self.drain].into_iter().flatten().min()
     }
 
     /// Whether a drain is over: everything is handed back, or it took too long.
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
+    pub fn is_over(&self, now: Instant) -> bool {
         self.drain.is_some_and(|limit| self.held.is_empty() || now >= limit)
     }
 
@@ -130,17 +130,17 @@ impl Session {
     }
 
     /// Leases whose end is not durable yet.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.held.len()
     }
 
     /// A stream was opened; Hello is due on it.
-    pub(crate) fn opened(&mut self) {
+    pub fn opened(&mut self) {
         self.contact.opened();
     }
 
     /// A message came.
-    pub(crate) fn received(&mut self, now: Instant, message: Incoming) {
+    pub fn received(&mut self, now: Instant, message: Incoming) {
         self.contact.heard(now);
         match message {
             Incoming::Welcome(welcome) => self.welcomed(now, welcome),
@@ -153,25 +153,25 @@ impl Session {
     }
 
     /// The stream broke.
-    pub(crate) fn lost(&mut self, now: Instant) {
+    pub fn lost(&mut self, now: Instant) {
         self.contact.lost(now);
     }
 
     /// A slot's trainer is up and has nothing to do.
-    pub(crate) fn slot_free(&mut self, slot: usize) {
+    pub fn slot_free(&mut self, slot: usize) {
         self.slots.free(slot);
         self.dispatch();
     }
 
     /// A lease has news. News of a lease that is no longer held is dropped.
-    pub(crate) fn reported(&mut self, report: Report) {
+    pub fn reported(&mut self, report: Report) {
         if self.held.contains(&report.lease) {
             self.outbox.push(report);
         }
     }
 
     /// Hand back everything and take nothing new.
-    pub(crate) fn drain(&mut self, now: Instant) {
+    pub fn drain(&mut self, now: Instant) {
         if self.drain.is_none() {
             self.drain = Some(now + DRAIN);
             self.hand_back();
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Time has passed.
-    pub(crate) fn timeout(&mut self, now: Instant) {
+    pub fn timeout(&mut self, now: Instant) {
         self.beat |= self.contact.beat(now);
         if self.contact.fence(now) {
             self.hand_back();

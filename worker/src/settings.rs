@@ -1,5 +1,8 @@
 //! What a worker is told when it starts: flags over `RUNG_*` variables over the configuration file over defaults.
 
+mod access;
+use access::AccessArgs;
+
 mod cores;
 pub use cores::Cores;
 
@@ -14,6 +17,7 @@ use std::{env, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::{duration, ids::WorkerId};
 use config::{ConfigError, File, Section};
+use trust::{OwnPki, Token};
 
 use crate::leave::Leave;
 
@@ -22,6 +26,11 @@ const WORKER: Section = Section {
     name: "worker",
     keys: &[
         "join",
+        "state",
+        "identity",
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
         "device",
         "slots",
         "scratch",
@@ -46,7 +55,7 @@ const WORKER: Section = Section {
                   A second SIGINT quits at once.\nExit codes: 0 drained, 1 failed, 2 bad input. RUNG_LOG sets the log \
                   filter, for example `worker=debug`.",
     args_conflicts_with_subcommands = true,
-    override_usage = "rung-worker --join <HOST:PORT> [OPTIONS]\n       rung-worker doctor [OPTIONS]"
+    override_usage = "rung-worker --join <HOST:PORT> [--token <TOKEN>] [OPTIONS]\n       rung-worker doctor [OPTIONS]"
 )]
 pub struct Cli {
     /// Something else than to join a coordinator.
@@ -100,6 +109,8 @@ pub struct JoinArgs {
     // Asked for when settings are made: clap would ask a subcommand for it too, as soon as any of these variables is set.
     #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT")]
     join: Option<Coordinator>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// What to train on: auto, cpu, cuda:N or mps
     #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
     device: Device,
@@ -217,8 +228,16 @@ pub struct Settings {
     pub device: Device,
     /// Trials to train at the same time; decided by the device where it is not given.
     pub slots: Option<u32>,
-    /// The worker's id.
-    pub id: WorkerId,
+    /// The worker's id; that of its certificate, or one that is made up, where none is given.
+    pub id: Option<WorkerId>,
+    /// What it joins by.
+    pub token: Option<Token>,
+    /// Where its certificate is kept.
+    pub identity: PathBuf,
+    /// Where a coordinator of its own user publishes what lets it in.
+    pub state: PathBuf,
+    /// Certificates of the operator's own.
+    pub pki: OwnPki,
     /// Where the worker makes its own folder for checkpoints on their way.
     pub scratch: PathBuf,
     /// Folder with data sets, besides the usual ones.
@@ -245,10 +264,17 @@ impl TryFrom<JoinArgs> for Settings {
             Cli::command().error(ErrorKind::MissingRequiredArgument, message)
         };
         Ok(Self {
+            token: args
+                .access
+                .token()
+                .map_err(|error| Cli::command().error(ErrorKind::ValueValidation, error))?,
+            pki: args.access.pki(),
+            identity: args.access.identity.unwrap_or_else(access::default_identity),
+            state: args.access.state.unwrap_or_else(trust::default_state),
             join: args.join.ok_or_else(missing)?,
             device: args.device,
             slots: args.slots,
-            id: args.id.unwrap_or_else(crate::host::worker_id),
+            id: args.id,
             scratch: args.scratch.unwrap_or_else(env::temp_dir),
             data: args.data,
             cores: args.cores,
@@ -308,6 +334,8 @@ pub(crate) mod tests {
             let flag = bad[0].split('=').next().unwrap_or_default();
             assert!(error.to_string().contains(flag), "{error}");
         }
+        let token = settings(&[&join[..], &["--token", "rung_hunter2"]].concat()).unwrap_err();
+        assert!(token.exit_code() == 2 && !token.to_string().contains("hunter2"), "{token}");
         for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
             assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }

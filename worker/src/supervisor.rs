@@ -30,6 +30,7 @@ use crate::{
     error::WorkerError,
     event::Event,
     leave::{Leaving, Reason},
+    member::Member,
     objects::{Cache, Objects},
     scratch::Scratch,
     session::{
@@ -47,6 +48,7 @@ const EVENTS: usize = 256;
 
 /// Works for a coordinator until `shutdown` is cancelled, or the coordinator says to leave; then hands everything back.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let member = Member::open(&settings)?;
     let scratch = Scratch::open(&settings.scratch)
         .map_err(|source| WorkerError::Scratch { folder: settings.scratch.clone(), source })?;
     let (end, tracker) = (CancellationToken::new(), TaskTracker::new());
@@ -61,7 +63,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         hang_timeout: settings.hang_timeout,
         checkpoint_every: settings.checkpoint_every,
     });
-    let Some(started) = shutdown.run_until_cancelled(start::slots(&settings, &shared)).await else {
+    let Some(started) =
+        shutdown.run_until_cancelled(start::slots((&settings, member.worker()), &shared)).await
+    else {
         return Ok(());
     };
     let (identity, orders) = started?;
@@ -75,7 +79,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
         outgoing: None,
         end: end.clone(),
     };
-    let holding = link::hold(settings.join, events, connection);
+    let holding = link::hold(member, events, connection);
     tracker.spawn(end.clone().run_until_cancelled_owned(holding));
     // It is dropped when it returns, and with it the session's stream: the coordinator sees the worker leave.
     let result = supervisor.serve(&shutdown).await;
@@ -178,6 +182,7 @@ impl Supervisor {
             Event::SlotFree(slot) => self.session.slot_free(slot),
             Event::Reported(report) => self.reported(report),
             Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
+            Event::Unknown(reason) => return Err(WorkerError::Access(reason)),
             Event::Taken(reason) => return Err(WorkerError::Taken(reason)),
             Event::Broken(reason) => return Err(WorkerError::Trainer(reason)),
         }

@@ -24,6 +24,12 @@ mod demo;
 
 mod paper;
 
+mod torture;
+
+mod drill;
+
+mod mutants;
+
 use std::env;
 use std::process::ExitCode;
 
@@ -33,10 +39,13 @@ use failure::Failure;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  setup   bring libtorch and Fashion-MNIST to this machine
-  test    setup, then every check and every test
-  demo    setup, then a real tuning run with two local workers
-  paper   setup, then every row of the study that Rung grew from, beside its numbers
+  setup    bring libtorch and Fashion-MNIST to this machine
+  test     setup, then every check and every test
+  demo     setup, then a real tuning run with two local workers
+  paper    setup, then every row of the study that Rung grew from, beside its numbers
+  torture  setup, then faults on real processes for as long as you like
+  drill    simulated clusters in which everything goes wrong that can
+  mutants  put bugs in on purpose, to see whether the fast suite notices
 
 `cargo xtask <command> --help` says more. Exit codes: 0 done, 1 failed, 2 bad input or a missing prerequisite.";
 
@@ -55,6 +64,11 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(Args::new(rest)),
         Some("paper") if wants_help => help(paper::HELP),
         Some("paper") => paper::run(Args::new(rest)),
+        Some("torture") if wants_help => help(torture::HELP),
+        Some("torture") => torture::run(Args::new(rest)),
+        Some("drill") => drill::run(&rest),
+        Some("mutants") if wants_help => help(mutants::HELP),
+        Some("mutants") => mutants::run(Args::new(rest)),
         Some("help" | "--help" | "-h") => help(HELP),
         Some(other) => Err(Failure::bad_input(format!("unknown command `{other}`\n\n{HELP}"))),
         None => Err(Failure::bad_input(HELP.to_owned())),

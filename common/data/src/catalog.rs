@@ -1,6 +1,6 @@
 //! What is known of each data set before it is opened.
 
-use common::nearest::nearest;
+use common::{nearest::nearest, study::DataFacts};
 
 use crate::DataError;
 
@@ -57,18 +57,7 @@ pub(crate) fn entry(name: &str) -> Result<Entry, DataError> {
 fn fashion_mnist() -> Entry {
     Entry {
         name: "fashion-mnist",
-        classes: &[
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ],
+        classes: DataFacts::FASHION_MNIST,
         train_images: File {
             name: "train-images-idx3-ubyte.gz", // 8d4fb7e6c68d591d4c3dfef9ec88bf0d
             bytes: 47_040_016,

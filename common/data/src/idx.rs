@@ -4,14 +4,21 @@ use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
 
+/// Most bytes that are uncompressed: a small file may claim to be a huge one.
+const MOST: u64 = crate::packed::LARGEST_OBJECT;
+
 /// Undoes gzip where there is any; says why where it is broken.
 pub fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
     let mut contents = Vec::new();
-    let read = MultiGzDecoder::new(&bytes[..]).read_to_end(&mut contents);
-    read.map(|_| contents).map_err(|error| format!("it cannot be uncompressed: {error}"))
+    let read = MultiGzDecoder::new(&bytes[..]).take(MOST + 1).read_to_end(&mut contents);
+    read.map_err(|error| format!("it cannot be uncompressed: {error}"))?;
+    if contents.len() as u64 > MOST {
+        return Err(format!("it has more than {MOST} bytes when it is uncompressed"));
+    }
+    Ok(contents)
 }
 
 /// Splits a file of `N` dimensions into its sizes and its values; says what is wrong where that cannot be.
@@ -42,6 +49,8 @@ fn number(bytes: &[u8], index: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::fixture::{images, labels};
 
@@ -83,5 +92,21 @@ mod tests {
     #[test]
     fn sizes_whose_product_overflows() {
         assert!(parse::<3>(images([u32::MAX, u32::MAX, u32::MAX], &[])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = uncompressed(bytes.clone());
+            let _ = (parse::<1>(bytes.clone()), parse::<3>(bytes));
+        }
+
+        #[test]
+        fn changed_sizes_are_noticed(at in 0usize..16, flip in 1u8..) {
+            let mut bytes = images([2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+            bytes[at] ^= flip;
+            // Two sizes may trade their factors only if both change: one byte alone never fits.
+            prop_assert!(parse::<3>(bytes).is_err());
+        }
     }
 }

@@ -11,6 +11,9 @@ use crate::{DataError, Dataset, Samples, Scale, Values};
 /// Largest object, in bytes: as much as a coordinator stores.
 pub const LARGEST_OBJECT: u64 = 1 << 30;
 
+/// Largest header that is read, in bytes: a handful of tensors and 256 names of classes need a hundredth of it.
+const LARGEST_HEADER: u64 = 1 << 20;
+
 /// The key of the metadata. One alone: more would be written in random order.
 const KEY: &str = "rung";
 
@@ -75,6 +78,13 @@ pub fn verified(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
 /// Reads an object whose digest is known to be right.
 pub fn unpack(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let bad = |problem: String| DataError::Object(problem);
+    let claimed = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+    if claimed > LARGEST_HEADER || bytes.len() as u64 > LARGEST_OBJECT {
+        return Err(bad(format!(
+            "it has {} bytes and a header of {claimed}: more than is read",
+            bytes.len()
+        )));
+    }
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| bad(error.to_string()))?;
     let text = header.metadata().as_ref().and_then(|all| all.get(KEY));
     let text = text.ok_or_else(|| bad("it was not packed by `rung data add`".to_owned()))?;
@@ -159,6 +169,8 @@ fn little_endian(values: &[f32]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn names() -> Vec<String> {
@@ -219,5 +231,36 @@ mod tests {
         assert!(problem(&mixed).contains("differ in shape"), "{}", problem(&mixed));
         let few = pack(&train, &test, &names()[..1]).unwrap();
         assert!(problem(&few).contains("it has label 1, but there are 1 classes"), "{}", problem(&few));
+    }
+
+    #[test]
+    fn a_header_that_claims_too_much_is_not_read() {
+        let [train, test] = images();
+        let mut bytes = pack(&train, &test, &names()).unwrap();
+        bytes[..8].copy_from_slice(&(LARGEST_HEADER + 1).to_le_bytes());
+        assert!(unpack("mine", &bytes).unwrap_err().to_string().contains("more than is read"));
+    }
+
+    proptest! {
+        /// Of a changed object, either nothing is believed, or it is canonical and another data set.
+        #[test]
+        fn a_changed_object_is_refused_or_another(changes in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6)) {
+            for [train, test] in [images(), table()] {
+                let packed = pack(&train, &test, &names()).unwrap();
+                let mut bytes = packed.clone();
+                for (at, flip) in &changes {
+                    let at = usize::from(*at) % bytes.len();
+                    bytes[at] ^= flip;
+                }
+                if let Ok(dataset) = verified("mine", &bytes) {
+                    prop_assert_eq!(dataset.digest, Digest::of(&bytes).to_string());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = unpack("mine", &bytes);
+        }
     }
 }

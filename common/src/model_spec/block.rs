@@ -1,8 +1,10 @@
-//! One block of a convolutional net: convolutions, a pool and dropout.
+//! Blocks of a convolutional net: convolutions, a pool and dropout.
 
 use super::{
-    Activation, Unbuildable,
+    Activation, DataShape, Layer, Unbuildable,
+    head::head,
     stack::{Conv, Stack},
+    wanted::Wanted,
 };
 
 /// What a net's convolutions have in common.
@@ -25,7 +27,7 @@ pub(super) struct Block {
 
 impl Block {
     /// Adds the block to a net, as its `number`th.
-    pub(super) fn stack(self, number: u32, style: Style, stack: &mut Stack) -> Result<(), Unbuildable> {
+    fn stack(self, number: u32, style: Style, stack: &mut Stack) -> Result<(), Unbuildable> {
         let prefix = format!("block_{number}.");
         let conv = Conv { outputs: self.filters, kernel: self.kernel, stride: 1, bias: style.bias };
         for i in 0..self.convs {
@@ -39,4 +41,20 @@ impl Block {
         stack.dropout(format!("{prefix}dropout"), self.dropout);
         Ok(())
     }
+}
+
+/// The layers of so many blocks, counted from 1, and of a head that has `head_layers` hidden layers where nothing else
+/// is wanted.
+pub(super) fn net(
+    (wanted, shape): (Wanted<'_>, &DataShape),
+    (style, head_layers): (Style, u32),
+    blocks: u32,
+    block: impl Fn(u32) -> Result<Block, Unbuildable>,
+) -> Result<Vec<Layer>, Unbuildable> {
+    let mut stack = Stack::new(shape);
+    for number in 1..=blocks {
+        block(number)?.stack(number, style, &mut stack)?;
+    }
+    head(wanted, (style.activation, head_layers), &mut stack, shape)?;
+    Ok(stack.layers)
 }

@@ -2,9 +2,7 @@
 
 use super::{
     DataShape, Layer, Unbuildable,
-    block::{Block, Style},
-    head::head,
-    stack::Stack,
+    block::{Block, Style, net},
     wanted::{WIDEST, Wanted},
 };
 
@@ -47,19 +45,16 @@ pub(super) fn layers(wanted: Wanted<'_>, shape: &DataShape) -> Result<Vec<Layer>
         bias: wanted.switch("bias", true)?,
         activation: wanted.choice("activation")?,
     };
-    let mut stack = Stack::new(shape);
-    for number in 1..=wanted.count("blocks", BLOCKS, 0)? {
+    let block = |number| {
         let own = |stem: &str| wanted.own_or_common(stem, number);
         let own_if_there = |stem: &str| wanted.own_if_there(stem, number);
-        let block = Block {
+        Ok(Block {
             kernel: wanted.kernel(&own_if_there("kernel"))?,
             pool: wanted.whole(&own_if_there("pool"), (1, WIDEST))?,
             filters: wanted.whole(&own("filters"), (1, WIDEST))?,
             convs: wanted.count(&own("convs"), 2, 1)?,
             dropout: wanted.rate(&own("dropout"))?,
-        };
-        block.stack(number, style, &mut stack)?;
-    }
-    head(wanted, (style.activation, HEAD_LAYERS), &mut stack, shape)?;
-    Ok(stack.layers)
+        })
+    };
+    net((wanted, shape), (style, HEAD_LAYERS), wanted.count("blocks", BLOCKS, 0)?, block)
 }

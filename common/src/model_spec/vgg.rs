@@ -2,9 +2,7 @@
 
 use super::{
     DataShape, Layer, Unbuildable,
-    block::{Block, Style},
-    head::head,
-    stack::Stack,
+    block::{Block, Style, net},
     wanted::{WIDEST, Wanted},
 };
 
@@ -46,14 +44,11 @@ pub(super) fn layers(wanted: Wanted<'_>, shape: &DataShape) -> Result<Vec<Layer>
     };
     let width = wanted.whole_or("width", WIDTH, (1, WIDEST / i64::from(WIDEST_BLOCK)))?;
     let (convs, dropout) = (wanted.count("convs", CONVS, 1)?, wanted.rate("dropout")?);
-    let mut stack = Stack::new(shape);
-    for number in 1..=wanted.count("blocks", BLOCKS, 1)? {
+    let block = |number| {
         let times = 1u32.checked_shl(number - 1).unwrap_or(WIDEST_BLOCK).min(WIDEST_BLOCK);
-        let block = Block { filters: width * times, kernel: 3, convs, pool: 2, dropout };
-        block.stack(number, style, &mut stack)?;
-    }
-    head(wanted, (style.activation, HEAD_LAYERS), &mut stack, shape)?;
-    Ok(stack.layers)
+        Ok(Block { filters: width * times, kernel: 3, convs, pool: 2, dropout })
+    };
+    net((wanted, shape), (style, HEAD_LAYERS), wanted.count("blocks", BLOCKS, 1)?, block)
 }
 
 #[cfg(test)]

@@ -145,6 +145,20 @@ impl DataFacts {
     /// Most classes: a label is one byte.
     pub const MOST_CLASSES: usize = 256;
 
+    /// What the classes of Fashion-MNIST are called.
+    pub const FASHION_MNIST: &[&str] = &[
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ];
+
     /// What is known of a data set that Rung knows by name.
     pub fn known(name: &str) -> Option<Self> {
         (name == "fashion-mnist").then(fashion_mnist)
@@ -177,25 +191,13 @@ fn fashion_mnist() -> DataFacts {
         0x39, 0x2b, 0x38, 0xaa, 0x48, 0x63, 0x2e, 0x96, 0xeb, 0x32, 0x93, 0xc2, 0xf3, 0x59, 0xe2, 0x09, 0x02,
         0x2d, 0xcc, 0xad, 0xa7, 0x51, 0x70, 0xa1, 0xc8, 0x56, 0x4c, 0xa2, 0xcf, 0x61, 0x85, 0x3f,
     ];
-    let classes = [
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ];
     DataFacts {
         digest: digest.into(),
         kind: DataKind::Images,
         channels: 1,
         height: 28,
         width: 28,
-        classes: classes.map(str::to_owned).to_vec(),
+        classes: DataFacts::FASHION_MNIST.iter().map(|class| (*class).to_owned()).collect(),
         train: 60_000,
         test: 10_000,
     }

@@ -37,38 +37,40 @@ pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
 
 /// What is wrong with a log; nothing, unless there is a defect.
 pub fn flaws<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Flaw> {
-    let mut events = events.into_iter().enumerate();
-    let Some((_, Event::Created { version, spec, plan, .. })) = events.next() else {
-        return vec![Flaw::of_log("the log does not begin with the study's creation")];
-    };
-    if *version > LOG_VERSION {
-        return vec![Flaw::of_log(format!("the log has version {version}"))];
+    let mut audit = Audit::default();
+    let mut flaws: Vec<Flaw> = events.into_iter().filter_map(|event| audit.take(event).err()).collect();
+    if audit.taken == 0 {
+        flaws.push(Flaw::of_log(NO_BEGINNING));
     }
-    let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
-    let barrier = match &spec.scheduler {
-        SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
-        SchedulerSpec::Fixed { .. } => false,
-    };
-    let mut log = Log {
-        rungs: plan.brackets().iter().map(|b| vec![RungLog::default(); b.rungs.len()]).collect(),
-        draws_end: plan.configs(),
-        plan,
-        goal: spec.objective.goal(),
-        barrier,
-        every: spec.evaluate == Evaluate::All,
-        adopted: spec.is_adopted(),
-        trials: Vec::new(),
-        epochs: 0,
-        paused: false,
-        ended: false,
-        reached: None,
-        finished: false,
-        floor: 0,
-    };
-    events.filter_map(|(index, event)| log.take(event).err().map(|wrong| wrong.at(index, event))).collect()
+    flaws
+}
+
+const NO_BEGINNING: &str = "the log does not begin with the study's creation";
+
+/// The same check of a log that grows: one event at a time.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// None before the study's creation.
+    log: Option<Log>,
+    taken: usize,
+}
+
+impl Audit {
+    /// Takes the next event, or says what is wrong with it, with its place in the log.
+    pub fn take(&mut self, event: &Event) -> Result<(), Flaw> {
+        let index = self.taken;
+        self.taken += 1;
+        match &mut self.log {
+            Some(log) => log.take(event).map_err(|wrong| wrong.at(index, event)),
+            None if index == 0 => Log::begin(event).map(|log| self.log = Some(log)),
+            // A log without a beginning was complained of once.
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the log has said so far.
+#[derive(Debug)]
 struct Log {
     plan: Plan,
     goal: Goal,
@@ -92,7 +94,7 @@ struct Log {
 }
 
 /// What the log has said about a trial.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct TrialLog {
     bracket: usize,
     rung: usize,
@@ -117,7 +119,7 @@ struct TrialLog {
 }
 
 /// What the log has said about a trial's evaluation.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct EvaluationLog {
     done: bool,
     failures: u32,
@@ -125,7 +127,7 @@ struct EvaluationLog {
 }
 
 /// What the log has said about a rung.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct RungLog {
     results: Vec<Standing>,
     failed: u32,
@@ -133,6 +135,37 @@ struct RungLog {
 }
 
 impl Log {
+    /// The log's first event.
+    fn begin(event: &Event) -> Result<Self, Flaw> {
+        let Event::Created { version, spec, plan, .. } = event else {
+            return Err(Flaw::of_log(NO_BEGINNING));
+        };
+        if *version > LOG_VERSION {
+            return Err(Flaw::of_log(format!("the log has version {version}")));
+        }
+        let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
+        let barrier = match &spec.scheduler {
+            SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
+            SchedulerSpec::Fixed { .. } => false,
+        };
+        Ok(Self {
+            rungs: plan.brackets().iter().map(|b| vec![RungLog::default(); b.rungs.len()]).collect(),
+            draws_end: plan.configs(),
+            plan,
+            goal: spec.objective.goal(),
+            barrier,
+            every: spec.evaluate == Evaluate::All,
+            adopted: spec.is_adopted(),
+            trials: Vec::new(),
+            epochs: 0,
+            paused: false,
+            ended: false,
+            reached: None,
+            finished: false,
+            floor: 0,
+        })
+    }
+
     /// Takes an event, or says what is wrong with it.
     fn take(&mut self, event: &Event) -> Result<(), Wrong> {
         keep(Invariant::FinalStates, !self.finished, "the study has finished before")?;

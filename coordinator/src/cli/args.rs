@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use trust::OwnPki;
 
 use super::output::Format;
-use crate::client::Target;
+use crate::client::{Given, Logins, Target};
 
 /// Which cluster a command is about.
 #[derive(Debug, Clone, Args)]
@@ -17,15 +18,45 @@ pub(crate) struct TargetArgs {
     /// Folder with studies and checkpoints; without it, `rung` in your data folder (~/.local/share on Linux)
     #[arg(long, value_name = "DIR", env = "RUNG_STATE")]
     state: Option<PathBuf>,
+    /// Token to be known by, instead of a login: better as a variable, since others can see a command line
+    // Not parsed by clap, whose errors repeat what they cannot parse.
+    #[arg(long, value_name = "TOKEN", env = "RUNG_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    #[command(flatten)]
+    pki: PkiArgs,
 }
 
 impl TargetArgs {
     /// The cluster that is meant; variables that are set to nothing count as not set.
     pub(crate) fn target(&self) -> Target {
+        let token = self.token.as_ref().filter(|text| !text.is_empty());
         Target {
             coordinator: self.coordinator.clone().filter(|address| !address.is_empty()),
             state: self.state.clone().filter(|folder| !folder.as_os_str().is_empty()),
+            given: Given { token: token.map(|text| text.parse()), pki: self.pki.files() },
+            logins: Logins::usual_place(),
         }
+    }
+}
+
+/// Certificates of one's own, instead of those of the cluster's authority.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PkiArgs {
+    /// Certificates of your own authority (PEM), where you run one
+    #[arg(long, value_name = "FILE", env = "RUNG_TLS_CA")]
+    tls_ca: Option<PathBuf>,
+    /// Certificate by your own authority (PEM), with those between
+    #[arg(long, value_name = "FILE", env = "RUNG_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", env = "RUNG_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+}
+
+impl PkiArgs {
+    /// The files that are named.
+    pub(crate) fn files(&self) -> OwnPki {
+        OwnPki { ca: self.tls_ca.clone(), cert: self.tls_cert.clone(), key: self.tls_key.clone() }
     }
 }
 

@@ -10,10 +10,24 @@ use config::{ConfigError, File, Section};
 
 /// What the file can say of `rung`'s flags; `[worker]` is `rung-worker`'s.
 const SECTIONS: &[Section] = &[
-    Section { name: "client", keys: &["coordinator", "state", "output", "local"], command: None },
+    Section {
+        name: "client",
+        keys: &["coordinator", "state", "output", "local", "tls-ca", "tls-cert", "tls-key"],
+        command: None,
+    },
     Section {
         name: "serve",
-        keys: &["listen", "advertise", "address-file", "lease", "quota"],
+        keys: &[
+            "listen",
+            "advertise",
+            "address-file",
+            "lease",
+            "quota",
+            "tls-ca",
+            "tls-cert",
+            "tls-key",
+            "certificate-life",
+        ],
         command: Some("serve"),
     },
 ];
@@ -47,7 +61,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let text = "[client]\ncoordinator = \"a:1\"\nstate = \"s\"\noutput = \"json\"\nlocal = 2\n\
-                    [serve]\nlisten = \"127.0.0.1:0\"\nadvertise = \"a\"\naddress-file = \"f\"\nlease = \"5m\"\nquota = \"1GB\"\n";
+                    tls-ca = \"ca\"\ntls-cert = \"c\"\ntls-key = \"k\"\n\
+                    [serve]\nlisten = \"127.0.0.1:0\"\nadvertise = \"a\"\naddress-file = \"f\"\nlease = \"5m\"\nquota = \"1GB\"\n\
+                    tls-ca = \"ca\"\ntls-cert = \"c\"\ntls-key = \"k\"\ncertificate-life = \"24h\"\n";
         std::fs::write(&path, text).unwrap();
         let keys: usize = SECTIONS.iter().map(|section| section.keys.len()).sum();
         assert_eq!(text.matches(" = ").count(), keys);

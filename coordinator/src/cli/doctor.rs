@@ -209,7 +209,7 @@ mod tests {
     fn a_state_folder_is_not_created_by_looking() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("state");
-        let target = Target { coordinator: None, state: Some(folder.clone()) };
+        let target = Target { state: Some(folder.clone()), ..Target::default() };
         assert!(state(&target, false).ok && !folder.exists());
         let _held = StateFolder::lock(&folder).unwrap();
         assert!(!state(&target, false).ok, "locked by somebody who does not answer");

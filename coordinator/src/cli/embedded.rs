@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{failure::Failure, logging};
 use crate::{
-    client::{ClientError, Remote, Stored, Target},
+    client::{ClientError, Remote, Stored, Target, by},
     server::{RunError, Server},
-    settings::ServeSettings,
+    settings::{ServeSettings, ServeTls},
 };
 
 /// How long it may take to answer its own process.
@@ -25,14 +25,15 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts it. Its log goes to the state folder.
     pub(crate) async fn start(state: PathBuf) -> Result<(Self, Remote), Failure> {
-        let settings =
-            ServeSettings { listen: ([127, 0, 0, 1], 0).into(), ..ServeSettings::new(state.clone()) };
+        // All that it talks to is on this machine.
+        let (listen, tls) = (([127, 0, 0, 1], 0).into(), ServeTls::Off);
+        let settings = ServeSettings { listen, tls, ..ServeSettings::new(state.clone()) };
         let server = Server::bind(settings).await?;
         logging::to_file(&state)?;
-        let address = server.address().to_string();
+        let dial = by(&server.published())?;
         let stop = CancellationToken::new();
         let embedded = Self { server: tokio::spawn(server.run(stop.clone())), stop };
-        match Remote::connect(&address, PATIENCE).await {
+        match Remote::connect(&dial, PATIENCE).await {
             Ok(remote) => Ok((embedded, remote)),
             Err(error) => {
                 embedded.stop().await?;
@@ -83,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_without_a_coordinator_is_stored_and_leaves_none_running() {
         let folder = tempfile::tempdir().unwrap();
-        let target = Target { coordinator: None, state: Some(folder.path().join("state")) };
+        let target = Target { state: Some(folder.path().join("state")), ..Target::default() };
         let text = "{name: drill, model: formula, space: {x: {float: [0, 1]}}}";
         let spec = StudySpec::from_yaml(text).unwrap();
         let submit = async |remote: &Remote| remote.submit(&spec, OnConflict::Match).await;
@@ -99,7 +100,7 @@ mod tests {
     async fn a_wrong_name_creates_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let target = Target { coordinator: None, state: Some(state.clone()) };
+        let target = Target { state: Some(state.clone()), ..Target::default() };
         let stop = async |remote: &Remote| remote.stop("drill").await;
         let failure = with_coordinator(&target, Some("drill"), stop).await.unwrap_err();
         assert_eq!(failure.code, Code::BadInput);

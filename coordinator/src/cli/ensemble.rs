@@ -173,8 +173,11 @@ impl Labelled {
         let dataset = super::data::of_study(cluster, spec).await?;
         let (train, test) = (&dataset.train.labels, &dataset.test.labels);
         let parts = Parts::of(spec, (train, test), dataset.classes.len(), &dataset.digest);
-        let judged = if spec.split == Split::Paper { test } else { train };
+        let paper = spec.split == Split::Paper;
+        let judged = if paper { test } else { train };
         let validation = parts.validation.iter().map(|row| judged[*row as usize]).collect();
-        Ok(Self { classes: dataset.classes, truth: Truth { validation, test: dataset.test.labels } })
+        let validated = parts.validation.into_iter().filter(|_| paper).collect();
+        let truth = Truth { validation, test: dataset.test.labels, validated };
+        Ok(Self { classes: dataset.classes, truth })
     }
 }

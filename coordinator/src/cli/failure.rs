@@ -6,7 +6,11 @@ use config::ConfigError;
 use data::DataError;
 
 use super::input::SpecFault;
-use crate::{client::ClientError, resolve::ResolveError, server::StartError};
+use crate::{
+    client::{ClientError, LoginError},
+    resolve::ResolveError,
+    server::StartError,
+};
 
 /// The exit codes; 0 is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,7 @@ fn is_bad_input(error: &(dyn Error + 'static)) -> bool {
     error.is::<SpecFault>()
         || error.is::<ConfigError>()
         || error.is::<StartError>()
+        || error.is::<LoginError>()
         || error.is::<ResolveError>()
         || error.downcast_ref().is_some_and(ClientError::is_bad_input)
         || error.downcast_ref().is_some_and(bad_data)

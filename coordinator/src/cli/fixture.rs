@@ -4,7 +4,7 @@ use common::{
     checkpoint::{Checkpoint, Digest},
     hparams::{Hparams, Scalar},
     ids::TrialNumber,
-    metrics::{Goal, Metric, TestMetrics},
+    metrics::{CurvePoint, Goal, Metric, Metrics, TestMetrics},
     study::StudySpec,
     time::Timestamp,
     trial::TrialState,
@@ -69,6 +69,18 @@ pub(crate) fn trial(number: u32) -> TrialView {
         failure: None,
         evaluation: None,
     }
+}
+
+/// An epoch whose training loss is no number.
+pub(crate) fn point(epoch: u32) -> CurvePoint {
+    let metrics = Metrics {
+        train_loss: f64::NAN,
+        train_accuracy: 0.5,
+        val_loss: 0.25,
+        val_accuracy: 0.75,
+        val_macro_f1: 0.7,
+    };
+    CurvePoint { epoch, metrics, learning_rate: 0.001, seconds: 1.5 }
 }
 
 pub(crate) fn best() -> BestView {

@@ -5,7 +5,7 @@ use std::{fmt, fs, io, path::Path};
 use clap::Args;
 use common::{
     nearest::nearest,
-    preset,
+    preset::{self, Preset},
     study::{ModelKind, Place, SchedulerSpec, SpecError, StudySpec},
 };
 
@@ -57,9 +57,16 @@ impl Overrides {
     }
 }
 
-/// Reads the study that is named and replaces what flags replace.
+/// Reads the study that is named and replaces what flags replace. Of presets of one name the search is meant.
 pub(crate) fn read(args: &StudyArgs) -> Result<StudySpec, Failure> {
-    let (source, text) = text(&args.study)?;
+    let (source, text) = text(&args.study, preset::preset)?;
+    parse(&source, &text, &args.overrides)
+}
+
+/// The same where of presets of one name the single configuration is meant.
+pub(crate) fn read_training(args: &StudyArgs) -> Result<StudySpec, Failure> {
+    let known = |name: &str| preset::training(name).or_else(|| preset::preset(name));
+    let (source, text) = text(&args.study, known)?;
     parse(&source, &text, &args.overrides)
 }
 
@@ -75,12 +82,12 @@ pub(crate) fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<S
 }
 
 /// Where a study comes from, and its text.
-fn text(study: &str) -> Result<(String, String), Failure> {
+fn text(study: &str, known: impl Fn(&str) -> Option<Preset>) -> Result<(String, String), Failure> {
     if study == "-" {
         return Ok(("standard input".to_owned(), io::read_to_string(io::stdin())?));
     }
     let looks_like_file = study.contains(['/', '\\', '.']);
-    if let (false, Some(preset)) = (looks_like_file, preset::preset(study)) {
+    if let (false, Some(preset)) = (looks_like_file, known(study)) {
         return Ok((format!("preset {study}"), preset::commented_example(&preset)));
     }
     match fs::read_to_string(study) {

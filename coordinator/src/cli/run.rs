@@ -117,7 +117,7 @@ pub(super) async fn tune_then(
     let mut session = Session::open(&options.target.target(), options.local, &spec).await?;
     let done = match follow(&spec, &options, &mut session, &mut interrupt).await {
         Ok((study, summary)) => {
-            let cluster = Cluster::Remote(session.remote.clone());
+            let cluster = Cluster::Remote(Box::new(session.remote.clone()));
             then(Finished { study: &study, cluster, options: &options, summary }).await
         }
         Err(failure) => Err(failure),
@@ -176,7 +176,7 @@ async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result
         let (trials, epochs) = (plural(study.trials, "trial"), plural(study.planned_epochs, "epoch"));
         output::message(&format!("study {name}: {trials}, {epochs} planned"));
     }
-    let cluster = Cluster::Remote(session.remote.clone());
+    let cluster = Cluster::Remote(Box::new(session.remote.clone()));
     let others = cluster.studies().await?;
     let others = others.iter().filter(|other| other.id != study.id && other.phase != StudyPhase::Finished);
     let names: Vec<_> =

@@ -9,12 +9,25 @@ use std::{
 use clap::Args;
 use common::duration;
 use tokio_util::sync::CancellationToken;
+use trust::Role;
 
-use super::{args::size, failure::Failure, interrupt::Interrupt, logging, output};
-use crate::{
-    server::Server,
-    settings::{self, ServeSettings},
+use super::{
+    args::{PkiArgs, size},
+    failure::Failure,
+    interrupt::Interrupt,
+    logging, output,
 };
+use crate::{
+    access::NewToken,
+    server::Server,
+    settings::{self, ServeSettings, ServeTls},
+};
+
+/// How long the line that is printed at the start lets workers in, and how many.
+const JOIN: (Duration, u32) = (Duration::from_secs(3600), 16);
+
+/// Certificates count seconds, and half of their life must be enough to renew them.
+const SHORTEST: Duration = Duration::from_secs(4);
 
 /// Flags of `rung serve`.
 #[derive(Debug, Args)]
@@ -25,7 +38,7 @@ pub(super) struct ServeArgs {
     /// Folder for studies, checkpoints and logs; without it, `rung` in your data folder (~/.local/share on Linux)
     #[arg(long, value_name = "DIR", env = "RUNG_STATE")]
     state: Option<PathBuf>,
-    /// Host name that is written down as this coordinator's, where that is not the one it listens on
+    /// Host name or address that other machines reach this one by, where that is not the one it listens on
     #[arg(long, value_name = "HOST", env = "RUNG_ADVERTISE")]
     advertise: Option<String>,
     /// Write the address to this file once it listens
@@ -37,20 +50,53 @@ pub(super) struct ServeArgs {
     /// Most that checkpoints and data sets may take: bytes, or 500MB, 20GiB. Beyond it uploads wait
     #[arg(long, value_name = "SIZE", env = "RUNG_QUOTA", value_parser = size)]
     quota: Option<u64>,
+    #[command(flatten)]
+    protection: ProtectionArgs,
+}
+
+/// How a coordinator is protected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Protection")]
+struct ProtectionArgs {
+    #[command(flatten)]
+    pki: PkiArgs,
+    /// How long a worker's certificate holds; it is renewed at half of that
+    #[arg(long, value_name = "TIME", env = "RUNG_CERTIFICATE_LIFE", default_value = "24h", value_parser = duration::span)]
+    certificate_life: Duration,
+    /// Speak without TLS: on this machine's own addresses alone
+    #[arg(long)]
+    no_tls: bool,
+    /// Ask nobody who they are: on this machine's own addresses alone
+    #[arg(long)]
+    no_auth: bool,
 }
 
 /// Serves until it is interrupted.
 pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let settings = settings(args)?;
-    let state = settings.state.clone();
+    let (state, exposed) = (settings.state.clone(), !settings.listen.ip().is_loopback());
+    let certified = settings.tls == ServeTls::Authority;
     let mut interrupt = Interrupt::listen()?;
     logging::to_stderr();
     let server = Server::bind(settings).await?;
     let address = server.address();
-    output::message(&format!(
-        "coordinator on {address}, state in {}\nworkers join with: rung-worker --join {address}",
-        state.display()
-    ));
+    output::message(&format!("coordinator on {address}, state in {}", state.display()));
+    if !exposed {
+        output::message(&format!(
+            "workers join with: rung-worker --join {address}\nfrom other machines, through a tunnel, with what \
+             `rung token create` prints"
+        ));
+    } else if certified {
+        output::message(
+            "on other machines, within an hour, start workers with this line; `rung token create` makes more:",
+        );
+        output::data(&join_line(&server)?)?;
+    } else {
+        let advertised = server.access().advertised();
+        output::message(&format!(
+            "workers join {advertised} with --tls-ca, --tls-cert and --tls-key of yours"
+        ));
+    }
     let stop = CancellationToken::new();
     let mut serving = std::pin::pin!(server.run(stop.clone()));
     tokio::select! {
@@ -64,14 +110,26 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     }
 }
 
+/// The line that starts a worker on another machine, with a token of its own.
+fn join_line(server: &Server) -> Result<String, Failure> {
+    let (life, uses) = JOIN;
+    let wanted = NewToken { role: Role::Worker, name: "serve".to_owned(), life, uses };
+    let (token, _) = server.access().create_token(wanted)?;
+    Ok(super::token::line(Role::Worker, server.access().advertised(), &token.reveal()))
+}
+
 fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
-    if !args.listen.ip().is_loopback() {
-        return Err(Failure::bad_input(format!(
-            "{} can be reached from other machines, and this release has no TLS and no tokens to protect it",
-            args.listen
-        ))
-        .help("listen on 127.0.0.1 and let other machines in through an SSH tunnel: ssh -R 7070:127.0.0.1:7070 WORKER"));
+    let ProtectionArgs { pki, certificate_life, no_tls, no_auth } = args.protection;
+    let pki = pki.files();
+    if certificate_life < SHORTEST {
+        return Err(Failure::bad_input(format!("a certificate must hold for {SHORTEST:?} at least")));
     }
+    let tls = match (no_tls, pki.is_empty()) {
+        (true, true) => ServeTls::Off,
+        (true, false) => return Err(Failure::bad_input("--no-tls makes no sense beside certificates")),
+        (false, true) => ServeTls::Authority,
+        (false, false) => ServeTls::Own(pki),
+    };
     Ok(ServeSettings {
         listen: args.listen,
         state: args
@@ -82,6 +140,9 @@ fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
         address_file: args.address_file,
         lease: args.lease,
         quota: args.quota,
+        tls,
+        auth: !no_auth,
+        certificate_life,
     })
 }
 
@@ -116,14 +177,33 @@ mod tests {
         assert_eq!(parsed(&["--quota", "20GiB"]).unwrap().quota, Some(20 << 30));
     }
 
-    #[test]
-    fn addresses_that_others_reach_are_refused() {
-        for listen in ["0.0.0.0:7070", "192.0.2.1:0", "[::]:0"] {
-            assert_eq!(parsed(&["--listen", listen]).unwrap_err().code, Code::BadInput, "{listen}");
+    #[tokio::test]
+    async fn addresses_that_others_reach_need_tls_and_tokens() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        for listen in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0"] {
+            for flags in [&["--no-tls"][..], &["--no-auth"], &["--no-tls", "--no-auth"]] {
+                let settings = parsed(&[&["--listen", listen], flags].concat()).unwrap();
+                let failure = Failure::from(
+                    Server::bind(ServeSettings { state: state.clone(), ..settings }).await.unwrap_err(),
+                );
+                assert_eq!(failure.code, Code::BadInput, "{listen} {flags:?}");
+                assert!(
+                    failure.message.contains("--no-tls") && failure.message.contains("127.0.0.1"),
+                    "{failure:?}"
+                );
+                assert!(!state.exists());
+            }
+            assert!(!parsed(&["--listen", listen]).unwrap().is_exposed());
         }
-        for listen in ["127.0.0.1:0", "[::1]:7070", "localhost:7071"] {
-            assert!(parsed(&["--listen", listen]).is_ok(), "{listen}");
+        for flags in [&[][..], &["--no-tls"], &["--no-auth"], &["--no-tls", "--no-auth"]] {
+            for listen in ["127.0.0.1:0", "[::1]:7070", "localhost:7071"] {
+                let settings = parsed(&[&["--listen", listen], flags].concat()).unwrap();
+                assert!(!settings.is_exposed(), "{listen} {flags:?}");
+            }
         }
         assert!(Cli::try_parse_from(["serve", "--listen", "7070"]).is_err());
+        assert_eq!(parsed(&["--no-tls", "--tls-ca", "ca.pem"]).unwrap_err().code, Code::BadInput);
+        assert_eq!(parsed(&["--certificate-life", "1s"]).unwrap_err().code, Code::BadInput);
     }
 }

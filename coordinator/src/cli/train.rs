@@ -20,7 +20,7 @@ pub(super) struct TrainArgs {
 
 /// Trains a study of listed configurations.
 pub(super) async fn run(args: TrainArgs) -> Result<(), Failure> {
-    let spec = input::read(&args.study)?;
+    let spec = input::read_training(&args.study)?;
     match spec.scheduler {
         SchedulerSpec::Fixed { .. } => run::tune(spec, args.options).await,
         SchedulerSpec::Hyperband(_) => {

@@ -179,21 +179,11 @@ impl Show for TrialReport {
 
 #[cfg(test)]
 mod tests {
-    use common::metrics::Metrics;
-
     use super::*;
     use crate::cli::fixture;
 
     fn report() -> TrialReport {
-        let metrics = Metrics {
-            train_loss: f64::NAN,
-            train_accuracy: 0.5,
-            val_loss: 0.25,
-            val_accuracy: 0.75,
-            val_macro_f1: 0.7,
-        };
-        let point = CurvePoint { epoch: 1, metrics, learning_rate: 0.001, seconds: 1.5 };
-        TrialReport::new(&fixture::trial(3), vec![point])
+        TrialReport::new(&fixture::trial(3), vec![fixture::point(1)])
     }
 
     #[test]

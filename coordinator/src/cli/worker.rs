@@ -1,11 +1,12 @@
 //! `rung worker`: who is connected, and sending someone away.
 
 use clap::{Args, Subcommand};
-use common::view::WorkerView;
+use common::{ids::WorkerId, view::WorkerView};
 use serde::Serialize;
 
 use super::{
     args::{FormatArgs, TargetArgs},
+    embedded::with_coordinator,
     failure::Failure,
     output::{self, Show, Table},
 };
@@ -27,6 +28,8 @@ enum Verb {
     List(ListArgs),
     /// Ask a worker to save its trials, hand them back and leave
     Drain(DrainArgs),
+    /// Take a worker's certificate away at once: its trials go to others, and it needs a new token to come back
+    Revoke(RevokeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -46,12 +49,22 @@ struct DrainArgs {
     target: TargetArgs,
 }
 
-/// Lists or drains workers.
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// The worker's whole id; it need not be connected
+    #[arg(value_name = "WORKER")]
+    worker: WorkerId,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Lists, drains or shuts out workers.
 pub(super) async fn run(args: WorkerArgs) -> Result<(), Failure> {
     match args.verb {
         None => list(args.list).await,
         Some(Verb::List(args)) => list(args).await,
         Some(Verb::Drain(args)) => drain(args).await,
+        Some(Verb::Revoke(args)) => revoke(args).await,
     }
 }
 
@@ -82,6 +95,13 @@ async fn drain(args: DrainArgs) -> Result<(), Failure> {
     };
     let worker = remote.drain(&args.worker).await?;
     output::message(&format!("worker {worker} hands back its trials and leaves"));
+    Ok(())
+}
+
+async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
+    let target = args.target.target();
+    with_coordinator(&target, None, async |remote| remote.revoke_worker(&args.worker).await).await?;
+    output::message(&format!("certificates of worker {} that were given so far let nobody in", args.worker));
     Ok(())
 }
 

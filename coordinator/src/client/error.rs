@@ -2,7 +2,9 @@ use std::{error::Error as _, path::PathBuf};
 
 use common::ids::TrialNumber;
 use tonic::{Code, Status};
+use trust::{InvalidToken, TlsError};
 
+use super::LoginError;
 use crate::{blobs::BlobError, resolve::ResolveError, store::StoreError};
 
 /// Why a cluster did not do or tell what it was asked.
@@ -19,6 +21,21 @@ pub enum ClientError {
         /// What happened instead.
         reason: String,
     },
+    /// It is on another machine, and nothing says how to know it and to be known by it.
+    #[error(
+        "there is no login for {0}: `rung login {0} --token TOKEN` with a token that an admin makes there by `rung token \
+         create --role operator`"
+    )]
+    Stranger(String),
+    /// What was given as a token is none.
+    #[error("the token cannot be used: {0}")]
+    Token(#[from] InvalidToken),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file of logins cannot be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The request makes no sense to the cluster: an unknown study, a state in which it is not allowed.
     #[error("{0}")]
     Refused(String),
@@ -66,7 +83,9 @@ impl ClientError {
             return Self::Unreachable { address, reason: "the connection broke".to_owned() };
         }
         match status.code() {
-            Code::NotFound
+            Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::NotFound
             | Code::InvalidArgument
             | Code::FailedPrecondition
             | Code::AlreadyExists
@@ -89,6 +108,8 @@ impl ClientError {
 
     /// Whether the request was wrong, and not the cluster.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Address(_) | Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. })
+        let named = matches!(self, Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. });
+        let unknown = matches!(self, Self::Stranger(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_));
+        named || unknown || matches!(self, Self::Address(_))
     }
 }

@@ -1,16 +1,19 @@
+mod access;
+
 mod data;
 
 mod read;
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use common::{study::StudySpec, view::StudyView};
-use proto::{Malformed, v1 as pb, v1::study_service_client::StudyServiceClient};
-use tokio::time::timeout;
-use tonic::{
-    Request, Status, Streaming,
-    transport::{Channel, Endpoint},
+use proto::{
+    Malformed, v1 as pb,
+    v1::{access_service_client::AccessServiceClient, study_service_client::StudyServiceClient},
 };
+use tokio::time::timeout;
+use tonic::{Request, Status, Streaming};
+use trust::{Dial, DialError, Link};
 
 use super::ClientError;
 
@@ -30,7 +33,8 @@ const ANSWER_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Remote {
     address: String,
-    client: StudyServiceClient<Channel>,
+    client: StudyServiceClient<Link>,
+    access: AccessServiceClient<Link>,
 }
 
 /// What to do where an unfinished study of the same name exists.
@@ -46,26 +50,28 @@ pub enum OnConflict {
 }
 
 impl Remote {
-    /// Connects, and makes sure that it is a coordinator that answers.
-    pub async fn connect(address: &str, patience: Duration) -> Result<Self, ClientError> {
-        let bad_address = |_| ClientError::Address(address.to_owned());
+    /// Connects, and makes sure that it is a coordinator that answers and knows the caller.
+    pub async fn connect(dial: &Dial, patience: Duration) -> Result<Self, ClientError> {
+        let address = dial.address();
         if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
         {
             return Err(ClientError::Address(address.to_owned()));
         }
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(bad_address)?
-            .connect_timeout(patience)
-            .timeout(DELETION)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
         let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
-        let channel = endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))?;
-        let client = StudyServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES);
-        let remote = Self { address: address.to_owned(), client };
-        match timeout(patience, remote.workers()).await {
+        let connected = dial.connect(patience, |endpoint| {
+            endpoint
+                .timeout(DELETION)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true)
+        });
+        let link = connected.await.map_err(|error| match error {
+            DialError::Address(address) => ClientError::Address(address),
+            DialError::Unreachable(reason) => unreachable(reason),
+        })?;
+        let client = StudyServiceClient::new(link.clone()).max_decoding_message_size(ANSWER_BYTES);
+        let remote = Self { address: address.to_owned(), client, access: AccessServiceClient::new(link) };
+        match timeout(patience, remote.who_am_i()).await {
             Ok(answer) => answer.map(|_| remote),
             Err(_) => Err(unreachable(format!("no answer in {} s", patience.as_secs()))),
         }
@@ -176,15 +182,4 @@ fn call<T>(message: T) -> Request<T> {
 
 fn named(study: &str) -> pb::StudyRef {
     pb::StudyRef { study: study.to_owned() }
-}
-
-/// What the operating system said, without the layers around it.
-fn innermost(error: &tonic::transport::Error) -> String {
-    let mut cause = error.source();
-    let mut text = error.to_string();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }

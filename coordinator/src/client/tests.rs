@@ -22,10 +22,10 @@ impl Coordinator {
         let listen = ([127, 0, 0, 1], 0).into();
         let settings = ServeSettings { listen, ..ServeSettings::new(state.to_owned()) };
         let server = Server::bind(settings).await.unwrap();
-        let address = server.address().to_string();
+        let dial = by(&server.published()).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
-        let remote = Remote::connect(&address, Duration::from_secs(10)).await.unwrap();
+        let remote = Remote::connect(&dial, Duration::from_secs(10)).await.unwrap();
         Self { remote, stop, running }
     }
 
@@ -41,7 +41,7 @@ fn spec(name: &str) -> StudySpec {
 }
 
 fn target(state: &Path) -> Target {
-    Target { coordinator: None, state: Some(state.to_owned()) }
+    Target { state: Some(state.to_owned()), ..Target::default() }
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn a_coordinator_and_its_state_folder_tell_the_same() {
 #[tokio::test]
 async fn a_note_that_a_killed_coordinator_left_is_no_coordinator() {
     let state = tempfile::tempdir().unwrap();
-    std::fs::write(state.path().join(crate::server::ADDRESS_FILE), r#"{"address":"127.0.0.1:1","pid":1}"#)
-        .unwrap();
+    let note = br#"{"address":"127.0.0.1:1","pid":1}"#;
+    trust::write_private(&state.path().join(trust::ADDRESS_FILE), note).unwrap();
     assert!(matches!(target(state.path()).cluster().await.unwrap(), Cluster::Stored(_)));
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use common::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, Digest},
     evaluation::Evaluation,
-    ids::{DataName, StudyId, WorkerId},
+    ids::{DataName, StudyId, TrialNumber, WorkerId},
     metrics::{CurvePoint, Metrics},
     study::StudySpec,
     view::{DataView, DeviceFacts, LeaseId},
@@ -150,10 +150,14 @@ pub enum Request {
     Workers,
     /// Ask a worker to leave: its id, or a unique prefix.
     DrainWorker(String),
-    /// Whether a lease is current.
-    Holds(LeaseId),
     /// An object that was stored is gone, or is not what was stored.
     Damaged(ObjectKey),
+    /// Whether a lease is current, and this worker's; anybody's where no worker is named.
+    Holds(Option<WorkerId>, LeaseId),
+    /// Whether a worker leases a trial, whatever its attempt; always where no worker is named.
+    Leases(Option<WorkerId>, StudyId, TrialNumber),
+    /// Whether a worker leases a trial of a study on this data; always where no worker is named.
+    LeasesOn(Option<WorkerId>, Digest),
     /// Give a stored object a name; when it was added is the driver's to say.
     AddData(DataView),
     /// Take away a data set's name.

@@ -6,6 +6,8 @@ mod grants;
 
 mod hold;
 
+mod holders;
+
 mod reports;
 
 mod requests;
@@ -20,7 +22,7 @@ use common::{
     time::Timestamp,
     view::{LeaseId, StudyPhase},
 };
-use scheduler::{Event, Input as StudyInput, ReplayError};
+use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
     Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, roster::Roster,
@@ -32,7 +34,8 @@ const STOPPED: Duration = Duration::from_secs(1);
 
 /// All unfinished studies and all workers.
 ///
-/// What workers say is in `reports`, what people ask in `requests`, what is given out in `grants`.
+/// What workers say is in `reports`, what people ask in `requests`, what is given out in `grants`, whose it is in
+/// `holders`.
 ///
 /// Deterministic: equal inputs at equal times give equal groups.
 #[derive(Debug)]
@@ -103,6 +106,11 @@ impl Machine {
         self.project(now, &mut group);
         self.last = Some((now, self.next_deadline()));
         group
+    }
+
+    /// The unfinished studies, for whoever checks them.
+    pub fn studies(&self) -> impl Iterator<Item = (&StudyId, &Study)> {
+        self.studies.iter().map(|(id, live)| (id, live.study()))
     }
 
     /// When [`Machine::handle`] must be called again even if nothing comes in.

@@ -311,6 +311,27 @@ fn leases_of_a_log_get_a_full_term_after_a_restart() {
     assert!(!world.log.iter().any(|event| matches!(event, Event::LeaseLost { .. })));
 }
 
+#[test]
+fn a_worker_that_missed_its_drain_hears_of_it_on_its_next_stream() {
+    let mut world = World::new(1);
+    world.act(0, false);
+    let drain = Request::DrainWorker("w0".to_owned());
+    world.machine.handle(world.now, vec![Input::Asked { id: RequestId(1), request: drain }]);
+    let held = world.workers[0].grants.iter().map(|grant| grant.lease.clone()).collect();
+    let hello = Hello {
+        worker: "w0".parse().unwrap(),
+        incarnation: 0,
+        held,
+        device: DeviceFacts::default(),
+        slots: 1,
+        version: String::new(),
+        data: BTreeSet::new(),
+    };
+    let session = SessionId(99);
+    let group = world.machine.handle(world.now, vec![Input::Connected { session, hello }]);
+    assert!(group.effects.contains(&Effect::Send(session, ToWorker::Drain)), "{:?}", group.effects);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Act(usize),

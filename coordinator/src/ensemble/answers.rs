@@ -1,5 +1,7 @@
 //! What a model, or a vote of models, says of some samples.
 
+use std::collections::BTreeSet;
+
 /// A distribution over classes for each sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
@@ -41,7 +43,7 @@ impl Answers {
     }
 
     /// Answers whose rows are distributions over this many classes.
-    pub(super) fn new(classes: usize, probabilities: Vec<f64>) -> Self {
+    pub(crate) fn new(classes: usize, probabilities: Vec<f64>) -> Self {
         Self { classes, probabilities }
     }
 
@@ -53,6 +55,12 @@ impl Answers {
     /// The distributions, in the order of the samples.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.probabilities.chunks_exact(self.classes)
+    }
+
+    /// The answers to all samples but these.
+    pub(super) fn without(&self, samples: &BTreeSet<u32>) -> Self {
+        let left = (0..).zip(self.rows()).filter(|(sample, _)| !samples.contains(sample));
+        Self { classes: self.classes, probabilities: left.flat_map(|(_, row)| row).copied().collect() }
     }
 
     /// All probabilities, samples × classes.

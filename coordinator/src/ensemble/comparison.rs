@@ -1,5 +1,7 @@
 //! Members, votes and selections side by side.
 
+use std::collections::BTreeSet;
+
 use common::ids::TrialNumber;
 use serde::Serialize;
 
@@ -22,12 +24,22 @@ pub struct Member {
 }
 
 /// The true classes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Truth {
     /// Of the validation part.
     pub validation: Vec<u8>,
     /// Of the test part.
     pub test: Vec<u8>,
+    /// Test samples that are the validation part: what is found on them is contaminated by every choice.
+    pub validated: BTreeSet<u32>,
+}
+
+impl Truth {
+    /// The true classes of test samples that did not validate.
+    fn clean(&self) -> Vec<u8> {
+        let left = (0..).zip(&self.test).filter(|(sample, _)| !self.validated.contains(sample));
+        left.map(|(_, label)| *label).collect()
+    }
 }
 
 /// How members are made one.
@@ -58,6 +70,8 @@ pub struct Entry {
     pub temperature: f64,
     /// Loss on the validation and on the test part at that temperature.
     pub scaled_loss: (f64, f64),
+    /// On test samples that did not validate, where others did; and the loss there at the temperature.
+    pub clean: Option<(Score, f64)>,
 }
 
 /// All of them side by side.
@@ -116,8 +130,13 @@ pub fn compare(
 /// Measures answers on both parts, as they are and at the temperature that fits them.
 fn entry((validation, test): (&Answers, &Answers), truth: &Truth) -> Entry {
     let temperature = temperature::fit(validation, &truth.validation);
-    let loss = |answers, truth: &[u8]| score(&temperature::scale(answers, temperature), truth).loss;
+    let loss = |answers: &Answers, truth: &[u8]| score(&temperature::scale(answers, temperature), truth).loss;
+    let clean = || {
+        let (answers, labels) = (test.without(&truth.validated), truth.clean());
+        (score(&answers, &labels), loss(&answers, &labels))
+    };
     Entry {
+        clean: (!truth.validated.is_empty()).then(clean),
         scaled_loss: (loss(validation, &truth.validation), loss(test, &truth.test)),
         validation: score(validation, &truth.validation),
         test: score(test, &truth.test),

@@ -99,14 +99,29 @@ fn the_choice_is_made_on_validation_and_can_be_asked_for() {
         member(4, &[[0.9, 0.1, 0.0], [0.6, 0.4, 0.0]], &[[0.1, 0.9, 0.0]]),
         member(7, &[[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], &[[0.8, 0.2, 0.0]]),
     ];
-    let truth = Truth { validation: vec![0, 1], test: vec![1] };
+    let truth = Truth { validation: vec![0, 1], test: vec![1], ..Truth::default() };
     let found = compare(&members, &truth, ACCURACY, None).unwrap();
     assert_eq!((found.best_single, found.members[1].1.test.accuracy), (1, 0.0));
     assert_eq!(found.vote(Vote::Soft).unwrap().validation.accuracy, 1.0);
     assert_eq!(found.chosen, Vote::Greedy, "equally accurate, but of the lowest loss");
     let asked = compare(&members, &truth, ACCURACY, Some(Vote::Hard)).unwrap();
     assert_eq!((asked.chosen, &asked.votes), (Vote::Hard, &found.votes));
+    assert_eq!(found.votes[0].1.clean, None);
     assert_eq!(compare(&[], &truth, ACCURACY, None), None);
+}
+
+/// Of four test samples the first two validated: only the last two are clean, of which one is answered.
+#[test]
+fn clean_figures_leave_out_what_validated() {
+    let rows = [[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]];
+    let member = Member { trial: TrialNumber(0), validation: answers(&rows[..2]), test: answers(&rows) };
+    let truth = Truth { validation: vec![0, 1], test: vec![0, 1, 1, 2], validated: [0, 1].into() };
+    let found = compare(&[member], &truth, ACCURACY, None).unwrap();
+    let entry = found.vote(Vote::Soft).unwrap();
+    let (clean, scaled) = entry.clean.clone().unwrap();
+    assert_eq!((entry.test.accuracy, clean.accuracy), (0.75, 0.5));
+    assert!((clean.loss - -(0.5_f64.ln() + 0.75_f64.ln()) / 2.0).abs() < 1e-12);
+    assert!(scaled > 0.0 && (scaled - entry.scaled_loss.1).abs() > 1e-6);
 }
 
 /// So many members' answers on so many samples of three classes, and the true classes.

@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 use super::{
     status,
     wire::present,
-    worker_service::{Down, pieces},
+    worker_service::{Down, next_chunk, pieces},
 };
 use crate::{
     blobs::Blobs,
@@ -81,14 +81,17 @@ pub(super) async fn read_data(
     blobs: &Blobs,
     object: &pb::DataObject,
 ) -> Result<Down<pb::ObjectChunk>, Status> {
-    let digest =
-        object.digest.parse().map_err(|error| status::malformed(&Malformed::new("data.digest", error)))?;
-    let bytes = blobs.get_data(digest).await.map_err(|error| status::blob(&error))?;
+    let bytes = blobs.get_data(digest(object)?).await.map_err(|error| status::blob(&error))?;
     Ok(pieces(&bytes))
 }
 
+/// The digest that an object is named by.
+pub(super) fn digest(object: &pb::DataObject) -> Result<Digest, Status> {
+    object.digest.parse().map_err(|error| status::malformed(&Malformed::new("data.digest", error)))
+}
+
 async fn receive(mut chunks: Streaming<pb::DataChunk>) -> Result<(Header, Bytes), Status> {
-    let first = chunks.message().await?.ok_or_else(|| Status::invalid_argument("no header"))?;
+    let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
     let parsed = || {
         let header = present("chunk.header", first.header)?;
         Ok(Header {
@@ -109,7 +112,7 @@ async fn receive(mut chunks: Streaming<pb::DataChunk>) -> Result<(Header, Bytes)
             return Err(Status::invalid_argument("more bytes than the header says"));
         }
         bytes.extend_from_slice(&data);
-        next = chunks.message().await?.map(|chunk| chunk.data);
+        next = next_chunk(&mut chunks).await?.map(|chunk| chunk.data);
     }
     let bytes = bytes.freeze();
     if bytes.len() as u64 != header.size || Digest::of(&bytes) != header.digest {

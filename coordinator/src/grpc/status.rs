@@ -4,6 +4,7 @@ use proto::Malformed;
 use tonic::Status;
 
 use crate::{
+    access::GrantError,
     blobs::BlobError,
     driver::{NotTaken, Refused},
     resolve::ResolveError,
@@ -36,6 +37,18 @@ pub(super) fn not_taken(error: &NotTaken) -> Status {
     match error {
         NotTaken::InUse(_) => Status::already_exists(error.to_string()),
         NotTaken::Unsure(_) => Status::aborted(error.to_string()),
+    }
+}
+
+/// The status of access that was not given or taken.
+pub(super) fn not_granted(error: &GrantError) -> Status {
+    let message = error.to_string();
+    match error {
+        GrantError::NoAuthority | GrantError::NobodyAsked => Status::failed_precondition(message),
+        GrantError::Request(_) => Status::invalid_argument(message),
+        GrantError::UnknownToken(_) => Status::not_found(message),
+        GrantError::Spent(_) => Status::unauthenticated(message),
+        GrantError::Folder(_) => internal(error),
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     worker_service::read_object,
 };
 use crate::{
+    access::About,
     blobs::Blobs,
     driver::{self, Answer, Driver, OnConflict},
     resolve,
@@ -101,7 +102,7 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::SubmitStudyRequest>,
     ) -> Result<Response<pb::SubmitStudyReply>, Status> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         let on_conflict = match request.on_conflict() {
             pb::OnConflict::Unspecified => OnConflict::Refuse,
             pb::OnConflict::Resume => OnConflict::Resume,
@@ -109,6 +110,7 @@ impl StudyService for StudyServer {
         };
         let spec = StudySpec::from_json(&request.spec_json)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        About::note(&extensions, spec.name.as_str());
         let id = new_study_id(&spec);
         adoption::copy(&self.blobs, &id, &spec).await?;
         let adopted = spec.is_adopted();
@@ -161,14 +163,17 @@ impl StudyService for StudyServer {
     }
 
     async fn pause_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        About::note(request.extensions(), &request.get_ref().study);
         self.command(request.into_inner(), driver::Request::Pause).await
     }
 
     async fn resume_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        About::note(request.extensions(), &request.get_ref().study);
         self.command(request.into_inner(), driver::Request::Resume).await
     }
 
     async fn stop_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
+        About::note(request.extensions(), &request.get_ref().study);
         self.command(request.into_inner(), driver::Request::Stop).await
     }
 
@@ -176,6 +181,7 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::StudyRef>,
     ) -> Result<Response<pb::DeleteStudyReply>, Status> {
+        About::note(request.extensions(), &request.get_ref().study);
         let study = self.resolve(request.into_inner().study).await?;
         self.driver.ask(driver::Request::Delete(study.id)).await.map_err(|error| status::refused(&error))?;
         Ok(Response::new(pb::DeleteStudyReply {}))
@@ -249,7 +255,10 @@ impl StudyService for StudyServer {
         &self,
         request: Request<Streaming<pb::DataChunk>>,
     ) -> Result<Response<pb::DataSet>, Status> {
-        self.data.add(request.into_inner()).await.map(Response::new)
+        let (_, extensions, chunks) = request.into_parts();
+        let set = self.data.add(chunks).await?;
+        About::note(&extensions, &set.name);
+        Ok(Response::new(set))
     }
 
     async fn list_data(
@@ -264,6 +273,7 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::DataRef>,
     ) -> Result<Response<pb::RemoveDataReply>, Status> {
+        About::note(request.extensions(), &request.get_ref().name);
         self.data.remove(&request.into_inner().name).await?;
         Ok(Response::new(pb::RemoveDataReply {}))
     }
@@ -276,6 +286,7 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::DrainWorkerRequest>,
     ) -> Result<Response<pb::DrainWorkerReply>, Status> {
+        About::note(request.extensions(), &request.get_ref().worker);
         match self.driver.ask(driver::Request::DrainWorker(request.into_inner().worker)).await {
             Ok(Answer::Draining(worker)) => Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() })),
             Ok(_) => Err(Status::internal("another answer than asked for")),

@@ -36,7 +36,7 @@ pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Malformed> {
 }
 
 /// One report.
-pub(super) fn report(report: pb::Report) -> Result<Report, Malformed> {
+pub(crate) fn report(report: pb::Report) -> Result<Report, Malformed> {
     use pb::report::Kind;
     let lease = present("report.lease", report.lease)?.try_into()?;
     let what = match present("report.kind", report.kind)? {
@@ -97,7 +97,7 @@ fn named_checkpoint(what: &Happened) -> Option<&Checkpoint> {
 }
 
 /// An object's name.
-pub(super) fn object_key(name: &pb::ObjectName) -> Result<ObjectKey, Malformed> {
+pub(crate) fn object_key(name: &pb::ObjectName) -> Result<ObjectKey, Malformed> {
     Ok(ObjectKey {
         study: name.study.parse().map_err(|error| Malformed::new("object.study", error))?,
         trial: common::ids::TrialNumber(name.trial),

@@ -3,18 +3,21 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use common::ids::WorkerId;
 use futures::{Stream, StreamExt as _};
 use proto::v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Extensions, Request, Response, Status, Streaming, metadata::MetadataMap};
 
 use super::{
-    data_service::read_data,
+    data_service::{self, read_data},
+    quota::Quota,
     status,
     wire::{self, present},
 };
 use crate::{
+    access::{About, Caller, limits},
     blobs::{Blobs, ObjectKey},
     driver::{self, Answer, Driver, Happened, Report, SessionHandle},
 };
@@ -30,6 +33,7 @@ const HELLO: Duration = Duration::from_secs(10);
 pub struct WorkerServer {
     driver: Driver,
     blobs: Arc<Blobs>,
+    quota: Quota,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -37,7 +41,7 @@ pub struct WorkerServer {
 impl WorkerServer {
     /// A service that passes sessions to the driver. Its sessions run in `tasks` and end with `shutdown`.
     pub fn new(driver: Driver, blobs: Arc<Blobs>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
-        Self { driver, blobs, tasks, shutdown }
+        Self { driver, blobs, quota: Quota::default(), tasks, shutdown }
     }
 
     /// Turns a report of a checkpoint, or of probabilities, that are not stored into a failed attempt: decisions rest on stored checkpoints
@@ -75,8 +79,14 @@ impl WorkerService for WorkerServer {
         &self,
         request: Request<Streaming<pb::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let mut up = request.into_inner();
+        let (metadata, extensions, mut up) = request.into_parts();
         let hello = read_hello(&mut up).await?;
+        About::note(&extensions, hello.worker.as_str());
+        let proven = worker(&metadata, &extensions)?;
+        if let Some(proven) = proven.filter(|proven| *proven != hello.worker) {
+            let claimed = hello.worker;
+            return Err(Status::permission_denied(format!("worker {proven} cannot be worker {claimed}")));
+        }
         let (session, mut from_driver) =
             self.driver.open(hello).await.map_err(|error| status::refused(&error))?;
         let (down, stream) = mpsc::channel(64);
@@ -100,10 +110,12 @@ impl WorkerService for WorkerServer {
         &self,
         request: Request<Streaming<pb::ObjectChunk>>,
     ) -> Result<Response<pb::PutObjectReply>, Status> {
-        let mut chunks = request.into_inner();
-        let first = chunks.message().await?.ok_or_else(|| Status::invalid_argument("no header"))?;
+        let (metadata, extensions, mut chunks) = request.into_parts();
+        let worker = worker(&metadata, &extensions)?;
+        let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
         let header = present("chunk.header", first.header).map_err(|error| status::malformed(&error))?;
-        let (key, size) = self.admit(header).await?;
+        let (key, size) = self.admit(worker, header).await?;
+        self.quota.take(&self.blobs, &key.study, size).await?;
         let mut bytes = BytesMut::with_capacity(size.min(64 << 20) as usize);
         let mut next = Some(first.data);
         while let Some(data) = next {
@@ -111,7 +123,7 @@ impl WorkerService for WorkerServer {
                 return Err(Status::invalid_argument("more bytes than the header says"));
             }
             bytes.extend_from_slice(&data);
-            next = chunks.message().await?.map(|chunk| chunk.data);
+            next = next_chunk(&mut chunks).await?.map(|chunk| chunk.data);
         }
         if bytes.len() as u64 != size {
             return Err(Status::invalid_argument("fewer bytes than the header says"));
@@ -124,10 +136,14 @@ impl WorkerService for WorkerServer {
         &self,
         request: Request<pb::ObjectName>,
     ) -> Result<Response<Self::GetObjectStream>, Status> {
-        let name = request.into_inner();
+        let (metadata, extensions, name) = request.into_parts();
+        let worker = worker(&metadata, &extensions)?;
+        let key = wire::object_key(&name).map_err(|error| status::malformed(&error))?;
+        let leases = driver::Request::Leases(worker, key.study.clone(), key.trial);
+        self.allowed(leases, "a worker reads the objects of trials that it leases, and no others").await?;
         let found = read_object(&self.blobs, &name).await;
         let lost = found.as_ref().err().is_some_and(|s| matches!(s.code(), Code::DataLoss | Code::NotFound));
-        if lost && let Ok(key) = wire::object_key(&name) {
+        if lost {
             // The driver knows whether anybody was to go on from it; the worker hears that its lease is over.
             let _ = self.driver.ask(driver::Request::Damaged(key)).await;
         }
@@ -138,13 +154,22 @@ impl WorkerService for WorkerServer {
         &self,
         request: Request<pb::DataObject>,
     ) -> Result<Response<Self::GetDataStream>, Status> {
-        read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
+        let (metadata, extensions, object) = request.into_parts();
+        let worker = worker(&metadata, &extensions)?;
+        let digest = data_service::digest(&object)?;
+        let leases = driver::Request::LeasesOn(worker, digest);
+        self.allowed(leases, "a worker reads the data of trials that it leases, and no other").await?;
+        read_data(&self.blobs, &object).await.map(Response::new)
     }
 }
 
 impl WorkerServer {
-    /// Checks an upload's header: a sensible size, and a lease that is current.
-    async fn admit(&self, header: pb::ObjectHeader) -> Result<(ObjectKey, u64), Status> {
+    /// Checks an upload's header: a sensible size, and a lease that is current and the worker's.
+    async fn admit(
+        &self,
+        worker: Option<WorkerId>,
+        header: pb::ObjectHeader,
+    ) -> Result<(ObjectKey, u64), Status> {
         let parsed = || {
             let key = wire::object_key(&present("header.name", header.name)?)?;
             let lease: common::view::LeaseId = present("header.lease", header.lease)?.try_into()?;
@@ -158,9 +183,18 @@ impl WorkerServer {
         if key.study != lease.study || key.trial != lease.trial {
             return Err(Status::permission_denied("the object belongs to another trial than the lease"));
         }
-        match self.driver.ask(driver::Request::Holds(lease.clone())).await {
+        match self.driver.ask(driver::Request::Holds(worker, lease.clone())).await {
             Ok(Answer::Holds(true)) => Ok((key, header.size)),
-            Ok(_) => Err(Status::failed_precondition(format!("lease {lease} is stale"))),
+            Ok(_) => Err(Status::failed_precondition(format!("lease {lease} is stale, or another worker's"))),
+            Err(error) => Err(status::refused(&error)),
+        }
+    }
+
+    /// Asks whether a worker may read something; an error with this reason where it may not.
+    async fn allowed(&self, asked: driver::Request, reason: &str) -> Result<(), Status> {
+        match self.driver.ask(asked).await {
+            Ok(Answer::Holds(true)) => Ok(()),
+            Ok(_) => Err(Status::permission_denied(reason)),
             Err(error) => Err(status::refused(&error)),
         }
     }
@@ -188,6 +222,27 @@ impl WorkerServer {
         }
         Ok(())
     }
+}
+
+/// Which worker calls: the one that its certificate names; or the one that it says, where it is of the coordinator's own
+/// user, who could read and write everything anyway.
+fn worker(metadata: &MetadataMap, extensions: &Extensions) -> Result<Option<WorkerId>, Status> {
+    match extensions.get::<Caller>() {
+        Some(Caller::Local) => {
+            let Some(value) = metadata.get(trust::WORKER_HEADER) else { return Ok(None) };
+            let id = value.to_str().ok().and_then(|text| text.parse().ok());
+            id.map(Some)
+                .ok_or_else(|| Status::invalid_argument(format!("{} is no worker id", trust::WORKER_HEADER)))
+        }
+        Some(caller) if caller.worker().is_some() => Ok(caller.worker().cloned()),
+        _ => Err(Status::permission_denied("this is for workers")),
+    }
+}
+
+/// The next chunk of an upload, which must not be long in coming.
+pub(super) async fn next_chunk<T>(chunks: &mut Streaming<T>) -> Result<Option<T>, Status> {
+    let next = tokio::time::timeout(limits::SILENCE, chunks.message()).await;
+    next.map_err(|_| Status::deadline_exceeded(format!("no chunk came in {:?}", limits::SILENCE)))?
 }
 
 async fn read_hello(up: &mut Streaming<pb::WorkerMessage>) -> Result<driver::Hello, Status> {

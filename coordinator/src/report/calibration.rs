@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::predictions::{Predictions, surprise};
+use crate::ensemble::temperature;
 
 /// Bins of a reliability diagram.
 const BINS: usize = 15;
@@ -77,41 +78,12 @@ fn bins(predictions: &Predictions<'_>) -> Vec<Bin> {
 }
 
 /// The temperature of the least log loss, and that loss.
-///
-/// Log loss is convex in the inverse temperature, so a golden-section search finds its minimum.
 fn temperature(predictions: &Predictions<'_>) -> (f64, f64) {
-    // f32 probabilities below this were rounded to 0; their logarithm is not known better.
-    let least = f64::from(f32::MIN_POSITIVE);
-    let logits: Vec<(usize, Vec<f64>)> = predictions
-        .rows()
-        .map(|(label, _, row)| (label, row.iter().map(|value| value.max(least).ln()).collect()))
-        .collect();
-    let loss = |inverse: f64| {
-        let each = logits.iter().map(|(label, row)| {
-            let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = row.iter().map(|logit| ((logit - top) * inverse).exp()).sum();
-            surprise(((row[*label] - top) * inverse).exp() / sum)
-        });
-        each.sum::<f64>() / logits.len() as f64
-    };
-    let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (0.05, 20.0);
-    let inside = |low: f64, high: f64| (high - golden * (high - low), low + golden * (high - low));
-    let (mut a, mut b) = inside(low, high);
-    let (mut at_a, mut at_b) = (loss(a), loss(b));
-    for _ in 0..40 {
-        if at_a < at_b {
-            (high, b, at_b) = (b, a, at_a);
-            a = inside(low, high).0;
-            at_a = loss(a);
-        } else {
-            (low, a, at_a) = (a, b, at_b);
-            b = inside(low, high).1;
-            at_b = loss(b);
-        }
-    }
-    let inverse = (low + high) / 2.0;
-    (1.0 / inverse, loss(inverse))
+    let (answers, truth) = (predictions.answers(), predictions.truth());
+    let temperature = temperature::fit(&answers, &truth);
+    let scaled = temperature::scale(&answers, temperature);
+    let losses = scaled.rows().zip(&truth).map(|(row, label)| surprise(row[usize::from(*label)]));
+    (temperature, losses.sum::<f64>() / truth.len() as f64)
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ use serde::Serialize;
 pub struct EnsembleSummary {
     /// The study that trained its members.
     pub name: String,
+    /// Test samples that the figures are on, where others validated and are left out.
+    pub clean_samples: Option<u32>,
+    /// The member that is best on the validation part.
+    pub best: TrialNumber,
     /// Its members.
     pub members: Vec<EnsembleMember>,
     /// Its ways to vote.
@@ -35,21 +39,8 @@ pub struct EnsembleRow {
 }
 
 impl EnsembleSummary {
-    /// The member that classifies most samples correctly; of equal ones the one of the lower loss.
+    /// The member that is best on the validation part: on the test part nothing is chosen.
     pub(super) fn best_member(&self) -> Option<&EnsembleMember> {
-        self.members.iter().min_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(a.loss.total_cmp(&b.loss)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_best_member_is_the_most_accurate_one() {
-        let member = |trial, accuracy, loss| EnsembleMember { trial: TrialNumber(trial), accuracy, loss };
-        let members = vec![member(0, 0.93, 0.2), member(1, 0.94, 0.3), member(2, 0.94, 0.25)];
-        let summary = EnsembleSummary { name: "e".to_owned(), members, rows: Vec::new() };
-        assert_eq!(summary.best_member().map(|best| best.trial), Some(TrialNumber(2)));
+        self.members.iter().find(|member| member.trial == self.best)
     }
 }

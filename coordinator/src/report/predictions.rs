@@ -1,6 +1,7 @@
 use common::study::Split;
 
 use super::{Subject, TestPart};
+use crate::ensemble::Answers;
 
 /// How far a recorded accuracy may be from the one of the stored probabilities: a tie or two, no more.
 const TOLERANCE: f64 = 5e-4;
@@ -103,6 +104,16 @@ impl<'a> Predictions<'a> {
         let labels = self.part.labels.iter().map(|label| *label as usize);
         let rows = self.values.chunks(self.part.classes.len());
         labels.zip(&self.predicted).zip(rows).map(|((label, predicted), row)| (label, *predicted, row))
+    }
+
+    /// The probabilities as ensembles have them.
+    pub(super) fn answers(&self) -> Answers {
+        Answers::new(self.part.classes.len(), self.values.clone())
+    }
+
+    /// Each sample's class; a class is below the number of classes, which a byte counts.
+    pub(super) fn truth(&self) -> Vec<u8> {
+        self.part.labels.iter().map(|label| *label as u8).collect()
     }
 
     /// Share of samples whose likeliest class is right.

@@ -34,7 +34,7 @@ const ABOVE: u32 = 1 << 16;
 pub struct SqliteStore {
     state: PathBuf,
     /// None while the file cannot be opened.
-    connection: Option<Connection>,
+    pub(super) connection: Option<Connection>,
     generation: i64,
     /// Whether a write or a sync has failed: what the connection's files then hold is unknown to the system itself.
     broken: bool,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use common::checkpoint::Digest;
 use proto::v1::{self as pb, worker_service_client::WorkerServiceClient};
 use tokio::time::{error::Elapsed, timeout};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
+use trust::Link;
 
 /// Longest silence within a download.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -14,26 +15,26 @@ const SILENCE: Duration = Duration::from_secs(20);
 const LARGEST: usize = 1 << 30;
 
 /// Sends an object; it is durable when this returns.
-pub(super) async fn put(channel: Channel, header: pb::ObjectHeader, bytes: Bytes) -> Result<(), Status> {
+pub(super) async fn put(channel: Link, header: pb::ObjectHeader, bytes: Bytes) -> Result<(), Status> {
     let chunks = chunks(header, bytes);
     WorkerServiceClient::new(channel).put_object(tokio_stream::iter(chunks)).await?;
     Ok(())
 }
 
 /// Receives an object, unverified.
-pub(super) async fn get(channel: Channel, name: pb::ObjectName) -> Result<Vec<u8>, Status> {
+pub(super) async fn get(channel: Link, name: pb::ObjectName) -> Result<Vec<u8>, Status> {
     let mut client = client(channel);
     collect(timeout(SILENCE, client.get_object(name)).await.map_err(silent)??.into_inner()).await
 }
 
 /// Receives a data set's object, unverified.
-pub(super) async fn get_data(channel: Channel, digest: Digest) -> Result<Vec<u8>, Status> {
+pub(super) async fn get_data(channel: Link, digest: Digest) -> Result<Vec<u8>, Status> {
     let mut client = client(channel);
     let name = pb::DataObject { digest: digest.to_string() };
     collect(timeout(SILENCE, client.get_data(name)).await.map_err(silent)??.into_inner()).await
 }
 
-fn client(channel: Channel) -> WorkerServiceClient<Channel> {
+fn client(channel: Link) -> WorkerServiceClient<Link> {
     WorkerServiceClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
 }
 

@@ -8,9 +8,14 @@ use super::messages::Grant;
 
 /// What the supervisor is to do.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Give work to a free slot.
-    Start { slot: usize, assignment: Assignment },
+    Start {
+        /// The slot, from 0.
+        slot: usize,
+        /// The lease and its study.
+        assignment: Assignment,
+    },
     /// Finish the step, keep the last epoch, hand the lease back. Means nothing to a lease whose work has ended.
     HandBack(LeaseId),
     /// Stop whatever is done for a lease: it is somebody else's.
@@ -19,9 +24,9 @@ pub(crate) enum Action {
 
 /// A grant and the study that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Assignment {
+pub struct Assignment {
     /// The lease and its work.
-    pub(crate) grant: Grant,
+    pub grant: Grant,
     /// The study.
-    pub(crate) study: Arc<StudySpec>,
+    pub study: Arc<StudySpec>,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long the transport may take to notice that the other side is gone: its keep-alive interval and timeout.
-pub(crate) const BLIND_SPOT: Duration = Duration::from_secs(6);
+pub const BLIND_SPOT: Duration = Duration::from_secs(6);
 
 /// Shortest time between heartbeats, whatever the coordinator asks for.
 const SHORTEST: Duration = Duration::from_millis(50);

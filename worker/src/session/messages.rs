@@ -14,26 +14,31 @@ use common::{
 
 /// Who a worker is, for as long as its process lives.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Identity {
+pub struct Identity {
     /// The worker's id.
-    pub(crate) worker: WorkerId,
+    pub worker: WorkerId,
     /// Drawn at start; tells a reconnect from a restart.
-    pub(crate) incarnation: u64,
+    pub incarnation: u64,
     /// Where it trains.
-    pub(crate) device: DeviceFacts,
+    pub device: DeviceFacts,
     /// Trials that it trains at the same time.
-    pub(crate) slots: u32,
+    pub slots: u32,
     /// Data sets that it can open.
-    pub(crate) data: Vec<String>,
+    pub data: Vec<String>,
 }
 
 /// From the coordinator.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Incoming {
+pub enum Incoming {
     /// Answers Hello.
     Welcome(Welcome),
     /// A study that grants will name; or why its file cannot be used.
-    Study { id: StudyId, spec: Result<Arc<StudySpec>, String> },
+    Study {
+        /// The study.
+        id: StudyId,
+        /// Its file, or what is wrong with it.
+        spec: Result<Arc<StudySpec>, String>,
+    },
     /// Leases, in the order in which they should start.
     Grants(Vec<Result<Grant, Unusable>>),
     /// Reports up to this batch are durable.
@@ -46,53 +51,68 @@ pub(crate) enum Incoming {
 
 /// The coordinator's terms.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Welcome {
+pub struct Welcome {
     /// How long a lease lives without a sign of life.
-    pub(crate) lease: Duration,
+    pub lease: Duration,
     /// How often the worker should send something.
-    pub(crate) heartbeat: Duration,
+    pub heartbeat: Duration,
     /// Of the leases held, those that are still the worker's.
-    pub(crate) still_yours: Vec<LeaseId>,
+    pub still_yours: Vec<LeaseId>,
 }
 
 /// One lease and its work.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Grant {
+pub struct Grant {
     /// The lease.
-    pub(crate) lease: LeaseId,
+    pub lease: LeaseId,
     /// What the trial trains with.
-    pub(crate) hparams: Hparams,
+    pub hparams: Hparams,
     /// The trial's own seed.
-    pub(crate) trial_seed: u64,
+    pub trial_seed: u64,
     /// The seed of the trial's order of samples.
-    pub(crate) data_seed: u64,
+    pub data_seed: u64,
     /// What to do.
-    pub(crate) work: Work,
+    pub work: Work,
 }
 
 /// A lease whose work this worker cannot make sense of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unusable {
+pub struct Unusable {
     /// The lease.
-    pub(crate) lease: LeaseId,
+    pub lease: LeaseId,
     /// What is wrong with it.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// What a lease is for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Work {
+pub enum Work {
     /// Train from one epoch to another.
-    Train { from_epoch: u32, to_epoch: u32, resume: Option<Checkpoint> },
+    Train {
+        /// Epochs trained before.
+        from_epoch: u32,
+        /// Epochs trained in total at the end.
+        to_epoch: u32,
+        /// What to go on from; none at the very start.
+        resume: Option<Checkpoint>,
+    },
     /// Evaluate a checkpoint on the test and the validation part.
-    Evaluate { checkpoint: Checkpoint },
+    Evaluate {
+        /// What to measure.
+        checkpoint: Checkpoint,
+    },
 }
 
 /// To the coordinator.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outgoing {
+pub enum Outgoing {
     /// First on every stream.
-    Hello { identity: Identity, held: Vec<LeaseId> },
+    Hello {
+        /// Who this is.
+        identity: Identity,
+        /// Leases that it still holds.
+        held: Vec<LeaseId>,
+    },
     /// Free slots; replaces what was said before.
     Credits {
         /// Free slots.
@@ -101,48 +121,74 @@ pub(crate) enum Outgoing {
         granted: u64,
     },
     /// What happened to leases, in order.
-    Reports { sequence: u64, reports: Vec<Report> },
+    Reports {
+        /// The batch's number; the same when it is sent again.
+        sequence: u64,
+        /// What happened.
+        reports: Vec<Report>,
+    },
     /// A sign of life.
     Heartbeat,
 }
 
 /// One thing that happened to a lease.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Report {
+pub struct Report {
     /// The lease.
-    pub(crate) lease: LeaseId,
+    pub lease: LeaseId,
     /// What happened.
-    pub(crate) news: News,
+    pub news: News,
 }
 
 /// What happened to a lease.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum News {
+pub enum News {
     /// An epoch ended.
     Epoch(CurvePoint),
     /// A checkpoint is stored.
     Checkpointed(Checkpoint),
     /// The last epoch is trained and its checkpoint stored.
     Finished {
+        /// The last epoch.
         last: CurvePoint,
+        /// The metrics of the trial's best epoch.
         best: Metrics,
+        /// The checkpoint after the last epoch.
         checkpoint: Checkpoint,
+        /// Whether early stopping has ended the trial's training.
         early_stopped: bool,
+        /// The metrics of the checkpoint's weights, where they are those of an earlier epoch.
         restored: Option<Metrics>,
     },
     /// The objective is not finite: a result.
-    NotFinite { last: CurvePoint },
+    NotFinite {
+        /// The epoch.
+        last: CurvePoint,
+    },
     /// The lease is handed back, with the newest stored checkpoint.
-    Released { checkpoint: Option<Checkpoint> },
+    Released {
+        /// What was stored before, if anything.
+        checkpoint: Option<Checkpoint>,
+    },
     /// The attempt failed.
-    Failed { reason: String },
+    Failed {
+        /// What happened.
+        reason: String,
+    },
     /// The evaluation of a checkpoint of this epoch is done; its probabilities are stored.
-    Evaluated { epoch: u32, test: Scored, validation: Option<Scored> },
+    Evaluated {
+        /// The checkpoint's epoch.
+        epoch: u32,
+        /// On the test part.
+        test: Scored,
+        /// On the validation part.
+        validation: Option<Scored>,
+    },
 }
 
 impl News {
     /// Whether the lease ends with it.
-    pub(crate) fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         !matches!(self, Self::Epoch(_) | Self::Checkpointed(_))
     }
 }

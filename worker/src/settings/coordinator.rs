@@ -6,14 +6,6 @@ use tonic::transport::Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coordinator {
     authority: String,
-    uri: Uri,
-}
-
-impl Coordinator {
-    /// The address as gRPC wants it.
-    pub(crate) fn uri(&self) -> Uri {
-        self.uri.clone()
-    }
 }
 
 impl FromStr for Coordinator {
@@ -27,8 +19,9 @@ impl FromStr for Coordinator {
         if !(bracketed || plain) || !port.parse::<u16>().is_ok_and(|port| port != 0) {
             return Err(invalid());
         }
-        let uri = format!("http://{text}").parse().map_err(|_| invalid())?;
-        Ok(Self { authority: text.to_owned(), uri })
+        let parsed: Result<Uri, _> = format!("http://{text}").parse();
+        parsed.map_err(|_| invalid())?;
+        Ok(Self { authority: text.to_owned() })
     }
 }
 
@@ -51,7 +44,7 @@ mod tests {
     fn names_and_both_kinds_of_address_are_taken() {
         for good in ["localhost:7070", "10.0.0.7:1", "[::1]:7070", "node-3.lab.example:65535"] {
             let coordinator: Coordinator = good.parse().unwrap();
-            assert_eq!(coordinator.uri().to_string(), format!("http://{good}/"));
+            assert_eq!(coordinator.to_string(), good);
         }
     }
 

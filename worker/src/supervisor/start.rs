@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::{study::DataSpec, view::DeviceFacts};
+use common::{ids::WorkerId, study::DataSpec, view::DeviceFacts};
 use data::Sources;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -21,7 +21,7 @@ use crate::{
 /// A first trainer looks at the device, which decides how many slots there are; it stays where it has the first slot's
 /// cores.
 pub(super) async fn slots(
-    settings: &Settings,
+    (settings, worker): (&Settings, &WorkerId),
     shared: &Arc<Shared>,
 ) -> Result<(Identity, Vec<mpsc::Sender<Order>>), WorkerError> {
     let alone = launch(settings, 0, 1);
@@ -46,7 +46,7 @@ pub(super) async fn slots(
     };
     let orders = (0..count).map(start).collect();
     let identity = Identity {
-        worker: settings.id.clone(),
+        worker: worker.clone(),
         incarnation: backoff::random(),
         device: DeviceFacts { host: host::name(), ..facts },
         slots: count as u32,

@@ -1,24 +1,35 @@
-//! The table: the study's own number beside Rung's, for every row.
+//! The page: the study's own figures beside Rung's for every row, every run, and the ensemble's votes.
 
 use std::fmt::Write as _;
 
+use super::ensemble::{VOTE, Voter, Votes};
 use super::record::Record;
-use super::row::{ROWS, Row};
+use super::row::{Figures, Kind, ROWS, Row};
+
+const HEAD: &str = "# The study that Rung grew from, beside what Rung measures\n\n\
+    Written by `cargo xtask paper` from the files in [results/](results/); the studies are in [paper/](paper/).\n\n\
+    Rows with the study's own split validate on a tenth of the *test* part, so their figure on all 10,000 images is \
+    contaminated like the study's own; the clean one leaves those 1,000 out. All other rows touch the test part once \
+    for each run or member, at the end. Several runs have several seeds: mean ± deviation. A row that ran for fewer epochs than it has in full \
+    says so, and claims nothing about the full one. Shirt is the class that is hardest to tell: its F1 is on all \
+    10,000. Minutes are the runs' own, added up; two of them may have run side by side.\n\n\
+    | stage | row | study | Rung, all 10,000 | Rung, clean 9,000 | loss | Shirt F1 | parameters | runs | epochs at most | minutes |\n\
+    |---|---|---|---|---|---|---|---|---|---|---|\n";
 
 /// The page of all that was recorded.
 pub(super) fn page(records: &[Record]) -> String {
-    let mut page = "# The study that Rung grew from, beside what Rung measures\n\n\
-        Written by `cargo xtask paper` from the files in [results/](results/); the studies are in [paper/](paper/).\n\n\
-        Rows with the study's own split validate on a tenth of the *test* part, so their figure on all 10,000 images is \
-        contaminated like the study's own; the clean one leaves those 1,000 out. All other rows touch the test part once, \
-        at the end. Several runs have several seeds: mean ± deviation. A row that ran for fewer epochs than it has in full \
-        says so, and claims nothing about the full one.\n\n\
-        | stage | row | study | Rung, all 10,000 | Rung, clean 9,000 | loss | parameters | runs | epochs at most | minutes |\n\
-        |---|---|---|---|---|---|---|---|---|---|\n"
-        .to_owned();
+    let mut page = HEAD.to_owned();
     for row in ROWS {
         let own: Vec<&Record> = records.iter().filter(|record| record.row == row.name).collect();
         page.push_str(&line(row, &own));
+    }
+    if !records.is_empty() {
+        page.push_str(&runs(records));
+    }
+    for record in records {
+        if let Some(votes) = &record.votes {
+            page.push_str(&ensemble(votes));
+        }
     }
     let mut machines: Vec<&str> = records.iter().map(|record| record.machine.as_str()).collect();
     machines.sort_unstable();
@@ -30,38 +41,124 @@ pub(super) fn page(records: &[Record]) -> String {
 }
 
 fn line(row: &Row, records: &[&Record]) -> String {
-    let study = match row.seed {
-        Some((accuracy, Some(loss))) => format!("{accuracy:.4}, loss {loss:.4}"),
-        Some((accuracy, None)) => format!("{accuracy:.4}"),
-        None => String::new(),
-    };
-    let (stage, name, what) = (row.stage, row.name, row.what);
-    let Some(first) = records.first() else {
+    let (stage, name, what, study) = (row.stage, row.name, row.what, figures(row.study));
+    // Runs of fewer epochs say nothing about the longest ones.
+    let Some(epochs) = records.iter().map(|record| record.epochs).max() else {
         return format!(
-            "| {stage} | `{name}` {what} | {study} | not run yet | | | | | {} in full | |\n",
+            "| {stage} | `{name}` {what} | {study} | not run yet | | | | | | {} in full | |\n",
             row.epochs
         );
     };
-    let accuracies: Vec<f64> = records.iter().map(|record| record.test.accuracy).collect();
-    let losses: Vec<f64> = records.iter().map(|record| record.test.loss).collect();
-    let clean: Vec<f64> =
-        records.iter().filter_map(|record| Some(record.test.clean.as_ref()?.accuracy)).collect();
-    let contaminated = if clean.is_empty() { "" } else { " (contaminated)" };
-    let epochs = if first.epochs == row.epochs {
-        row.epochs.to_string()
-    } else {
-        format!("{} of {}", first.epochs, row.epochs)
+    let records: Vec<&Record> = records.iter().copied().filter(|record| record.epochs == epochs).collect();
+    let of = |value: &dyn Fn(&Record) -> Option<f64>| {
+        records.iter().filter_map(|record| value(record)).collect::<Vec<f64>>()
     };
-    let minutes: f64 = records.iter().map(|record| record.active_seconds / 60.0).sum();
+    let clean = of(&|record| Some(record.test.clean.as_ref()?.accuracy));
+    let contaminated = if clean.is_empty() { "" } else { " (contaminated)" };
+    let minutes: f64 = of(&|record| Some(record.active_seconds / 60.0)).iter().sum();
     format!(
-        "| {stage} | `{name}` {what} | {study} | {}{contaminated} | {} | {} | {} | {} of {} | {epochs} | {minutes:.1} |\n",
-        spread(&accuracies),
+        "| {stage} | `{name}` {what} | {study} | {}{contaminated} | {} | {} | {} | {} | {} | {} | {minutes:.1} |\n",
+        spread(&of(&|record| Some(record.test.accuracy))),
         spread(&clean),
-        spread(&losses),
-        first.parameters,
-        records.len(),
-        row.runs,
+        spread(&of(&|record| Some(record.test.loss))),
+        spread(&of(&Record::shirt)),
+        records[0].parameters,
+        count(row, &records),
+        length(row, &records),
     )
+}
+
+/// How many runs there are of how many.
+fn count(row: &Row, records: &[&Record]) -> String {
+    match records[0].votes.as_ref().filter(|_| row.kind == Kind::Ensemble) {
+        Some(votes) => format!("{} of {} members", votes.members, row.runs),
+        None => format!("{} of {}", records.len(), row.runs),
+    }
+}
+
+/// How many epochs there were of how many, also of the search that came before.
+fn length(row: &Row, records: &[&Record]) -> String {
+    let epochs = records[0].epochs;
+    let own = if epochs == row.epochs { epochs.to_string() } else { format!("{epochs} of {}", row.epochs) };
+    let search = records.iter().filter_map(|record| record.search_epochs).min();
+    let full = match row.kind {
+        Kind::Retrain(search) => ROWS.iter().find(|row| row.name == search).map(|row| row.epochs),
+        Kind::Fixed | Kind::Search | Kind::Ensemble => None,
+    };
+    match (search, full) {
+        (Some(search), Some(full)) if search < full => format!("{own}, chosen with {search} of {full}"),
+        _ => own,
+    }
+}
+
+/// What the study reports.
+fn figures(study: Figures) -> String {
+    let named = |name: &str, value: Option<f64>| value.map(|value| format!("{name}{value:.4}"));
+    let shirt = study.shirt.map(|f1| format!("Shirt {f1:.2}"));
+    let all = [named("", study.accuracy), named("loss ", study.loss), shirt];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Every run by itself.
+fn runs(records: &[Record]) -> String {
+    let mut text = "\n## Every run\n\n\
+        | row | seed | accuracy | clean | loss | Shirt F1 | epochs at most | trained | minutes |\n\
+        |---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for record in records {
+        let clean = record.test.clean.as_ref().map(|clean| clean.accuracy);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {:.4} | {} | {:.4} | {} | {} | {} | {:.1} |",
+            record.row,
+            record.run,
+            record.test.accuracy,
+            four(clean),
+            record.test.loss,
+            four(record.shirt()),
+            record.epochs,
+            record.trained,
+            record.active_seconds / 60.0,
+        );
+    }
+    text
+}
+
+/// Members and votes of the ensemble.
+fn ensemble(votes: &Votes) -> String {
+    let members: Vec<&Voter> = votes.rows.iter().filter(|row| row.name.starts_with("member ")).collect();
+    let accuracies: Vec<f64> = members.iter().map(|row| row.test.accuracy).collect();
+    let values: Vec<String> = accuracies.iter().map(|accuracy| format!("{accuracy:.4}")).collect();
+    let mut text = format!(
+        "\n## The ensemble\n\n{} of {} members finished; the table above has the {VOTE}, and validation prefers the {} \
+         vote. Losses are before and after the temperature that fits validation; the best member, the picks and all \
+         temperatures are chosen there too.\n\n\
+         | | accuracy | loss | temperature | loss at it | Shirt F1 |\n|---|---|---|---|---|---|\n",
+        votes.members, votes.planned, votes.vote,
+    );
+    for (name, shown) in [
+        ("best single", "best member"),
+        ("hard vote", "hard vote"),
+        (VOTE, VOTE),
+        ("greedy vote", "greedy vote"),
+    ] {
+        let Some(row) = votes.row(name) else { continue };
+        let _ = writeln!(
+            text,
+            "| {shown} | {:.4} | {:.4} | {:.3} | {:.4} | {} |",
+            row.test.accuracy,
+            row.test.loss,
+            row.temperature,
+            row.scaled.test_loss,
+            four(votes.shirt(row)),
+        );
+    }
+    let _ = writeln!(text, "\nMembers alone: {} ({}).", spread(&accuracies), values.join(", "));
+    text
+}
+
+fn four(value: Option<f64>) -> String {
+    value.map(|value| format!("{value:.4}")).unwrap_or_default()
 }
 
 /// The mean of values, and their deviation where there are several.
@@ -79,29 +176,4 @@ fn spread(values: &[f64]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::paper::record::Test;
-
-    #[test]
-    fn runs_are_averaged_and_short_ones_say_so() {
-        let record = |run, accuracy| Record {
-            row: "mlp-best".to_owned(),
-            run,
-            epochs: 8,
-            trained: 8,
-            parameters: 904_330,
-            metric: "train_loss".to_owned(),
-            value: 0.5,
-            test: Test { accuracy, loss: 0.3, clean: None },
-            hparams: serde_json::Value::Null,
-            active_seconds: 6.0,
-            machine: "a machine".to_owned(),
-        };
-        let page = page(&[record(1, 0.90), record(2, 0.91)]);
-        let line = page.lines().find(|line| line.contains("`mlp-best`")).unwrap();
-        assert!(line.contains("0.9050 ± 0.0071") && line.contains("| 2 of 5 | 8 of 16 | 0.2 |"), "{line}");
-        assert!(page.contains("`cnn-best` Rung's own CNN, 272,186 parameters |  | not run yet"));
-        assert!(page.ends_with("Measured on: a machine.\n"));
-    }
-}
+mod tests;

@@ -33,13 +33,13 @@ impl Study {
             Input::Lease { worker, most } => return Ok(self.grants(now, worker, *most)),
             Input::Tick => self.clock.is_mark_due(now).then_some(Event::Ticked { at: now }),
             Input::Damaged { trial, checkpoint } => self.damaged(*trial, *checkpoint),
-            Input::Stop if self.ended == Some(EndReason::Requested) => None,
+            Input::Stop if self.finished.is_some() && self.ended == Some(EndReason::Requested) => None,
             _ if self.finished.is_some() => return Err(Refusal::AlreadyEnded),
-            Input::Stop => self.is_training().then_some(Event::BudgetEnded {
-                reason: EndReason::Requested,
-                reached: None,
-                at: now,
-            }),
+            Input::Stop if self.is_training() => {
+                Some(Event::BudgetEnded { reason: EndReason::Requested, reached: None, at: now })
+            }
+            // Training is over, and a pause would keep the study's end waiting for ever.
+            Input::Stop => self.paused.then_some(Event::Resumed { at: now }),
             Input::Pause => (!self.paused).then_some(Event::Paused { at: now }),
             Input::Resume => self.paused.then_some(Event::Resumed { at: now }),
             _ => None,

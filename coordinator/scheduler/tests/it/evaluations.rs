@@ -157,3 +157,17 @@ proptest! {
         prop_assert_eq!(&Study::replay(&storm.log).unwrap(), &storm.study);
     }
 }
+
+#[test]
+fn a_stop_in_a_pause_after_training_lets_the_study_end() {
+    let (mut study, _) = begin(repeats());
+    lease(&mut study, 3);
+    (0..3).for_each(|trial| drop(finish(&mut study, trial)));
+    study.step(Timestamp(3), &Input::Pause).unwrap();
+    assert_eq!(lease(&mut study, 3), []);
+    assert_eq!(study.step(Timestamp(4), &Input::Stop).unwrap(), [Event::Resumed { at: Timestamp(4) }]);
+    assert_eq!(study.step(Timestamp(5), &Input::Stop).unwrap(), []);
+    lease(&mut study, 3);
+    (0..3).for_each(|trial| drop(finish(&mut study, trial)));
+    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
+}

@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_name_is_bad_input() {
         let state = tempfile::tempdir().unwrap();
-        let target = Target { coordinator: None, state: Some(state.path().join("none")) };
+        let target = Target { state: Some(state.path().join("none")), ..Target::default() };
         let failure = open(&target, "fashion-minst").await.unwrap_err();
         assert_eq!(failure.code, Code::BadInput);
         assert_eq!(failure.help.as_deref(), Some("did you mean `fashion-mnist`?"), "{}", failure.message);

@@ -3,13 +3,13 @@
 use common::{
     ids::{StudyName, TrialNumber},
     metrics::Metric,
-    study::Split,
     view::StudyView,
 };
 use serde::Serialize;
 
+mod show;
+
 use super::{
-    super::output::{self, Show, Table},
     Labelled, Origin,
     gather::{Gathered, LeftOut},
     plan::Plan,
@@ -50,6 +50,9 @@ struct Row {
     picks: Option<u32>,
     validation: Score,
     test: Score,
+    /// On the test samples that did not validate, where others did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clean: Option<Score>,
     temperature: f64,
     scaled: Scaled,
 }
@@ -59,6 +62,8 @@ struct Row {
 struct Scaled {
     validation_loss: f64,
     test_loss: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clean_loss: Option<f64>,
 }
 
 impl EnsembleReport {
@@ -85,10 +90,7 @@ impl EnsembleReport {
             classes: labelled.classes.clone(),
             validation_samples: labelled.truth.validation.len(),
             test_samples: labelled.truth.test.len(),
-            contaminated: match plan.spec.data.split {
-                Split::Paper => labelled.truth.validation.len(),
-                Split::Holdout | Split::None => 0,
-            },
+            contaminated: labelled.truth.validated.len(),
             test_touches: view.test_touches,
             rows: rows(&comparison),
             predictions: comparison.predictions,
@@ -110,8 +112,13 @@ impl Row {
             picks: None,
             validation: entry.validation.clone(),
             test: entry.test.clone(),
+            clean: entry.clean.as_ref().map(|(score, _)| score.clone()),
             temperature: entry.temperature,
-            scaled: Scaled { validation_loss, test_loss },
+            scaled: Scaled {
+                validation_loss,
+                test_loss,
+                clean_loss: entry.clean.as_ref().map(|(_, scaled)| *scaled),
+            },
         }
     }
 }
@@ -140,84 +147,5 @@ pub(super) fn name(vote: Vote) -> &'static str {
         Vote::Soft => "soft vote",
         Vote::Greedy => "greedy vote",
         Vote::Hard => "hard vote",
-    }
-}
-
-fn four(value: f64) -> String {
-    format!("{value:.4}")
-}
-
-impl Show for EnsembleReport {
-    fn table(&self) -> String {
-        let head =
-            ["", "picks", "val_accuracy", "val_loss", "test_accuracy", "test_loss", "temperature", "scaled"];
-        let mut table = Table::new(head);
-        for row in &self.rows {
-            table.row([
-                row.name.clone(),
-                row.picks.map(|picks| picks.to_string()).unwrap_or_default(),
-                four(row.validation.accuracy),
-                four(row.validation.loss),
-                four(row.test.accuracy),
-                four(row.test.loss),
-                four(row.temperature),
-                four(row.scaled.test_loss),
-            ]);
-        }
-        let chosen = self.row(name(self.vote));
-        let mut classes = Table::new(["class", "f1 of the best single", "f1 of the ensemble"]);
-        let f1 =
-            |row: Option<&Row>, class: usize| row.map_or_else(String::new, |row| four(row.test.f1[class]));
-        for (class, label) in self.classes.iter().enumerate() {
-            classes.row([label.clone(), f1(self.row(BEST), class), f1(chosen, class)]);
-        }
-        let mut facts = vec![
-            ("ensemble", self.ensemble.to_string()),
-            ("members", format!("{} of {}, from {}", self.members, self.planned, self.from)),
-            ("vote", format!("{}, chosen on {}", name(self.vote), self.chosen_on)),
-        ];
-        if let Some(row) = chosen {
-            let (loss, scaled) = (row.test.loss, row.scaled.test_loss);
-            let text = format!("{:.4} (loss {loss:.4}, {scaled:.4} at its temperature)", row.test.accuracy);
-            facts.push(("test accuracy", text));
-        }
-        let mut touches = format!("touched {} times by this ensemble", self.test_touches);
-        if self.contaminated > 0 {
-            let text = format!(
-                "; contaminated: {} of its {} samples validated",
-                self.contaminated, self.test_samples
-            );
-            touches.push_str(&text);
-        }
-        facts.push(("test part", touches));
-        format!("{}\n\n{}\n\n{}", table.render(), classes.render(), output::facts(&facts))
-    }
-
-    fn csv(&self) -> Table {
-        let head = ["name", "trial", "picks", "val_accuracy", "val_loss", "val_macro_f1", "test_accuracy"];
-        let tail = ["test_loss", "test_macro_f1", "temperature", "scaled_val_loss", "scaled_test_loss"];
-        let f1 = (0..self.classes.len()).map(|class| format!("test_f1_{class}"));
-        let mut table = Table::new(head.into_iter().chain(tail).map(str::to_owned).chain(f1));
-        for row in &self.rows {
-            let numbers = [
-                row.validation.accuracy,
-                row.validation.loss,
-                row.validation.macro_f1,
-                row.test.accuracy,
-                row.test.loss,
-                row.test.macro_f1,
-                row.temperature,
-                row.scaled.validation_loss,
-                row.scaled.test_loss,
-            ];
-            let first = [
-                row.name.clone(),
-                row.trial.map(|trial| trial.to_string()).unwrap_or_default(),
-                row.picks.map(|picks| picks.to_string()).unwrap_or_default(),
-            ];
-            let numbers = numbers.iter().chain(&row.test.f1).map(ToString::to_string);
-            table.row(first.into_iter().chain(numbers));
-        }
-        table
     }
 }

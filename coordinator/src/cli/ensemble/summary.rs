@@ -8,7 +8,7 @@ use common::{
 use super::{super::failure::Failure, Labelled, gather, report};
 use crate::{
     client::Cluster,
-    ensemble::{Comparison, Objective, compare},
+    ensemble::{Comparison, Entry, Objective, Truth, compare},
     report::{EnsembleMember, EnsembleRow, EnsembleSummary},
 };
 
@@ -25,7 +25,7 @@ pub(in crate::cli) async fn summary(
     let gathered = gather::gather(cluster, &view, &labelled).await?;
     let objective = Objective { metric: view.metric, goal: view.goal };
     let comparison = compare(&gathered.members, &labelled.truth, objective, None);
-    Ok(comparison.map(|comparison| told(&view, &comparison)))
+    Ok(comparison.and_then(|comparison| told(&view, &comparison, &labelled.truth)))
 }
 
 /// The study that is the ensemble.
@@ -46,16 +46,25 @@ async fn find(cluster: &Cluster, best: &BestView) -> Result<Option<(StudyView, S
     Ok(None)
 }
 
-fn told(view: &StudyView, comparison: &Comparison) -> EnsembleSummary {
-    let members = comparison.members.iter().map(|(trial, entry)| EnsembleMember {
-        trial: *trial,
-        accuracy: entry.test.accuracy,
-        loss: entry.test.loss,
+fn told(view: &StudyView, comparison: &Comparison, truth: &Truth) -> Option<EnsembleSummary> {
+    let scored = |entry: &Entry| {
+        let score = entry.clean.as_ref().map_or(&entry.test, |(clean, _)| clean);
+        (score.accuracy, score.loss)
+    };
+    let members = comparison.members.iter().map(|(trial, entry)| {
+        let (accuracy, loss) = scored(entry);
+        EnsembleMember { trial: *trial, accuracy, loss }
     });
-    let rows = comparison.votes.iter().map(|(vote, entry)| EnsembleRow {
-        vote: report::name(*vote).to_owned(),
-        accuracy: entry.test.accuracy,
-        loss: Some(entry.test.loss),
+    let rows = comparison.votes.iter().map(|(vote, entry)| {
+        let (accuracy, loss) = scored(entry);
+        EnsembleRow { vote: report::name(*vote).to_owned(), accuracy, loss: Some(loss) }
     });
-    EnsembleSummary { name: view.name.to_string(), members: members.collect(), rows: rows.collect() }
+    let clean = truth.test.len() - truth.validated.len();
+    Some(EnsembleSummary {
+        name: view.name.to_string(),
+        clean_samples: (!truth.validated.is_empty()).then_some(clean as u32),
+        best: comparison.members.get(comparison.best_single)?.0,
+        members: members.collect(),
+        rows: rows.collect(),
+    })
 }

@@ -112,21 +112,14 @@ fn lines(rows: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>, Failure>
 
 #[cfg(test)]
 mod tests {
-    use common::metrics::Metrics;
-
     use super::*;
     use crate::cli::fixture;
 
     fn tables() -> Tables {
-        let metrics = Metrics {
-            train_loss: f64::NAN,
-            train_accuracy: 0.5,
-            val_loss: 0.25,
-            val_accuracy: 0.75,
-            val_macro_f1: 0.7,
-        };
-        let point = CurvePoint { epoch: 2, metrics, learning_rate: 0.001, seconds: 1.5 };
-        Tables { trials: vec![fixture::trial(3)], epochs: vec![EpochRow::new(TrialNumber(3), &point)] }
+        Tables {
+            trials: vec![fixture::trial(3)],
+            epochs: vec![EpochRow::new(TrialNumber(3), &fixture::point(2))],
+        }
     }
 
     fn text(files: &Files, name: &str) -> String {

@@ -132,8 +132,12 @@ impl LocalWorker {
             command.env("RUNG_CONFIG", path);
         }
         let mut child = command
+            // It is let in as this user; what is in the environment is for this program.
+            .env_remove("RUNG_TOKEN")
             .args(["--join", join, "--cores", cores, "--exit-with-parent", "--scratch"])
             .arg(&scratch)
+            .arg("--state")
+            .arg(state)
             // A process group of its own: Ctrl-C is for this program, which then asks workers to leave in order.
             .process_group(0)
             .stdin(Stdio::piped())

@@ -45,6 +45,10 @@ impl Machine {
         let (lease, heartbeat) = self.roster.terms();
         let welcome = ToWorker::Welcome { lease, heartbeat, still_yours };
         group.effects.push(Effect::Send(session, welcome));
+        if self.roster.get(&worker).is_some_and(|member| member.draining) {
+            // It may never have heard: the stream broke, or the commit failed whose group asked it to leave.
+            group.effects.push(Effect::Send(session, ToWorker::Drain));
+        }
     }
 
     pub(super) fn report(
@@ -57,23 +61,22 @@ impl Machine {
         let (session, worker) = from;
         let Report { lease, what } = report;
         let refuse = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));
-        let Some(live) = self.studies.get_mut(&lease.study) else {
+        // What is said of another worker's lease counts as little as what is said of one that is over.
+        if !self.holds(Some(worker), &lease) {
+            tracing::debug!(%lease, %worker, "report of a lease that is not the worker's");
             group.effects.push(refuse);
             return;
-        };
-        if let Happened::Epoch(point) = what {
-            if live.lease_id(lease.trial).as_ref() == Some(&lease) {
-                group.commit.curves.push((lease.study, lease.trial, point));
-            } else {
-                group.effects.push(refuse);
-            }
+        }
+        if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) =
+            &what
+            && self.trains(&lease, point.epoch)
+        {
+            group.commit.curves.push((lease.study.clone(), lease.trial, *point));
+        }
+        if let Happened::Epoch(_) = what {
             return;
         }
-        if let Happened::Finished { last, .. } | Happened::NotFinite(last) = &what
-            && live.lease_id(lease.trial).as_ref() == Some(&lease)
-        {
-            group.commit.curves.push((lease.study.clone(), lease.trial, *last));
-        }
+        let Some(live) = self.studies.get_mut(&lease.study) else { return };
         let ends = !matches!(what, Happened::Checkpointed(_));
         let input = study_input(live.study().spec(), &lease, what);
         match live.step(now, &input, &mut group.commit) {

@@ -43,9 +43,12 @@ impl Machine {
                 self.damaged(now, &key, group);
                 Ok(Answer::Holds(false))
             }
-            Request::Holds(lease) => {
-                let live = self.studies.get(&lease.study);
-                Ok(Answer::Holds(live.and_then(|live| live.lease_id(lease.trial)) == Some(lease)))
+            Request::Holds(worker, lease) => Ok(Answer::Holds(self.holds(worker.as_ref(), &lease))),
+            Request::Leases(worker, study, trial) => {
+                Ok(Answer::Holds(worker.is_none_or(|worker| self.leases(&worker, &study, trial))))
+            }
+            Request::LeasesOn(worker, data) => {
+                Ok(Answer::Holds(worker.is_none_or(|worker| self.leases_on(&worker, data))))
             }
         }
     }

@@ -35,8 +35,11 @@ pub(super) fn ensemble(summary: &EnsembleSummary) -> Part {
         .collect();
     let body = html! {
         p {
-            "Study " (summary.name) ": " (count(summary.members.len() as u64)) " members vote on the test part. The dashed line is the best \
-            member on its own."
+            "Study " (summary.name) ": " (count(summary.members.len() as u64)) " members vote on the test part"
+            @if let Some(samples) = summary.clean_samples {
+                ", of which the " (count(samples)) " samples count that did not validate"
+            }
+            ". The dashed line is the member that is best on the validation part, on its own."
         }
         (picture.inline())
         (table("ensemble-votes", &[("vote", false), ("accuracy", false), ("loss", false), ("against the best member", false)], &rows, None))

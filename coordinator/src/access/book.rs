@@ -1,0 +1,267 @@
+//! Which tokens and certificates still let somebody in: one small file, whole and durable before anything counts.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use common::{ids::WorkerId, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use trust::{Pin, Role, Secret, Token, read_private, write_private};
+
+/// Most tokens that are kept; the oldest that no longer let in make room.
+const MOST: usize = 1000;
+
+/// How long a token that no longer lets in is still listed.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What a token is called in lists and logs: eight hexadecimal digits that say nothing of its secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(String);
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A token as it is kept: with its secret's hash alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredToken {
+    /// What it is called.
+    pub id: TokenId,
+    /// What it lets in for.
+    pub role: Role,
+    /// What it is for, for people.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// How many workers may still join by it; a person's token has none to count.
+    pub uses_left: u32,
+    /// Whether it was taken away.
+    pub revoked: bool,
+    hash: String,
+}
+
+impl StoredToken {
+    /// Whether it lets in, or why it does not.
+    pub fn state(&self, now: Timestamp) -> TokenState {
+        if self.revoked {
+            TokenState::Revoked
+        } else if now >= self.expires {
+            TokenState::Expired
+        } else if self.role == Role::Worker && self.uses_left == 0 {
+            TokenState::UsedUp
+        } else {
+            TokenState::Valid
+        }
+    }
+}
+
+/// Whether a token lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// It does.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// As many workers as it was for have joined by it.
+    UsedUp,
+    /// It was taken away.
+    Revoked,
+}
+
+impl fmt::Display for TokenState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "valid",
+            Self::Expired => "expired",
+            Self::UsedUp => "used up",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
+/// What a new token is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// What it lets in for.
+    pub role: Role,
+    /// What it is for.
+    pub name: String,
+    /// How long it lets in.
+    pub life: Duration,
+    /// How many workers may join by it.
+    pub uses: u32,
+}
+
+/// The tokens, and which certificates were taken away.
+#[derive(Debug)]
+pub(crate) struct Book {
+    file: PathBuf,
+    pages: Pages,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Pages {
+    tokens: Vec<StoredToken>,
+    /// Certificates of these names that began no later than this were taken away.
+    revoked: BTreeMap<WorkerId, Timestamp>,
+}
+
+impl Book {
+    /// Opens the book of a folder; an empty one where there is none.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        let file = folder.join("book.json");
+        let pages = match read_private(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Pages::default(),
+            Err(error) => return Err(error),
+        };
+        fs::create_dir_all(folder)?;
+        Ok(Self { file, pages })
+    }
+
+    /// The token with this secret.
+    ///
+    /// Hashes of 256 random bits are compared, so how long it takes tells nothing that helps to guess one.
+    pub(crate) fn token(&self, secret: &Secret) -> Option<&StoredToken> {
+        let hash = secret.hash();
+        self.pages.tokens.iter().find(|token| token.hash == hash)
+    }
+
+    /// All tokens, oldest first.
+    pub(crate) fn tokens(&self) -> &[StoredToken] {
+        &self.pages.tokens
+    }
+
+    /// Makes a token; its secret is in what comes back and nowhere else.
+    pub(crate) fn create(
+        &mut self,
+        wanted: NewToken,
+        pin: Option<Pin>,
+        now: Timestamp,
+    ) -> io::Result<(Token, StoredToken)> {
+        let token = Token { role: wanted.role, secret: Secret::draw(), pin };
+        let stored = StoredToken {
+            id: TokenId(Secret::draw().hash()[..8].to_owned()),
+            role: wanted.role,
+            name: wanted.name,
+            created: now,
+            expires: now + wanted.life,
+            uses_left: wanted.uses,
+            revoked: false,
+            hash: token.secret.hash(),
+        };
+        let mut pages = self.pages.clone();
+        pages
+            .tokens
+            .retain(|token| token.state(now) == TokenState::Valid || now.since(token.expires) < REMEMBERED);
+        while pages.tokens.len() >= MOST {
+            let gone = pages.tokens.iter().position(|token| token.state(now) != TokenState::Valid);
+            let Some(gone) = gone else {
+                return Err(io::Error::other(format!("there are {MOST} valid tokens: revoke some")));
+            };
+            pages.tokens.remove(gone);
+        }
+        pages.tokens.push(stored.clone());
+        self.turn(pages)?;
+        Ok((token, stored))
+    }
+
+    /// Counts one use of a worker's token; false where it no longer lets in.
+    pub(crate) fn spend(&mut self, id: &TokenId, now: Timestamp) -> io::Result<bool> {
+        let mut pages = self.pages.clone();
+        let found =
+            pages.tokens.iter_mut().find(|token| token.id == *id && token.state(now) == TokenState::Valid);
+        let Some(token) = found else { return Ok(false) };
+        token.uses_left = token.uses_left.saturating_sub(1);
+        self.turn(pages)?;
+        Ok(true)
+    }
+
+    /// Takes a token's access away; false where there is no such token.
+    pub(crate) fn revoke_token(&mut self, id: &str) -> io::Result<Option<TokenId>> {
+        let mut pages = self.pages.clone();
+        let Some(token) = pages.tokens.iter_mut().find(|token| token.id.0 == id) else { return Ok(None) };
+        token.revoked = true;
+        let id = token.id.clone();
+        self.turn(pages)?;
+        Ok(Some(id))
+    }
+
+    /// Takes away all certificates of this name that were given so far.
+    pub(crate) fn revoke_certificates(&mut self, name: &WorkerId, now: Timestamp) -> io::Result<()> {
+        let mut pages = self.pages.clone();
+        pages.revoked.insert(name.clone(), now);
+        self.turn(pages)
+    }
+
+    /// Up to when certificates of this name were taken away.
+    pub(crate) fn revoked(&self, name: &WorkerId) -> Option<Timestamp> {
+        self.pages.revoked.get(name).copied()
+    }
+
+    /// Takes over new pages once they are on disk.
+    fn turn(&mut self, pages: Pages) -> io::Result<()> {
+        write_private(&self.file, &serde_json::to_vec(&pages)?)?;
+        self.pages = pages;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn worker_token(uses: u32) -> NewToken {
+        NewToken { role: Role::Worker, name: String::new(), life: HOUR, uses }
+    }
+
+    #[test]
+    fn a_token_lets_in_until_it_is_used_up_expired_or_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        let now = Timestamp(1_000);
+        let (token, stored) = book.create(worker_token(2), None, now).unwrap();
+        assert!(book.spend(&stored.id, now).unwrap());
+        let mut book = Book::open(folder.path()).unwrap();
+        assert!(book.spend(&stored.id, now).unwrap(), "what was spent is remembered");
+        assert!(!book.spend(&stored.id, now).unwrap(), "and so is the last use");
+        let state = |book: &Book, at| book.token(&token.secret).unwrap().state(at);
+        assert_eq!(state(&book, now), TokenState::UsedUp);
+        assert_eq!(state(&book, now + HOUR), TokenState::Expired);
+        assert_eq!(book.revoke_token(&stored.id.to_string()).unwrap(), Some(stored.id));
+        assert_eq!(state(&book, now), TokenState::Revoked);
+        assert_eq!(book.revoke_token("00000000").unwrap(), None);
+        assert!(book.token(&Secret::draw()).is_none());
+    }
+
+    #[test]
+    fn the_file_has_hashes_and_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        let (token, _) = book.create(worker_token(1), None, Timestamp(0)).unwrap();
+        let text = fs::read_to_string(folder.path().join("book.json")).unwrap();
+        assert!(text.contains(&token.secret.hash()));
+        assert!(!text.contains(&token.reveal()[7..50]), "{text}");
+    }
+
+    #[test]
+    fn tokens_that_are_over_make_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        let (old, _) = book.create(worker_token(1), None, Timestamp(0)).unwrap();
+        let much_later = Timestamp(0) + HOUR + REMEMBERED;
+        book.create(worker_token(1), None, much_later).unwrap();
+        assert!(book.token(&old.secret).is_none());
+        assert_eq!(book.tokens().len(), 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! `rung token`: giving access, listing it and taking it away.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use common::{duration, time::Timestamp};
+use proto::v1::TokenInfo;
+use serde::Serialize;
+use trust::Role;
+
+use super::{
+    args::{FormatArgs, TargetArgs},
+    embedded::with_coordinator,
+    failure::Failure,
+    output::{self, Show, Table},
+};
+
+/// How long a worker's token lets in where nothing is said: long enough to walk over to the other machine.
+const WORKER_LIFE: Duration = Duration::from_secs(3600);
+
+/// How long a person's token lets in where nothing is said.
+const PERSON_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Flags of `rung token`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a token and print the line that uses it; it is shown this once
+    ///
+    /// A worker's token is exchanged for a certificate that the worker keeps and renews. A person's is for `rung login`.
+    Create(CreateArgs),
+    /// Tokens by age: what they are for, how long they let in, how many workers may still join
+    List(ListArgs),
+    /// Take a token's access away at once; workers that have joined by it keep their certificates
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// What it lets in for: worker; viewer reads, operator also runs studies, admin also deletes and gives access
+    #[arg(long, value_name = "ROLE", default_value = "worker")]
+    role: Role,
+    /// How many workers may join by it; a person's token is not counted
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    uses: u32,
+    /// How long it lets in: seconds, or 90s, 5m, 2h, 30d [default: 1h for a worker, 30d for a person]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::span)]
+    life: Option<Duration>,
+    /// What or whom it is for: 1 to 64 of a-z, 0-9 and -
+    #[arg(long, value_name = "NAME", default_value = "")]
+    name: String,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// The token's id, as the list shows it
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Makes, lists or revokes tokens.
+pub(super) async fn run(args: TokenArgs) -> Result<(), Failure> {
+    match args.verb {
+        None => list(args.list).await,
+        Some(Verb::List(args)) => list(args).await,
+        Some(Verb::Create(args)) => create(args).await,
+        Some(Verb::Revoke(args)) => revoke(args).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), Failure> {
+    let usual = if args.role == Role::Worker { WORKER_LIFE } else { PERSON_LIFE };
+    let terms = (args.life.unwrap_or(usual), args.uses);
+    let target = args.target.target();
+    let Some(remote) = target.coordinator().await? else {
+        return Err(Failure::failed(format!("no coordinator runs on {}", target.folder().display()))
+            .help("start one with `rung serve`: a token says how to know the coordinator that it is for"));
+    };
+    let made = remote.create_token(args.role, &args.name, terms).await?;
+    let id = made.info.unwrap_or_default().id;
+    let hours = terms.0.as_secs_f64() / 3600.0;
+    output::message(&format!(
+        "{} token {id}, for {}; it is shown this once:",
+        args.role,
+        if hours < 48.0 { format!("{hours:.1} hours") } else { format!("{:.0} days", hours / 24.0) }
+    ));
+    output::data(&line(args.role, &made.advertised, &made.token))
+}
+
+/// What is to be pasted on the other machine.
+pub(super) fn line(role: Role, address: &str, token: &str) -> String {
+    match role {
+        Role::Worker => format!("rung-worker --join {address} --token {token}"),
+        _ => format!("rung login {address} --token {token}"),
+    }
+}
+
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let target = args.target.target();
+    let tokens = with_coordinator(&target, None, async |remote| remote.tokens().await).await?;
+    output::show(&TokenRows(tokens.iter().map(Row::from).collect()), args.output.format)
+}
+
+async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
+    let target = args.target.target();
+    with_coordinator(&target, None, async |remote| remote.revoke_token(&args.id).await).await?;
+    output::message(&format!("token {} lets nobody in any more", args.id));
+    Ok(())
+}
+
+/// A token without its secret.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    role: String,
+    name: String,
+    state: String,
+    uses_left: Option<u32>,
+    created: String,
+    expires: String,
+}
+
+impl From<&TokenInfo> for Row {
+    fn from(info: &TokenInfo) -> Self {
+        Self {
+            id: info.id.clone(),
+            role: info.role.clone(),
+            name: info.name.clone(),
+            state: info.state.clone(),
+            uses_left: (info.role == Role::Worker.as_str()).then_some(info.uses_left),
+            created: Timestamp(info.created_ms).to_string(),
+            expires: Timestamp(info.expires_ms).to_string(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct TokenRows(Vec<Row>);
+
+impl Show for TokenRows {
+    fn table(&self) -> String {
+        if self.0.is_empty() { String::new() } else { self.csv().render() }
+    }
+
+    fn csv(&self) -> Table {
+        let mut table = Table::new(["token", "role", "name", "state", "uses_left", "created", "expires"]);
+        for row in &self.0 {
+            let uses = row.uses_left.map_or_else(|| "-".to_owned(), |uses| uses.to_string());
+            let cells = [&row.id, &row.role, &row.name, &row.state, &uses, &row.created, &row.expires];
+            table.row(cells.map(String::as_str));
+        }
+        table
+    }
+}

@@ -1,0 +1,59 @@
+use std::path::Path;
+
+use trust::{Bearer, Dial, InvalidToken, OwnPki, Published, Token, Trust};
+
+use super::{ClientError, Logins};
+
+/// What a command line says of how to be known by a coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Given {
+    /// A token, or why the text that was given is none.
+    pub token: Option<Result<Token, InvalidToken>>,
+    /// Certificates of one's own.
+    pub pki: OwnPki,
+}
+
+impl Given {
+    /// The way to a coordinator: by what was given, or else by a login, or else by what the coordinator of the state
+    /// folder has published, or else plainly on this machine.
+    pub(super) fn way(&self, address: &str, folder: &Path, logins: &Logins) -> Result<Dial, ClientError> {
+        if self != &Self::default() {
+            return self.dial(address);
+        }
+        if let Some(login) = logins.logins.get(address) {
+            let pki = OwnPki { ca: login.tls_ca.clone(), ..OwnPki::default() };
+            return Self { token: login.token.clone().map(Ok), pki }.dial(address);
+        }
+        if let Some(published) =
+            Published::of_folder(folder).filter(|published| published.answers_at(address))
+        {
+            return Ok(by(&published)?);
+        }
+        self.dial(address)
+    }
+
+    fn dial(&self, address: &str) -> Result<Dial, ClientError> {
+        let token = self.token.clone().transpose()?;
+        let bearer = Bearer::new(token.as_ref());
+        let pin = token.and_then(|token| token.pin);
+        let trust = self.pki.authority()?.map(Trust::Roots).or_else(|| pin.map(Trust::Pinned));
+        let chain = self.pki.chain()?;
+        let dial = match trust {
+            Some(trust) => Dial::tls(address, &trust, chain, bearer)?,
+            None => Dial::plain(address, bearer),
+        };
+        if dial.is_exposed() {
+            return Err(ClientError::Stranger(address.to_owned()));
+        }
+        Ok(dial)
+    }
+}
+
+/// The way to the coordinator that has published this.
+pub(crate) fn by(published: &Published) -> Result<Dial, trust::TlsError> {
+    let bearer = Bearer::new(published.token.as_ref());
+    match published.pin {
+        Some(pin) => Dial::tls(&published.address, &Trust::Pinned(pin), None, bearer),
+        None => Ok(Dial::plain(&published.address, bearer)),
+    }
+}

@@ -1,0 +1,5 @@
+//! The machines of a cluster.
+
+pub(crate) mod coordinator;
+
+pub(crate) mod worker;

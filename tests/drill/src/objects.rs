@@ -1,0 +1,57 @@
+//! The coordinator's objects: whole and synced, or not there.
+
+use std::collections::BTreeMap;
+
+use common::{checkpoint::Digest, ids::StudyId};
+use coordinator::blobs::ObjectKey;
+
+use crate::dice::Dice;
+
+/// Objects by name. They survive whatever happens to the coordinator: one is there when it is synced, not before.
+#[derive(Debug, Default)]
+pub(crate) struct Objects(BTreeMap<ObjectKey, Vec<u8>>);
+
+/// Why an object is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// It is not there.
+    Missing,
+    /// Its bytes are not those that its name promises.
+    Damaged,
+}
+
+impl Objects {
+    /// Stores an object, if its bytes are those that its name promises.
+    pub(crate) fn put(&mut self, key: ObjectKey, bytes: Vec<u8>) -> bool {
+        let intact = Digest::of(&bytes) == key.digest;
+        if intact {
+            self.0.insert(key, bytes);
+        }
+        intact
+    }
+
+    /// Reads an object and checks it.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Result<Vec<u8>, Lacking> {
+        let bytes = self.0.get(key).ok_or(Lacking::Missing)?;
+        if Digest::of(bytes) == key.digest { Ok(bytes.clone()) } else { Err(Lacking::Damaged) }
+    }
+
+    /// Whether an object is there.
+    pub(crate) fn holds(&self, key: &ObjectKey) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Deletes the objects of a study.
+    pub(crate) fn delete_study(&mut self, study: &StudyId) {
+        self.0.retain(|key, _| key.study != *study);
+    }
+
+    /// Flips a bit of some object; its study, if there is an object at all.
+    pub(crate) fn damage(&mut self, dice: &mut Dice) -> Option<StudyId> {
+        let at = dice.below(self.0.len() as u64) as usize;
+        let (key, bytes) = self.0.iter_mut().nth(at)?;
+        let byte = dice.below(bytes.len() as u64) as usize;
+        bytes[byte] ^= 1 << dice.below(8);
+        Some(key.study.clone())
+    }
+}

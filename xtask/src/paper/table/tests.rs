@@ -1,0 +1,83 @@
+use super::*;
+use crate::paper::ensemble::{Part, Scaled};
+use crate::paper::record::{ClassF1, Test};
+
+fn record(row: &str, run: u32, accuracy: f64) -> Record {
+    Record {
+        row: row.to_owned(),
+        run,
+        epochs: 8,
+        file: None,
+        search_epochs: None,
+        trained: 8,
+        parameters: 904_330,
+        metric: "train_loss".to_owned(),
+        value: 0.5,
+        test: Test { accuracy, loss: 0.3, clean: None },
+        f1: vec![ClassF1 { class: "Shirt".to_owned(), f1: 0.8 }],
+        hparams: serde_json::Value::Null,
+        votes: None,
+        active_seconds: 6.0,
+        training_seconds: None,
+        machine: "a machine".to_owned(),
+    }
+}
+
+fn line<'a>(page: &'a str, row: &str) -> &'a str {
+    page.lines().find(|line| line.contains(row)).unwrap()
+}
+
+#[test]
+fn runs_are_averaged_and_listed_and_short_ones_say_so() {
+    let page = page(&[record("mlp-best", 1, 0.90), record("mlp-best", 2, 0.91)]);
+    let own = line(&page, "`mlp-best` Rung");
+    assert!(own.contains("0.9050 ± 0.0071") && own.contains("0.8000 ± 0.0000"), "{own}");
+    assert!(own.contains("| 2 of 5 | 8 of 16 | 0.2 |"), "{own}");
+    assert!(page.contains("| `mlp-best` | 2 | 0.9100 |  | 0.3000 | 0.8000 | 8 | 8 | 0.1 |"), "{page}");
+    assert!(page.contains("`cnn-best` Rung's own CNN |  | not run yet"));
+    assert!(line(&page, "`cnn-4block` ").contains("| 0.9308, loss 0.1952, Shirt 0.78 | not run yet"));
+    assert!(page.ends_with("Measured on: a machine.\n"));
+}
+
+#[test]
+fn runs_of_fewer_epochs_do_not_count_beside_longer_ones() {
+    let long = Record { epochs: 16, ..record("mlp-best", 1, 0.91) };
+    let page = page(&[long, record("mlp-best", 2, 0.5)]);
+    assert!(line(&page, "`mlp-best` Rung").contains("| 0.9100 |"));
+    assert!(page.contains("| `mlp-best` | 2 | 0.5000 |"));
+}
+
+#[test]
+fn a_configuration_of_a_short_search_says_so() {
+    let full = Record { epochs: 27, search_epochs: Some(27), ..record("mlp-search-best", 1, 0.9) };
+    let short = Record { search_epochs: Some(9), ..full.clone() };
+    let shown = |record| line(&page(&[record]), "`mlp-search-best` ").to_owned();
+    assert!(shown(full).contains("| 1 of 5 | 27 |"));
+    assert!(shown(short).contains("| 1 of 5 | 27, chosen with 9 of 27 |"));
+}
+
+#[test]
+fn an_ensemble_shows_its_votes_and_who_finished() {
+    let voter = |name: &str, accuracy| Voter {
+        name: name.to_owned(),
+        trial: None,
+        picks: None,
+        validation: Part { accuracy, loss: 0.2, f1: vec![0.7] },
+        test: Part { accuracy, loss: 0.2, f1: vec![0.7] },
+        temperature: 1.25,
+        scaled: Scaled { validation_loss: 0.1, test_loss: 0.15 },
+    };
+    let rows = [("member 0", 0.93), ("member 2", 0.94), ("best single", 0.94), ("soft vote", 0.95)];
+    let votes = Votes {
+        planned: 3,
+        members: 2,
+        vote: "greedy".to_owned(),
+        classes: vec!["Shirt".to_owned()],
+        rows: rows.map(|(name, accuracy)| voter(name, accuracy)).to_vec(),
+    };
+    let page = page(&[Record { votes: Some(votes), ..record("ensemble", 1, 0.95) }]);
+    assert!(line(&page, "`ensemble` soft").contains("| 2 of 15 members | 8 of 16 |"));
+    assert!(page.contains("2 of 3 members finished"), "{page}");
+    assert!(page.contains("| soft vote | 0.9500 | 0.2000 | 1.250 | 0.1500 | 0.7000 |"), "{page}");
+    assert!(page.contains("Members alone: 0.9350 ± 0.0071 (0.9300, 0.9400)."), "{page}");
+}
