@@ -119,13 +119,13 @@ struct RungLog {
 impl Log {
     /// The log's first event.
     fn begin(event: &Event) -> Result<Self, String> {
-        let Event::Created { version, spec, .. } = event else {
+        let Event::Created { version, spec, plan, .. } = event else {
             return Err("the log does not begin with the study's creation".to_owned());
         };
         if *version > LOG_VERSION {
             return Err(format!("the log has version {version}"));
         }
-        let plan = Plan::of(spec);
+        let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
         let barrier = match &spec.scheduler {
             SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
             SchedulerSpec::Fixed { .. } => false,
