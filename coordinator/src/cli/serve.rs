@@ -132,10 +132,7 @@ fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
     };
     Ok(ServeSettings {
         listen: args.listen,
-        state: args
-            .state
-            .filter(|state| !state.as_os_str().is_empty())
-            .unwrap_or_else(settings::default_state),
+        state: settings::state_or_default(args.state),
         advertise: args.advertise,
         address_file: args.address_file,
         lease: args.lease,
