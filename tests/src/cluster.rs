@@ -56,8 +56,6 @@ pub struct Cluster {
     folder: TempDir,
     address: String,
     lease: u32,
-    /// More flags of `rung serve`.
-    serve: Vec<String>,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -70,16 +68,10 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
-        Self::with_flags(workers, lease, &[]).await
-    }
-
-    /// The same, with more flags of `rung serve`.
-    pub async fn with_flags(workers: usize, lease: u32, flags: &[&str]) -> Result<Self> {
         let mut cluster = Self {
             folder: scratch(),
             address: "127.0.0.1:0".to_owned(),
             lease,
-            serve: flags.iter().map(ToString::to_string).collect(),
             coordinator: None,
             workers: Vec::new(),
         };
@@ -115,7 +107,6 @@ impl Cluster {
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
-            .args(&self.serve)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -140,7 +131,8 @@ impl Cluster {
     /// Starts a worker with one slot and more flags, `--id` among them or not; returns its index.
     pub fn start_worker(&mut self, flags: &[&str]) -> Result<usize> {
         let id = format!("w{}", self.workers.len());
-        let mut all = vec!["--join", &self.address];
+        let address = self.address.clone();
+        let mut all = vec!["--join", &address];
         if !flags.contains(&"--id") {
             all.extend(["--id", &id]);
         }
