@@ -326,7 +326,7 @@ pub(crate) mod tests {
             &["--hang-timeout", "0"],
             &["--checkpoint-every", "soon"],
             &["--exit-when-idle=0"],
-            &["--lifetime", "-1h"],
+            &["--lifetime", "1 hour"],
             &["--death-timeout", "ever"],
         ] {
             let error = settings(&[&join[..], bad].concat()).unwrap_err();

@@ -96,8 +96,9 @@ async fn a_worker_drains_at_the_end_of_its_lifetime() {
 #[tokio::test]
 async fn a_worker_whose_coordinator_stays_away_gives_up() {
     let mut coordinator = Coordinator::start().await;
-    let (mut worker, _session) = busy_with(&mut coordinator, &["--death-timeout", "0.5"]).await;
+    let (mut worker, session) = busy_with(&mut coordinator, &["--death-timeout", "0.5"]).await;
     drop(coordinator.stop().await);
+    drop(session);
     assert_eq!(worker.exit().await.code(), Some(1));
 }
 
