@@ -160,8 +160,11 @@ async fn what_is_open_closes_when_its_access_is_revoked() {
 
     coordinator.access.revoke_worker(&identity.worker).unwrap();
     coordinator.access.revoke_token(&stored.id.to_string()).unwrap();
-    refused(worker.who_am_i(WhoAmIRequest {}), (Code::Unauthenticated, "was revoked")).await;
-    refused(person.list_studies(ListStudiesRequest {}), (Code::Unauthenticated, "was revoked")).await;
+    // What was open is closed; whoever comes again is told why.
+    worker.who_am_i(WhoAmIRequest {}).await.unwrap_err();
+    person.list_studies(ListStudiesRequest {}).await.unwrap_err();
+    let person = coordinator.dial(Some(&viewer), None);
+    refused(who_am_i(&person), (Code::Unauthenticated, "was revoked")).await;
     refused(who_am_i(&worker_dial), (Code::Unauthenticated, "was revoked")).await;
     assert_eq!(renew(&coordinator, &identity, "node-1").await.unwrap_err().code(), Code::Unauthenticated);
 
