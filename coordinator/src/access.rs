@@ -42,7 +42,7 @@ use std::{
 use trust::Pin;
 
 use self::{audit::Audit, authority::Authority, book::Book, caller::Credential, gate::Gate};
-use crate::clock::Clock;
+use crate::clock::date;
 
 /// Decides about every call, and gives and takes access.
 #[derive(Debug)]
@@ -54,7 +54,6 @@ pub struct Access {
     local: Option<String>,
     certificate_life: Duration,
     advertised: String,
-    clock: Clock,
     /// Connections by what was proven on them.
     open: Mutex<BTreeMap<Credential, Vec<Weak<Gate>>>>,
 }
@@ -96,7 +95,7 @@ impl Access {
         // What a stranger makes up has no place in the log.
         let known = policy::rule(path).and_then(|rule| rule.path.rsplit('/').next());
         let call = known.unwrap_or("(unknown)").to_owned();
-        Entry { at: self.clock.now(), who: caller.to_string(), from: peer.to_string(), call, about, outcome }
+        Entry { at: date(), who: caller.to_string(), from: peer.to_string(), call, about, outcome }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

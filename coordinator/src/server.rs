@@ -64,7 +64,7 @@ impl Server {
         }
         let mut machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
         machine.restore_data(store.data()?);
-        let opened = Opened::of(&settings, folder.path(), address, clock)?;
+        let opened = Opened::of(&settings, folder.path(), address)?;
         Ok(Self { settings, folder, store, blobs, machine, clock, opened, listener, address })
     }
 

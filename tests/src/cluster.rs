@@ -75,13 +75,7 @@ impl Cluster {
 
     /// The same, with leases of so many seconds.
     pub async fn with_lease(workers: usize, lease: u32) -> Result<Self> {
-        Self::with_flags(workers, lease, &[]).await
-    }
-
-    /// The same, with more flags of `rung serve`.
-    pub async fn with_flags(workers: usize, lease: u32, flags: &[&str]) -> Result<Self> {
         let mut cluster = Self::stopped(lease);
-        cluster.serve_with(flags);
         cluster.begin(workers).await?;
         Ok(cluster)
     }
@@ -172,7 +166,6 @@ impl Cluster {
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
-            .args(&self.serve)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -218,7 +211,8 @@ impl Cluster {
     /// The same, started through something.
     pub fn start_worker_in(&mut self, wrapper: &Wrapper, flags: &[&str]) -> Result<usize> {
         let id = format!("w{}", self.workers.len());
-        let mut all = vec!["--join", &self.address];
+        let address = self.address.clone();
+        let mut all = vec!["--join", &address];
         if !flags.contains(&"--id") {
             all.extend(["--id", &id]);
         }

@@ -1,7 +1,7 @@
 //! Which tokens and certificates still let somebody in: one small file, whole and durable before anything counts.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -45,6 +45,9 @@ pub struct StoredToken {
     pub uses_left: u32,
     /// Whether it was taken away.
     pub revoked: bool,
+    /// Workers that have joined by it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub joined: BTreeSet<WorkerId>,
     hash: String,
 }
 
@@ -156,6 +159,7 @@ impl Book {
             expires: now + wanted.life,
             uses_left: wanted.uses,
             revoked: false,
+            joined: BTreeSet::new(),
             hash: token.secret.hash(),
         };
         let mut pages = self.pages.clone();
@@ -175,12 +179,12 @@ impl Book {
     }
 
     /// Counts one use of a worker's token; false where it no longer lets in.
-    pub(crate) fn spend(&mut self, id: &TokenId, now: Timestamp) -> io::Result<bool> {
+    pub(crate) fn spend(&mut self, id: &TokenId, worker: &WorkerId, now: Timestamp) -> io::Result<bool> {
         let mut pages = self.pages.clone();
-        let found =
-            pages.tokens.iter_mut().find(|token| token.id == *id && token.state(now) == TokenState::Valid);
-        let Some(token) = found else { return Ok(false) };
+        let valid = |token: &&mut StoredToken| token.id == *id && token.state(now) == TokenState::Valid;
+        let Some(token) = pages.tokens.iter_mut().find(valid) else { return Ok(false) };
         token.uses_left = token.uses_left.saturating_sub(1);
+        token.joined.insert(worker.clone());
         self.turn(pages)?;
         Ok(true)
     }
@@ -195,11 +199,22 @@ impl Book {
         Ok(Some(id))
     }
 
-    /// Takes away all certificates of this name that were given so far.
-    pub(crate) fn revoke_certificates(&mut self, name: &WorkerId, now: Timestamp) -> io::Result<()> {
+    /// Takes away all certificates of this name that were given so far, and the tokens by which it joined: whoever has
+    /// the worker's certificate has those too. Tells which.
+    pub(crate) fn revoke_certificates(
+        &mut self,
+        name: &WorkerId,
+        now: Timestamp,
+    ) -> io::Result<Vec<TokenId>> {
         let mut pages = self.pages.clone();
         pages.revoked.insert(name.clone(), now);
-        self.turn(pages)
+        let mut revoked = Vec::new();
+        for token in pages.tokens.iter_mut().filter(|token| token.joined.contains(name)) {
+            token.revoked = true;
+            revoked.push(token.id.clone());
+        }
+        self.turn(pages)?;
+        Ok(revoked)
     }
 
     /// Up to when certificates of this name were taken away.
@@ -229,12 +244,12 @@ mod tests {
     fn a_token_lets_in_until_it_is_used_up_expired_or_revoked() {
         let folder = tempfile::tempdir().unwrap();
         let mut book = Book::open(folder.path()).unwrap();
-        let now = Timestamp(1_000);
+        let (now, worker) = (Timestamp(1_000), "node-1".parse().unwrap());
         let (token, stored) = book.create(worker_token(2), None, now).unwrap();
-        assert!(book.spend(&stored.id, now).unwrap());
+        assert!(book.spend(&stored.id, &worker, now).unwrap());
         let mut book = Book::open(folder.path()).unwrap();
-        assert!(book.spend(&stored.id, now).unwrap(), "what was spent is remembered");
-        assert!(!book.spend(&stored.id, now).unwrap(), "and so is the last use");
+        assert!(book.spend(&stored.id, &worker, now).unwrap(), "what was spent is remembered");
+        assert!(!book.spend(&stored.id, &worker, now).unwrap(), "and so is the last use");
         let state = |book: &Book, at| book.token(&token.secret).unwrap().state(at);
         assert_eq!(state(&book, now), TokenState::UsedUp);
         assert_eq!(state(&book, now + HOUR), TokenState::Expired);

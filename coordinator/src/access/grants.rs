@@ -8,6 +8,7 @@ use trust::{Role, Token};
 use super::{
     Access, Entry, NewToken, StoredToken, TokenId, TokenState, authority::Authority, caller::Credential, lock,
 };
+use crate::clock::date;
 
 impl Access {
     /// Makes a token.
@@ -18,12 +19,12 @@ impl Access {
         if self.local.is_none() {
             return Err(GrantError::NobodyAsked);
         }
-        Ok(self.book().create(wanted, self.pin(), self.clock.now())?)
+        Ok(self.book().create(wanted, self.pin(), date())?)
     }
 
     /// All tokens, oldest first, and whether they let in.
     pub fn tokens(&self) -> Vec<(StoredToken, TokenState)> {
-        let now = self.clock.now();
+        let now = date();
         self.book().tokens().iter().map(|token| (token.clone(), token.state(now))).collect()
     }
 
@@ -34,9 +35,10 @@ impl Access {
         Ok(())
     }
 
-    /// Takes the certificates of a worker away and closes what is open by them.
+    /// Takes the certificates of a worker away, and the tokens by which it joined, and closes what is open by them.
     pub fn revoke_worker(&self, worker: &WorkerId) -> Result<(), GrantError> {
-        self.book().revoke_certificates(worker, self.clock.now())?;
+        let tokens = self.book().revoke_certificates(worker, date())?;
+        tokens.into_iter().for_each(|token| self.detach(&Credential::Token(token)));
         self.detach(&Credential::Certificate(worker.clone()));
         Ok(())
     }
@@ -46,7 +48,7 @@ impl Access {
         let authority = self.authority.as_ref().ok_or(GrantError::NoAuthority)?;
         // Signed first, so that a request that makes no sense costs no use of the token.
         let certificate = self.sign(authority, worker, csr)?;
-        match self.book().spend(token, self.clock.now())? {
+        match self.book().spend(token, worker, date())? {
             true => Ok(certificate),
             false => Err(GrantError::Spent(token.clone())),
         }
@@ -57,8 +59,16 @@ impl Access {
         self.sign(self.authority.as_ref().ok_or(GrantError::NoAuthority)?, worker, csr)
     }
 
+    /// How long until a certificate that is given to a worker now begins to hold: a moment after a revocation, since
+    /// certificates count seconds.
+    pub(crate) fn until_valid(&self, worker: &WorkerId) -> Duration {
+        let now = date();
+        let revoked = self.book().revoked(worker).map_or(0, |at| (at.0 / 1000 + 1) * 1000);
+        Duration::from_millis(revoked.saturating_sub(now.0))
+    }
+
     fn sign(&self, authority: &Authority, worker: &WorkerId, csr: &[u8]) -> Result<Vec<u8>, GrantError> {
-        let now = self.clock.now();
+        let now = date();
         // Certificates count seconds: one that is given in the second of a revocation must be later than it.
         let revoked = self.book().revoked(worker).map_or(0, |at| at.0 / 1000 + 1);
         let from = Duration::from_secs((now.0 / 1000).max(revoked));

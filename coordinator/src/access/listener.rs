@@ -18,7 +18,7 @@ use super::{
     limits,
     seats::{Seat, Seats},
 };
-use crate::clock::Clock;
+use crate::clock::date;
 
 /// What the first byte of TLS is; HTTP/2 begins with `P`.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -38,8 +38,6 @@ pub(crate) struct Tls {
 pub(crate) struct Speech {
     /// TLS, where it is offered.
     pub(crate) tls: Option<Tls>,
-    /// Tells whether a certificate has ended.
-    pub(crate) clock: Clock,
 }
 
 /// Accepts until `stop`; connections that are open come out of the receiver. Handshakes run in `tasks`, beside one
@@ -106,7 +104,7 @@ async fn open(socket: TcpStream, peer: SocketAddr, speech: &Speech) -> io::Resul
         Some(tls) if speaks_tls => {
             let stream = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket).await?;
             let chain = stream.get_ref().1.peer_certificates();
-            let presented = tls.judge.judge(chain, Duration::from_millis(speech.clock.now().0));
+            let presented = tls.judge.judge(chain, Duration::from_millis(date().0));
             Ok((Stream::Tls(Box::new(stream)), presented))
         }
         _ if peer.ip().to_canonical().is_loopback() && !speaks_tls => {

@@ -25,7 +25,7 @@ use super::{
     listener::{Speech, Tls},
 };
 use crate::{
-    clock::Clock,
+    clock::date,
     settings::{ServeSettings, ServeTls},
 };
 
@@ -51,14 +51,13 @@ impl Opened {
         settings: &ServeSettings,
         folder: &Path,
         address: SocketAddr,
-        clock: Clock,
     ) -> Result<Self, AccessError> {
         let folder = folder.join(FOLDER);
         let unusable = |source| AccessError::Folder { folder: folder.clone(), source };
         let book = Book::open(&folder).map_err(unusable)?;
         private(&folder).map_err(unusable)?;
         let audit = Audit::open(&folder).map_err(unusable)?;
-        let now = Duration::from_millis(clock.now().0);
+        let now = Duration::from_millis(date().0);
         let host = settings.advertise.clone().unwrap_or_else(|| reachable(address.ip()).to_string());
         let (authority, tls) = match &settings.tls {
             ServeTls::Off => (None, None),
@@ -83,13 +82,12 @@ impl Opened {
             local: token.as_ref().map(|token| token.secret.hash()),
             certificate_life: settings.certificate_life,
             advertised: advertised(&host, address.port()),
-            clock,
             open: Mutex::new(BTreeMap::new()),
             authority,
         };
         let plainly_reached = address.ip().is_loopback() || address.ip().is_unspecified();
         let pin = if plainly_reached { None } else { access.pin() };
-        Ok(Self { access: Arc::new(access), speech: Speech { tls, clock }, token, pin })
+        Ok(Self { access: Arc::new(access), speech: Speech { tls }, token, pin })
     }
 }
 

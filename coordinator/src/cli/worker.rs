@@ -28,7 +28,8 @@ enum Verb {
     List(ListArgs),
     /// Ask a worker to save its trials, hand them back and leave
     Drain(DrainArgs),
-    /// Take a worker's certificate away at once: its trials go to others, and it needs a new token to come back
+    /// Take a worker's certificate away at once, and the token by which it joined: its trials go to others, and it needs
+    /// a new token to come back
     Revoke(RevokeArgs),
 }
 
@@ -101,7 +102,10 @@ async fn drain(args: DrainArgs) -> Result<(), Failure> {
 async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
     let target = args.target.target();
     with_coordinator(&target, None, async |remote| remote.revoke_worker(&args.worker).await).await?;
-    output::message(&format!("certificates of worker {} that were given so far let nobody in", args.worker));
+    output::message(&format!(
+        "worker {} is shut out, and the token by which it joined is revoked; a new token lets it join again",
+        args.worker
+    ));
     Ok(())
 }
 

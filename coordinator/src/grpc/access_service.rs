@@ -58,7 +58,9 @@ impl AccessService for AccessServer {
         About::note(request.extensions(), &request.get_ref().worker);
         let pb::CertificateRequest { worker, csr } = request.into_inner();
         let worker = worker_id(&worker)?;
+        let wait = self.access.until_valid(&worker);
         let certificate = self.blocking(move |access| access.join(&token, &worker, &csr)).await?;
+        tokio::time::sleep(wait).await;
         Ok(Response::new(pb::CertificateReply { certificate: certificate.into() }))
     }
 

@@ -159,7 +159,8 @@ async fn listen(
 /// Waits until half of the certificate's life is over and gets the next one; for ever, where there is none to renew.
 async fn renew(member: &mut Member, link: Link) -> Ended {
     let Some(half) = member.renewal_in() else { return pending().await };
-    sleep(half).await;
+    // Where this machine's date is far ahead, every certificate seems old: it is still renewed, and not without a pause.
+    sleep(half.max(FIRST_RENEWAL)).await;
     let mut backoff = Backoff::new(FIRST_RENEWAL, LAST_RENEWAL);
     loop {
         match member.renew(link.clone()).await {
