@@ -1,4 +1,4 @@
-//! Stored objects: checkpoints, class probabilities and data sets, write-once, named by what they are and their digest.
+//! Stored objects: checkpoints, class probabilities, data sets and weights, write-once, named by what they are and their digest.
 
 use std::path::Path;
 
@@ -75,6 +75,11 @@ fn data_path(digest: Digest) -> StorePath {
     StorePath::from(format!("datasets/{digest}.safetensors"))
 }
 
+/// Where packed weights lie.
+fn model_path(digest: Digest) -> StorePath {
+    StorePath::from(format!("models/{digest}.safetensors"))
+}
+
 /// The objects of a state folder.
 #[derive(Debug)]
 pub struct Blobs {
@@ -115,7 +120,26 @@ impl Blobs {
 
     /// Deletes a packed data set; one that is gone already is as good.
     pub async fn delete_data(&self, digest: Digest) -> Result<(), BlobError> {
-        match self.store.delete(&data_path(digest)).await {
+        self.delete(&data_path(digest)).await
+    }
+
+    /// Stores packed weights; durable when this returns.
+    pub async fn put_model(&self, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
+        self.write(&model_path(digest), digest, bytes).await
+    }
+
+    /// Reads packed weights and checks their digest.
+    pub async fn get_model(&self, digest: Digest) -> Result<Bytes, BlobError> {
+        self.read(&model_path(digest), digest).await
+    }
+
+    /// Deletes packed weights; those that are gone already are as good.
+    pub async fn delete_model(&self, digest: Digest) -> Result<(), BlobError> {
+        self.delete(&model_path(digest)).await
+    }
+
+    async fn delete(&self, path: &StorePath) -> Result<(), BlobError> {
+        match self.store.delete(path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -218,6 +242,20 @@ mod tests {
         blobs.delete_data(digest).await.unwrap();
         blobs.delete_data(digest).await.unwrap();
         assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn weights_lie_beside_data_sets() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        let digest = Digest::of(b"weights");
+        assert!(blobs.put_model(digest, Bytes::from_static(b"weighs")).await.is_err());
+        blobs.put_model(digest, Bytes::from_static(b"weights")).await.unwrap();
+        assert_eq!(blobs.get_model(digest).await.unwrap(), "weights");
+        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+        blobs.delete_model(digest).await.unwrap();
+        blobs.delete_model(digest).await.unwrap();
+        assert!(matches!(blobs.get_model(digest).await, Err(BlobError::Missing(_))));
     }
 
     #[tokio::test]

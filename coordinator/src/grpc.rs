@@ -2,7 +2,11 @@
 
 mod data_service;
 
+mod model_service;
+
 mod status;
+
+mod upload;
 
 mod adoption;
 

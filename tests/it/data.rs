@@ -9,7 +9,7 @@ use image::{Rgb, RgbImage};
 use tests::{Cluster, Ran, rung, scratch};
 
 /// So many images of 8 × 8 pixels in each of three classes, whose colours differ.
-fn images(folder: &Path, each: u32) -> PathBuf {
+pub(crate) fn images(folder: &Path, each: u32) -> PathBuf {
     let path = folder.join("shapes");
     for (class, name) in ["blue", "green", "red"].into_iter().enumerate() {
         fs::create_dir_all(path.join(name)).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{
     DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec,
-    SpecError, Split, StudySpec, TrainSpec,
+    SpecError, Split, StudySpec, TrainSpec, start,
 };
 use crate::{
     hparams::{Hparams, Scalar},
@@ -21,7 +21,7 @@ pub(super) struct Flaw {
 }
 
 impl Flaw {
-    fn new(path: &[&str], error: SpecError) -> Self {
+    pub(super) fn new(path: &[&str], error: SpecError) -> Self {
         Self { path: path.iter().map(|step| (*step).to_owned()).collect(), error }
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
         let error = SpecError::new("the formula has no weights to restore: leave out `restore_best`");
         return Some(Flaw::new(&["train", "early_stopping", "restore_best"], error));
     }
-    if let Err(flaw) = data(study) {
+    if let Err(flaw) = data(study).and_then(|()| start::check(study)) {
         return Some(flaw);
     }
     // What models make of one's own data is known only once the coordinator has said what its name means.

@@ -1,18 +1,27 @@
-//! `rung model`: what is known by name, and what its models are made of.
+//! `rung model`: what is known by name, what its models are made of, and stored weights.
+
+mod add;
+
+mod stored;
+
+mod words;
 
 use clap::{Args, Subcommand};
 use common::{
     hparams::Hparams,
-    model_spec::{DataShape, Layer, ModelSpec, Op},
-    nearest::nearest,
+    model_spec::{DataShape, Layer, ModelSpec},
     preset::{self, Preset},
     space::SearchSpace,
     study::{ModelKind, SchedulerSpec},
 };
 use serde::Serialize;
 
+use self::{
+    stored::{StoredReport, unknown},
+    words::{points_text, values, what},
+};
 use super::{
-    args::FormatArgs,
+    args::{FormatArgs, TargetArgs},
     failure::Failure,
     output::{self, Show, Table},
     text::count,
@@ -25,49 +34,71 @@ pub(super) struct ModelArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
-    output: FormatArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Presets: searches for `rung run`, single configurations for `rung train`
-    List(FormatArgs),
-    /// Layers, shapes and parameters of a preset
+    /// Presets: searches for `rung run`, single configurations for `rung train`; and stored weights
+    List(ListArgs),
+    /// Layers, shapes and parameters of a preset, or the tensors of stored weights
     Show(ShowArgs),
+    /// Store weights in the cluster, for studies to begin with
+    ///
+    /// The file is read where this runs; a study that says `train: {initial_weights: NAME}` begins with what was
+    /// stored, on any worker.
+    Add(add::AddArgs),
+    /// Remove stored weights that no unfinished study begins with
+    Remove(add::RemoveArgs),
 }
 
 #[derive(Debug, Args)]
-struct ShowArgs {
-    /// The preset's name
-    #[arg(value_name = "NAME")]
-    name: String,
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     output: FormatArgs,
 }
 
-/// Lists or shows presets.
-pub(super) fn run(args: ModelArgs) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The name of a preset or of stored weights
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// Lists, shows, adds or removes models.
+pub(super) async fn run(args: ModelArgs) -> Result<(), Failure> {
     match args.verb {
-        None => list(args.output),
-        Some(Verb::List(output)) => list(output),
-        Some(Verb::Show(args)) => output::show(&ModelReport::new(named(&args.name)?)?, args.output.format),
+        None => list(args.list).await,
+        Some(Verb::List(args)) => list(args).await,
+        Some(Verb::Show(args)) => show(args).await,
+        Some(Verb::Add(args)) => add::run(args).await,
+        Some(Verb::Remove(args)) => add::remove(args).await,
     }
 }
 
-fn list(output: FormatArgs) -> Result<(), Failure> {
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let stored = args.target.target().cluster().await?.models().await?;
     let presets = preset::ALL.iter().filter_map(|name| preset::preset(name));
-    output::show(&ModelRows(presets.map(ModelReport::new).collect::<Result<_, _>>()?), output.format)
+    let presets = presets.map(|preset| ModelReport::new(preset).map(Row::Preset));
+    let stored = stored.into_iter().map(|model| Ok(Row::Stored(StoredReport::new(model))));
+    output::show(&ModelRows(presets.chain(stored).collect::<Result<_, Failure>>()?), args.output.format)
 }
 
-fn named(name: &str) -> Result<Preset, Failure> {
-    let unknown = || {
-        let failure = Failure::bad_input(format!("there is no model `{name}`"));
-        match nearest(name, preset::ALL.iter().copied()) {
-            Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-            None => failure.help(format!("known are {}", preset::ALL.join(", "))),
-        }
-    };
-    preset::preset(name).ok_or_else(unknown)
+async fn show(args: ShowArgs) -> Result<(), Failure> {
+    if let Some(preset) = preset::preset(&args.name) {
+        return output::show(&ModelReport::new(preset)?, args.output.format);
+    }
+    let models = args.target.target().cluster().await?.models().await?;
+    match models.iter().find(|model| model.name.as_str() == args.name) {
+        Some(model) => output::show(&StoredReport::new(model.clone()), args.output.format),
+        None => Err(unknown(&args.name, "there is no model", preset::ALL, &models)),
+    }
 }
 
 /// A preset's model, or the space of its models.
@@ -111,12 +142,6 @@ impl ModelReport {
     }
 }
 
-/// How many configurations a space has.
-fn points_text(points: Option<u128>) -> String {
-    let Some(points) = points else { return "endless".to_owned() };
-    u64::try_from(points).map_or_else(|_| points.to_string(), count)
-}
-
 impl Show for ModelReport {
     fn table(&self) -> String {
         let mut text = format!("{}: {}\n\n", self.name, self.summary);
@@ -154,82 +179,54 @@ impl Show for ModelReport {
     }
 }
 
-/// A layer's kind and sizes, and its input where that is not the layer before.
-fn what(layer: &Layer) -> String {
-    match &layer.from {
-        Some(from) => format!("{} of {from}", kind(&layer.op)),
-        None => kind(&layer.op),
-    }
-}
-
-fn kind(op: &Op) -> String {
-    match op {
-        Op::Flatten => "flatten".to_owned(),
-        Op::Dense { inputs, outputs } => format!("dense {inputs} to {outputs}"),
-        Op::Conv { inputs, outputs, kernel, stride, bias } => {
-            let stride = if *stride == 1 { String::new() } else { format!(", stride {stride}") };
-            let bias = if *bias { "" } else { ", no bias" };
-            format!("conv {kernel}x{kernel} {inputs} to {outputs}{stride}{bias}")
-        }
-        Op::BatchNorm { .. } => "batch norm".to_owned(),
-        Op::Relu => "relu".to_owned(),
-        Op::Gelu => "gelu".to_owned(),
-        Op::Silu => "silu".to_owned(),
-        Op::Tanh => "tanh".to_owned(),
-        Op::Elu => "elu".to_owned(),
-        Op::LeakyRelu => "leaky relu".to_owned(),
-        Op::MaxPool { size } => format!("max pool {size}x{size}"),
-        Op::GlobalAvgPool => "mean of each channel".to_owned(),
-        Op::Add { other } => format!("plus {other}"),
-        Op::Dropout { rate } => format!("dropout {rate}"),
-    }
-}
-
-/// The values of a domain, in few words.
-fn values(domain: &common::space::Domain) -> String {
-    use common::space::Domain;
-    let scale = |log: bool| if log { ", logarithmic" } else { "" };
-    match domain {
-        Domain::Choice(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        Domain::Int { min, max, step, log } => {
-            let step = if *step == 1 { String::new() } else { format!(", steps of {step}") };
-            format!("{min} to {max}{step}{}", scale(*log))
-        }
-        Domain::Float { min, max, step, log } => {
-            let step = step.map(|step| format!(", steps of {step}")).unwrap_or_default();
-            format!("{min} to {max}{step}{}", scale(*log))
-        }
-    }
-}
-
-/// All presets.
+/// All presets and stored weights.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct ModelRows(Vec<ModelReport>);
+struct ModelRows(Vec<Row>);
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    Preset(ModelReport),
+    Stored(StoredReport),
+}
 
 impl Show for ModelRows {
     fn table(&self) -> String {
         let mut table = Table::new(["name", "start with", "configurations", "what"]);
-        for report in &self.0 {
-            let (verb, points) = match report.space {
-                Some(_) => ("rung run", points_text(report.points)),
-                None => ("rung train", "1".to_owned()),
-            };
-            table.row([report.name, verb, &points, report.summary]);
+        for row in &self.0 {
+            match row {
+                Row::Preset(report) => {
+                    let (verb, points) = match report.space {
+                        Some(_) => ("rung run", points_text(report.points)),
+                        None => ("rung train", "1".to_owned()),
+                    };
+                    table.row([report.name, verb, &points, report.summary]);
+                }
+                Row::Stored(stored) => {
+                    table.row([stored.name(), "initial_weights", "", &stored.summary()]);
+                }
+            }
         }
         table.render()
     }
 
     fn csv(&self) -> Table {
         let mut table = Table::new(["name", "model", "parameters", "points", "summary"]);
-        for report in &self.0 {
-            table.row([
-                report.name,
-                report.model.as_str(),
-                &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
-                &report.points.map(|n| n.to_string()).unwrap_or_default(),
-                report.summary,
-            ]);
+        for row in &self.0 {
+            match row {
+                Row::Preset(report) => table.row([
+                    report.name,
+                    report.model.as_str(),
+                    &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
+                    &report.points.map(|n| n.to_string()).unwrap_or_default(),
+                    report.summary,
+                ]),
+                Row::Stored(stored) => {
+                    let numbers = stored.numbers().to_string();
+                    table.row([stored.name(), stored.family(), &numbers, "", &stored.summary()]);
+                }
+            }
         }
         table
     }
@@ -251,7 +248,7 @@ mod tests {
             ("resnet-20", 272_186),
             ("vgg-small", 435_754),
         ] {
-            let report = ModelReport::new(named(name).unwrap()).unwrap();
+            let report = ModelReport::new(preset::preset(name).unwrap()).unwrap();
             assert_eq!(report.parameters, Some(parameters), "{name}");
             let json = serde_json::to_string(&report).unwrap();
             assert!(json.contains(&format!(r#""parameters":{parameters}"#)), "{json}");
@@ -261,16 +258,14 @@ mod tests {
 
     #[test]
     fn a_search_shows_its_space() {
-        let table = ModelReport::new(named("mlp").unwrap()).unwrap().table();
+        let table = ModelReport::new(preset::preset("mlp").unwrap()).unwrap().table();
         assert!(table.contains("configurations  202,105,200") && table.contains("layers >= 3"), "{table}");
     }
 
     #[test]
     fn a_wrong_name_suggests_the_nearest() {
-        let failure = named("cnn-4blok").unwrap_err();
-        assert_eq!(failure.help.as_deref(), Some("did you mean `cnn-4block`?"));
-        assert!(
-            named("transformer").unwrap_err().help.is_some_and(|help| help.starts_with("known are mlp, "))
-        );
+        let help = |name| unknown(name, "there is no model", preset::ALL, &[]).help.unwrap();
+        assert_eq!(help("cnn-4blok"), "did you mean `cnn-4block`?");
+        assert!(help("transformer").starts_with("known are mlp, "));
     }
 }

@@ -1,5 +1,7 @@
 mod data;
 
+mod models;
+
 mod read;
 
 use std::{error::Error as _, time::Duration};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use common::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
-    ids::{DataName, StudyId, WorkerId},
+    ids::{DataName, ModelName, StudyId, WorkerId},
     metrics::{CurvePoint, Metrics},
     study::StudySpec,
-    view::{DataView, DeviceFacts, LeaseId},
+    view::{DataView, DeviceFacts, LeaseId, ModelView},
 };
 
 /// One open stream of a worker; numbered by the shell, never reused.
@@ -154,6 +154,10 @@ pub enum Request {
     AddData(DataView),
     /// Take away a data set's name.
     RemoveData(DataName),
+    /// Give a stored object of weights a name; when they were added is the driver's to say.
+    AddModel(ModelView),
+    /// Take away the name of weights.
+    RemoveModel(ModelName),
 }
 
 /// What to do where an unfinished study of the submitted name exists.

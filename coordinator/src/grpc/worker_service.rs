@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     data_service::read_data,
+    model_service::read_model,
     status,
     wire::{self, present},
 };
@@ -62,6 +63,7 @@ impl WorkerService for WorkerServer {
     type SessionStream = Down<pb::CoordinatorMessage>;
     type GetObjectStream = Down<pb::ObjectChunk>;
     type GetDataStream = Down<pb::ObjectChunk>;
+    type GetModelStream = Down<pb::ObjectChunk>;
 
     async fn session(
         &self,
@@ -124,6 +126,13 @@ impl WorkerService for WorkerServer {
         request: Request<pb::DataObject>,
     ) -> Result<Response<Self::GetDataStream>, Status> {
         read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<pb::DataObject>,
+    ) -> Result<Response<Self::GetModelStream>, Status> {
+        read_model(&self.blobs, &request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -7,11 +7,11 @@ use common::{
     metrics::{CurvePoint, Metrics},
     model_spec::ModelSpec,
     study::StudySpec,
-    view::{BestView, DataView, StudyView, TrialView},
+    view::{BestView, DataView, ModelView, StudyView, TrialView},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::{StoreError, data, schema};
+use super::{StoreError, data, models, schema};
 
 /// A read-only connection to a state folder's store.
 #[derive(Debug)]
@@ -88,6 +88,11 @@ impl Reader {
     /// Data sets of the cluster, by name.
     pub fn data(&self) -> Result<Vec<DataView>, StoreError> {
         data::read(&self.connection)
+    }
+
+    /// Weights of the cluster, by name.
+    pub fn models(&self) -> Result<Vec<ModelView>, StoreError> {
+        models::read(&self.connection)
     }
 
     /// The best trial of a study, with what is needed to train it again; none before the first result.

@@ -9,8 +9,11 @@ use super::StoreError;
 pub(super) const FILE: &str = "rung.db";
 
 /// Migrations in order; the schema's version is how many have run.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001-start.sql"), include_str!("migrations/0002-data.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001-start.sql"),
+    include_str!("migrations/0002-data.sql"),
+    include_str!("migrations/0003-models.sql"),
+];
 
 /// The schema's version; one that is newer than this release is refused.
 pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {

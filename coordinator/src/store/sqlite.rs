@@ -9,7 +9,7 @@ use common::{
 use rusqlite::{Connection, Transaction, params};
 use scheduler::Event;
 
-use super::{Commit, Store, StoreError, StoredData, StoredStudy, data, schema};
+use super::{Commit, Store, StoreError, StoredData, StoredStudy, data, models, schema};
 
 /// The writer's connection. Only one may exist for a file: the state folder's lock sees to it.
 #[derive(Debug)]
@@ -54,7 +54,9 @@ impl Store for SqliteStore {
     }
 
     fn data(&mut self) -> Result<StoredData, StoreError> {
-        Ok(StoredData { sets: data::read(&self.connection)?, uses: data::uses(&self.connection)? })
+        let connection = &self.connection;
+        let (sets, uses) = (data::read(connection)?, data::uses(connection)?);
+        Ok(StoredData { sets, uses, models: models::read(connection)? })
     }
 }
 
@@ -95,6 +97,7 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
     }
     write_curves(transaction, commit)?;
     data::write(transaction, commit)?;
+    models::write(transaction, commit)?;
     for study in &commit.deleted {
         for table in ["events", "studies", "trials", "curves"] {
             transaction.execute(&format!("DELETE FROM {table} WHERE study = ?"), [study.as_str()])?;

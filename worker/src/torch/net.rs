@@ -95,6 +95,8 @@ pub(super) struct Plan {
     pub(super) smoothing: f64,
     /// Number format of what passes between layers.
     pub(super) precision: Precision,
+    /// So many of the first layers stay as they are.
+    pub(super) frozen: usize,
 }
 
 impl Plan {

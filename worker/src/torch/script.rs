@@ -22,7 +22,13 @@ const EXAMPLE: i64 = 2;
 pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
     let stored = Stored::open(model, Device::Cpu)?;
     let _guard = tch::no_grad_guard();
-    let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision: Precision::Float32 };
+    let plan = Plan {
+        rows: EVALUATION_ROWS,
+        trial_seed: 0,
+        smoothing: 0.0,
+        precision: Precision::Float32,
+        frozen: 0,
+    };
     let mut net = GraphNet::new(&stored.spec, &stored.shape, &stored.weights, plan)?;
     for tensor in net.tensors_mut().iter_mut().flatten() {
         // Out of the shared buffer, into memory of its own, contiguous as PyTorch's own tensors are.

@@ -116,7 +116,7 @@ impl Trainer for TorchTrainer {
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
         let precision = task.study.train.precision;
-        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision };
+        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision, frozen: 0 };
         let mut net = Net::new(&spec, &shape, &weights, plan)?;
         let mirrored = task.study.train.flip_averaging.then_some(shape);
         let all: Vec<u32> = (0..test.truth.len() as u32).collect();

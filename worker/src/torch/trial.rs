@@ -9,7 +9,7 @@ use common::{
     random::{Purpose, Stream, order},
     recipe::Recipe,
     split::Parts,
-    study::{ModelKind, StudySpec},
+    study::{InitialWeights, ModelKind, StudySpec},
 };
 use tch::{Device, Tensor};
 use worker_ext::batch::BatchSums;
@@ -19,6 +19,7 @@ use super::{
     average::Average,
     checkpoint,
     epoch::{Learner, Pace, Question, Samples, Signs},
+    initial_weights,
     measure::measure,
     net::{Net, Plan},
     numbers::Numbers,
@@ -73,6 +74,21 @@ pub(super) fn model(
     }
 }
 
+/// The weights with which a trial begins: drawn, and where the study names stored ones those over them.
+fn begin(task: &TrainTask, spec: &ModelSpec, device: Device) -> Result<Weights, TrainError> {
+    let weights = Weights::new(spec, task.trial_seed, device)?;
+    match (&task.study.train.initial_weights, &task.initial) {
+        (None, _) => {}
+        (Some(InitialWeights { digest: Some(digest), .. }), Some(object)) => {
+            initial_weights::put(object, *digest, (spec, &weights))?;
+        }
+        (Some(InitialWeights { name, .. }), _) => {
+            return Err(TrainError::InitialWeights(format!("`{name}` is not at hand")));
+        }
+    }
+    Ok(weights)
+}
+
 impl<'a> Trial<'a> {
     /// A trial with new weights, or as its checkpoint left it.
     pub(super) fn open(task: &'a TrainTask, view: View<'a>, device: Device) -> Result<Self, TrainError> {
@@ -86,7 +102,7 @@ impl<'a> Trial<'a> {
         let recipe =
             Recipe::of(&study.train, hparams).map_err(|unusable| TrainError::Other(unusable.to_string()))?;
         let weights = match resume {
-            None => Weights::new(&spec, *trial_seed, device)?,
+            None => begin(task, &spec, device)?,
             Some(files) => {
                 let weights = Weights::zeros(&spec, device)?;
                 checkpoint::read_weights(files, &weights)?;
@@ -100,11 +116,12 @@ impl<'a> Trial<'a> {
             trial_seed: *trial_seed,
             smoothing: recipe.label_smoothing,
             precision: study.train.precision,
+            frozen: spec.head().filter(|_| study.train.freezes_backbone()).unwrap_or(0),
         };
         let restores = study.train.early_stopping.is_some_and(|rule| rule.restore_best);
         let mut learner = Learner {
             net: Net::new(&spec, &view.shape, &weights, plan)?,
-            optimizer: Optimizer::new(&weights, &recipe)?,
+            optimizer: Optimizer::new(&weights, &recipe, plan.frozen)?,
             augmenter: Augmenter::new(recipe.augment, task.data_seed, view.shape),
             average: (recipe.average == common::study::Average::Ema)
                 .then(|| Average::new(&weights, study.train.average_decay))

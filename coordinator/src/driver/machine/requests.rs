@@ -1,10 +1,10 @@
 //! What people ask: studies to start, pause and stop, workers to send away.
 
 use common::{
-    ids::{StudyId, StudyName},
+    ids::{ModelName, StudyId, StudyName},
     study::StudySpec,
     time::Timestamp,
-    view::{DataView, StudyPhase, StudyView},
+    view::{DataView, ModelView, StudyPhase, StudyView},
 };
 use scheduler::Input as StudyInput;
 
@@ -37,6 +37,8 @@ impl Machine {
                 group.commit.data_removed.push(name);
                 Ok(Answer::DataRemoved(object))
             }
+            Request::AddModel(model) => self.add_model(now, model, group),
+            Request::RemoveModel(name) => self.remove_model(name, group),
             Request::Holds(lease) => {
                 let live = self.studies.get(&lease.study);
                 Ok(Answer::Holds(live.and_then(|live| live.lease_id(lease.trial)) == Some(lease)))
@@ -64,7 +66,7 @@ impl Machine {
             };
             return Ok(Answer::Submitted { study, resumed: true });
         }
-        let mut spec = self.library.resolved(spec)?;
+        let mut spec = self.models.resolved(self.library.resolved(spec)?)?;
         spec.name = self.free_name(spec.name);
         let live = LiveStudy::create(id.clone(), spec.clone(), now, &mut group.commit)
             .map_err(|error| Refused::Scheduler(error.to_string()))?;
@@ -128,6 +130,24 @@ impl Machine {
             group.commit.data.push(set.clone());
         }
         Ok(Answer::Data(set))
+    }
+
+    fn add_model(&mut self, now: Timestamp, model: ModelView, group: &mut Group) -> Result<Answer, Refused> {
+        let (model, new) = self.models.add(ModelView { created: now, ..model })?;
+        if new {
+            tracing::info!(model = %model.name, digest = %model.facts.digest, "weights added");
+            group.commit.models.push(model.clone());
+        }
+        Ok(Answer::Model(model))
+    }
+
+    fn remove_model(&mut self, name: ModelName, group: &mut Group) -> Result<Answer, Refused> {
+        let digest = self.models.object(&name)?;
+        let specs = self.studies.values().map(|live| live.study().spec());
+        let user = specs.filter(|spec| spec.train.initial_object() == Some(digest)).map(|spec| &spec.name);
+        let object = self.models.remove(&name, user.min())?;
+        group.commit.models_removed.push(name);
+        Ok(Answer::ModelRemoved(object))
     }
 
     fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
