@@ -1,9 +1,18 @@
-//! Spans of time as study files write them: a number of seconds, or `90s`, `5m`, `2h`, `1h30m`.
+//! Spans of time as study files and flags write them: a number of seconds, or `90s`, `5m`, `2h`, `1h30m`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserializer, de};
+
+/// A span of time as a flag gives it, longer than nothing; the error says how it is written.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().or_else(|| parse(text));
+    match seconds.map(Duration::try_from_secs_f64) {
+        Some(Ok(span)) if !span.is_zero() => Ok(span),
+        _ => Err(format!("`{text}` is no span of time: write seconds, or 90s, 5m, 2h, 1h30m")),
+    }
+}
 
 /// The form of a span of time in a study file's schema.
 pub(crate) struct Text;
@@ -103,6 +112,18 @@ fn parse(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_may_leave_the_unit_out() {
+        for (text, seconds) in
+            [("90", 90.0), ("90s", 90.0), ("1h30m", 5400.0), ("1.5m", 90.0), ("0.25", 0.25)]
+        {
+            assert_eq!(span(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["", "0", "-1", "h", "5x", "1h30", "inf", "nan", "1..5s", "5mé"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn texts_are_seconds() {

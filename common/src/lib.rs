@@ -10,7 +10,7 @@ pub mod ids;
 
 pub mod time;
 
-mod duration;
+pub mod duration;
 
 pub mod study;
 

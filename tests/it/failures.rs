@@ -60,7 +60,7 @@ async fn a_killed_trainer_costs_one_attempt_and_changes_no_number() -> Result<()
 
     let cluster = Cluster::start(1).await?;
     cluster.submit(&slow).await?;
-    cluster.until("failures", 30, |study| study.leases == 1).await?;
+    cluster.until_trained("failures", 0, 30).await?;
     for trainer in cluster.trainers(0)? {
         kill(trainer, Signal::SIGKILL)?;
     }

@@ -247,6 +247,17 @@ impl Cluster {
         found.await.with_context(|| self.logs())
     }
 
+    /// Waits until a trial has trained an epoch: its trainer is at work then, and not only told to be.
+    pub async fn until_trained(&self, study: &str, trial: u32, seconds: u64) -> Result<()> {
+        let trained = wait_for("the trial's first epoch", seconds, async || {
+            let request = pb::GetTrialRequest { study: study.to_owned(), trial };
+            // Until it is drawn there is no such trial.
+            let detail = self.client().await?.get_trial(request).await;
+            Ok(detail.is_ok_and(|detail| !detail.get_ref().curve.is_empty()).then_some(()))
+        });
+        trained.await.with_context(|| self.logs())
+    }
+
     /// Waits until a study has finished, and returns its result table.
     pub async fn table(&self, study: &str) -> Result<Vec<Row>> {
         let view = self.until(study, 300, |view| view.phase == StudyPhase::Finished).await?;

@@ -2,7 +2,7 @@
 
 use std::{env, io::Write};
 
-use common::view::DeviceFacts;
+use common::{study::ModelKind, view::DeviceFacts};
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +43,9 @@ pub async fn run(args: &DoctorArgs, to: &mut impl Write) -> anyhow::Result<bool>
     };
     tracker.close();
     tracker.wait().await;
-    let models = if cfg!(feature = "torch") { vec!["mlp", "cnn", "formula"] } else { vec!["formula"] };
+    let trained =
+        ModelKind::ALL.into_iter().filter(|kind| cfg!(feature = "torch") || *kind == ModelKind::Formula);
+    let models = trained.map(ModelKind::as_str).collect();
     let findings =
         Findings { version: env!("CARGO_PKG_VERSION"), models, cores: host::cores(), device, problem };
     match args.output {

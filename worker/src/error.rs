@@ -25,6 +25,9 @@ pub enum WorkerError {
     /// The coordinator does not want this worker.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
+    /// The coordinator was away for longer than the worker waits.
+    #[error("{0}: leaving")]
+    Alone(String),
     /// Another living process has this worker's id.
     #[error("{0}")]
     Taken(String),

@@ -14,6 +14,8 @@ pub use supervisor::run;
 
 mod event;
 
+pub mod leave;
+
 mod session;
 
 mod slot;

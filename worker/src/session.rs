@@ -124,6 +124,11 @@ impl Session {
         self.drain.is_some_and(|limit| self.held.is_empty() || now >= limit)
     }
 
+    /// Whether the coordinator has welcomed it on the stream that stands.
+    pub(crate) fn is_welcome(&self) -> bool {
+        self.contact.is_up()
+    }
+
     /// Leases whose end is not durable yet.
     pub(crate) fn held(&self) -> usize {
         self.held.len()

@@ -12,13 +12,27 @@ pub use device::Device;
 use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
-use common::ids::WorkerId;
+use common::{duration, ids::WorkerId};
 use config::{ConfigError, File, Section};
+
+use crate::leave::Leave;
 
 /// What the configuration file can say; an id names one process, so a file that several read cannot give it.
 const WORKER: Section = Section {
     name: "worker",
-    keys: &["join", "device", "slots", "scratch", "data", "cores", "hang-timeout", "checkpoint-every"],
+    keys: &[
+        "join",
+        "device",
+        "slots",
+        "scratch",
+        "data",
+        "cores",
+        "hang-timeout",
+        "checkpoint-every",
+        "exit-when-idle",
+        "lifetime",
+        "death-timeout",
+    ],
     command: None,
 };
 
@@ -113,6 +127,31 @@ pub struct JoinArgs {
     /// A checkpoint is taken at the end of an epoch when the last one is at least this old
     #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     checkpoint_every: Duration,
+    #[command(flatten)]
+    leave: LeaveArgs,
+}
+
+/// When a worker leaves by itself; it stays for ever where none is given.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Leaving")]
+struct LeaveArgs {
+    /// Exit with 0 after being connected and idle for this long: seconds, or 90s, 5m [without a value: 60s]
+    #[arg(
+        long,
+        env = "RUNG_EXIT_WHEN_IDLE",
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60s",
+        value_parser = duration::span
+    )]
+    exit_when_idle: Option<Duration>,
+    /// Drain and exit with 0 after this long, for example a little before a queue's time limit: 55m, 7h30m
+    #[arg(long, env = "RUNG_LIFETIME", value_name = "TIME", value_parser = duration::span)]
+    lifetime: Option<Duration>,
+    /// Exit with 1 after being without the coordinator for this long
+    #[arg(long, env = "RUNG_DEATH_TIMEOUT", value_name = "TIME", value_parser = duration::span)]
+    death_timeout: Option<Duration>,
 }
 
 /// Flags of `doctor`.
@@ -190,6 +229,8 @@ pub struct Settings {
     pub hang_timeout: Duration,
     /// Least age of a checkpoint at which an epoch's end takes a new one.
     pub checkpoint_every: Duration,
+    /// When the worker leaves by itself.
+    pub leave: Leave,
     /// The program whose subcommand `trainer` is started for each slot.
     pub program: PathBuf,
 }
@@ -213,6 +254,11 @@ impl TryFrom<JoinArgs> for Settings {
             cores: args.cores,
             hang_timeout: args.hang_timeout,
             checkpoint_every: args.checkpoint_every,
+            leave: Leave {
+                idle: args.leave.exit_when_idle,
+                lifetime: args.leave.lifetime,
+                alone: args.leave.death_timeout,
+            },
             program: env::current_exe().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
         })
     }
@@ -253,14 +299,29 @@ pub(crate) mod tests {
             &["--cores", "3-1"],
             &["--hang-timeout", "0"],
             &["--checkpoint-every", "soon"],
+            &["--exit-when-idle=0"],
+            &["--lifetime", "-1h"],
+            &["--death-timeout", "ever"],
         ] {
             let error = settings(&[&join[..], bad].concat()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{bad:?}");
-            assert!(error.to_string().contains(bad[0]), "{error}");
+            let flag = bad[0].split('=').next().unwrap_or_default();
+            assert!(error.to_string().contains(flag), "{error}");
         }
         for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
             assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn rules_for_leaving_are_spans_of_time() {
+        let join = ["--join", "host:7070"];
+        let leave = |flags: &[&str]| settings(&[&join[..], flags].concat()).unwrap().leave;
+        assert_eq!(leave(&[]), Leave::default());
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(leave(&["--exit-when-idle"]), Leave { idle: minute, ..Leave::default() });
+        let all = leave(&["--exit-when-idle=1m", "--lifetime", "1m", "--death-timeout", "60"]);
+        assert_eq!(all, Leave { idle: minute, lifetime: minute, alone: minute });
     }
 
     #[test]

@@ -29,6 +29,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     error::WorkerError,
     event::Event,
+    leave::{Leaving, Reason},
     objects::{Cache, Objects},
     scratch::Scratch,
     session::{
@@ -67,6 +68,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     info!(worker = %identity.worker, device = identity.device.device, slots = identity.slots, "worker started");
     let supervisor = Supervisor {
         session: Session::new(Instant::now(), identity),
+        leaving: Leaving::new(settings.leave, Instant::now()),
         inbox,
         orders,
         leashes: BTreeMap::new(),
@@ -88,6 +90,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
 
 struct Supervisor {
     session: Session,
+    leaving: Leaving,
     inbox: mpsc::Receiver<Event>,
     /// One for each slot.
     orders: Vec<mpsc::Sender<Order>>,
@@ -110,7 +113,9 @@ impl Supervisor {
             if self.session.is_over(Instant::now()) {
                 break;
             }
-            let deadline = self.session.deadline();
+            self.leaving.see(Instant::now(), self.session.is_welcome(), self.session.held());
+            let leaving = if told { None } else { self.leaving.deadline() };
+            let deadline = [self.session.deadline(), leaving].into_iter().flatten().min();
             tokio::select! {
                 event = self.inbox.recv() => match event {
                     // Other slots may still save what they are at.
@@ -125,6 +130,17 @@ impl Supervisor {
                 () = room(self.outgoing.as_ref()), if full => {}
                 () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {
                     self.session.timeout(Instant::now());
+                    let due = self.leaving.due(Instant::now()).filter(|_| !told);
+                    if let Some(reason) = due {
+                        told = true;
+                        info!(leases = self.session.held(), %reason, "leaving");
+                        self.session.drain(Instant::now());
+                        if let Reason::Alone(_) = reason {
+                            // There is nobody to hand anything back to.
+                            failure = Some(WorkerError::Alone(reason.to_string()));
+                            break;
+                        }
+                    }
                 }
                 () = shutdown.cancelled(), if !told => {
                     told = true;

@@ -29,13 +29,13 @@ use crate::{
 /// What is wrong with a log, in words, each with its event's place; nothing, unless there is a defect.
 pub fn audit<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
     let mut events = events.into_iter().enumerate();
-    let Some((_, Event::Created { version, spec, .. })) = events.next() else {
+    let Some((_, Event::Created { version, spec, plan, .. })) = events.next() else {
         return vec!["the log does not begin with the study's creation".to_owned()];
     };
     if *version > LOG_VERSION {
         return vec![format!("the log has version {version}")];
     }
-    let plan = Plan::of(spec);
+    let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
     let barrier = match &spec.scheduler {
         SchedulerSpec::Hyperband(hyperband) => hyperband.mode == PromotionMode::Barrier,
         SchedulerSpec::Fixed { .. } => false,

@@ -14,7 +14,7 @@ use common::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{budget::EndReason, lease::Work};
+use crate::{budget::EndReason, lease::Work, plan::Plan};
 
 /// The version of the log's format, written in every study's first event.
 ///
@@ -35,6 +35,9 @@ pub enum Event {
         version: u32,
         /// What was asked for.
         spec: Box<StudySpec>,
+        /// What follows from it, so that no later release plans a stored study anew; logs of the first release lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<Plan>>,
         /// When.
         at: Timestamp,
     },

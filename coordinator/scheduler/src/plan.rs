@@ -8,19 +8,21 @@ use common::{
     ids::TrialNumber,
     study::{Hyperband, Sampler, SchedulerSpec, StudySpec},
 };
+use serde::{Deserialize, Serialize};
 
 use limits::Limits;
 use sizes::Shape;
 
 /// The brackets of a study, in the order of their trials' numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
     brackets: Vec<BracketPlan>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cuts: Vec<PlanCut>,
 }
 
 /// One bracket: trials that start together and are halved from rung to rung.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BracketPlan {
     /// How often its trials are halved where nothing cut the plan.
     pub s: u32,
@@ -33,7 +35,7 @@ pub struct BracketPlan {
 }
 
 /// One rung: how many trials reach it, and how far they train for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RungPlan {
     /// Trials that reach it.
     pub configs: u32,
@@ -42,7 +44,7 @@ pub struct RungPlan {
 }
 
 /// A bracket that has fewer trials than its schedule asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanCut {
     /// The bracket's `s`.
     pub s: u32,
@@ -57,7 +59,8 @@ pub struct PlanCut {
 }
 
 /// What limits a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CutReason {
     /// The space has fewer points, or a grid fewer left. After a grid's last point the plan ends.
     Space,

@@ -123,8 +123,10 @@ impl Study {
     /// The events that begin a study: its creation, its trials where the parent has trained them, and its end too
     /// where the plan is empty.
     pub fn create(spec: StudySpec, at: Timestamp) -> Vec<Event> {
-        let mut study = Self::new(spec.clone(), at);
-        let mut events = vec![Event::Created { version: LOG_VERSION, spec: Box::new(spec), at }];
+        let plan = Plan::of(&spec);
+        let mut study = Self::new(spec.clone(), plan.clone(), at);
+        let plan = Some(Box::new(plan));
+        let mut events = vec![Event::Created { version: LOG_VERSION, spec: Box::new(spec), plan, at }];
         let adopted = study.adopted();
         adopted.iter().for_each(|event| study.apply(event));
         events.extend(adopted);
@@ -165,8 +167,7 @@ impl Study {
     }
 
     /// A study before its first trial.
-    fn new(spec: StudySpec, created: Timestamp) -> Self {
-        let plan = Plan::of(&spec);
+    fn new(spec: StudySpec, plan: Plan, created: Timestamp) -> Self {
         let mode = match &spec.scheduler {
             SchedulerSpec::Hyperband(hyperband) => hyperband.mode,
             SchedulerSpec::Fixed { .. } => PromotionMode::default(),

@@ -1,6 +1,6 @@
 //! Flags that several commands share.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -46,35 +46,6 @@ pub(crate) struct StudyRef {
     pub(crate) study: String,
 }
 
-/// A span of time: a number of seconds, or `90s`, `5m`, `2h`, `1h30m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no span of time: write seconds, or 90s, 5m, 2h, 1h30m");
-    let seconds =
-        if let Ok(seconds) = text.parse::<f64>() { seconds } else { seconds(text).ok_or_else(bad)? };
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(span) if !span.is_zero() => Ok(span),
-        _ => Err(bad()),
-    }
-}
-
-fn seconds(text: &str) -> Option<f64> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let unit = match rest[digits..].chars().next()? {
-            's' => 1.0,
-            'm' => 60.0,
-            'h' => 3600.0,
-            'd' => 86_400.0,
-            _ => return None,
-        };
-        total += rest[..digits].parse::<f64>().ok()? * unit;
-        rest = &rest[digits + 1..];
-    }
-    Some(total)
-}
-
 /// `KEY=VALUE`, as `--set` takes it.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -86,18 +57,6 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_of_time_are_read() {
-        for (text, seconds) in
-            [("90", 90.0), ("90s", 90.0), ("1h30m", 5400.0), ("1.5m", 90.0), ("0.25", 0.25)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
-        }
-        for text in ["", "0", "-1", "h", "5x", "1h30", "inf", "nan", "1..5s", "5mé"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn overrides_are_split_at_the_first_equals_sign() {

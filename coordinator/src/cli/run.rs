@@ -10,12 +10,13 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use common::{
+    duration,
     study::StudySpec,
     view::{StudyPhase, StudyView},
 };
 
 use super::{
-    args::{FormatArgs, TargetArgs, duration},
+    args::{FormatArgs, TargetArgs},
     failure::{Code, Failure},
     files, input,
     interrupt::Interrupt,
@@ -49,7 +50,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::span)]
     timeout: Option<Duration>,
     #[command(flatten)]
     conflict: ConflictArgs,

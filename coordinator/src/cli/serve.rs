@@ -7,9 +7,10 @@ use std::{
 };
 
 use clap::Args;
+use common::duration;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::duration, failure::Failure, interrupt::Interrupt, logging, output};
+use super::{failure::Failure, interrupt::Interrupt, logging, output};
 use crate::{
     server::Server,
     settings::{self, ServeSettings},
@@ -31,7 +32,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "RUNG_ADDRESS_FILE")]
     address_file: Option<PathBuf>,
     /// How long a silent worker keeps its trials: seconds, or 90s, 5m
-    #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration)]
+    #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration::span)]
     lease: Duration,
 }
 

@@ -10,10 +10,12 @@ use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
     time::sleep_until,
 };
+use tracing::warn;
 
 use super::{
     Child, Leash, Order, Slot,
     delivery::{Delivery, Outcome},
+    respawn,
     watchdog::Watchdog,
 };
 use crate::{
@@ -39,6 +41,9 @@ struct Lease<'a> {
     evaluated: u32,
     outcomes: UnboundedSender<Outcome>,
 }
+
+/// The trainer died before it had begun on a lease, for the reason given.
+struct NotBegun(String);
 
 impl Slot {
     /// Works on one lease; returns the trainer, where it can be used again.
@@ -71,7 +76,7 @@ impl Slot {
         };
         let lease = Lease { id, leash: &leash, evaluated, outcomes };
         let (outcome, child) = match prepared {
-            Some(Ok(command)) => self.attend(&lease, child, command).await,
+            Some(Ok(command)) => self.attend_at_last(&lease, child, command).await,
             Some(Err(reason)) => (Outcome::Failed(reason), Some(child)),
             None => (Outcome::Released(None), Some(child)),
         };
@@ -127,18 +132,39 @@ impl Slot {
         })
     }
 
+    /// Lets a trainer work, and a new one where the first died before it had begun: what befell an idle process says
+    /// nothing about the trial, and must not cost it an attempt. A second such death does.
+    async fn attend_at_last(
+        &self,
+        lease: &Lease<'_>,
+        child: Child,
+        command: Command,
+    ) -> (Outcome, Option<Child>) {
+        let NotBegun(reason) = match self.attend(lease, child, command.clone()).await {
+            Ok(ended) => return ended,
+            Err(not_begun) => not_begun,
+        };
+        warn!(slot = self.number, reason, "trainer died before it began");
+        // None where the worker is about to end: the lease goes back as it came.
+        let Some(child) = self.trainer(None, &mut respawn()).await else {
+            return (Outcome::Released(None), None);
+        };
+        let again = self.attend(lease, child, command).await;
+        again.unwrap_or_else(|NotBegun(reason)| (Outcome::Failed(reason), None))
+    }
+
     /// Lets the trainer work until it is done, dead or hung; returns it where it can be used again.
     async fn attend(
         &self,
         lease: &Lease<'_>,
         mut child: Child,
         command: Command,
-    ) -> (Outcome, Option<Child>) {
+    ) -> Result<(Outcome, Option<Child>), NotBegun> {
         if !child.send(command).await {
-            return (Outcome::Failed(child.post_mortem().await), None);
+            return Err(NotBegun(child.post_mortem().await));
         }
         let mut watchdog = Watchdog::new(Instant::now(), self.shared.hang_timeout);
-        let (mut asked, mut kill_at) = (false, None::<Instant>);
+        let (mut begun, mut asked, mut kill_at) = (false, false, None::<Instant>);
         loop {
             let deadline = kill_at.unwrap_or_else(|| watchdog.deadline());
             tokio::select! {
@@ -156,18 +182,25 @@ impl Slot {
                 }
                 report = child.next() => {
                     let Some(report) = report else {
-                        return (Outcome::Failed(child.post_mortem().await), None);
+                        let reason = child.post_mortem().await;
+                        return if begun {
+                            Ok((Outcome::Failed(reason), None))
+                        } else {
+                            Err(NotBegun(reason))
+                        };
                     };
+                    begun = true;
                     watchdog.fed(Instant::now());
                     if let Some((outcome, usable)) = self.heed(lease, report).await {
-                        return (outcome, usable.then_some(child));
+                        return Ok((outcome, usable.then_some(child)));
                     }
                 }
                 () = sleep_until(deadline.into()) => {
                     if kill_at.is_some() || watchdog.starved(Instant::now()) {
                         drop(child.kill().await);
                         let patience = self.shared.hang_timeout.as_secs_f64();
-                        return (Outcome::Failed(format!("trainer made no progress for {patience} s")), None);
+                        let reason = format!("trainer made no progress for {patience} s");
+                        return Ok((Outcome::Failed(reason), None));
                     }
                 }
             }

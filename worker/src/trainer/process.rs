@@ -118,6 +118,8 @@ fn serve(
     reports: &mut File,
 ) -> io::Result<()> {
     for command in commands {
+        // The supervisor's proof that the work has begun: a process that dies before this was only idle.
+        protocol::write(reports, Report::Progress(Progress::Steps(0)))?;
         let ended = match command {
             Command::Train(task) => train(trainers, &task, shared, reports),
             Command::Evaluate { task, scratch } => evaluate(trainers, &task, &scratch),

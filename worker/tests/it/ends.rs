@@ -15,7 +15,11 @@ use crate::{
 
 /// A worker in the middle of a long trial, with at least one epoch behind it.
 async fn busy(coordinator: &mut Coordinator) -> (Worker, Session) {
-    let worker = Worker::start(coordinator, &[]);
+    busy_with(coordinator, &[]).await
+}
+
+async fn busy_with(coordinator: &mut Coordinator, flags: &[&str]) -> (Worker, Session) {
+    let worker = Worker::start(coordinator, flags);
     let mut session = coordinator.join().await;
     session.study("epoch_seconds: 0.1").await;
     session.train(&lease(4, 1), &x(), epochs(0, 10_000)).await;
@@ -62,6 +66,39 @@ async fn an_idle_worker_without_coordinator_leaves_at_once() {
     }
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_leaves_when_there_is_nothing_to_do() {
+    let mut coordinator = Coordinator::start().await;
+    let mut worker = Worker::start(&coordinator, &["--exit-when-idle=0.3"]);
+    let mut session = coordinator.join().await;
+    session.credits(1).await;
+    session.study("epoch_seconds: 0.2").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 3)).await;
+    // Longer than the idle time, but not idle.
+    assert!(matches!(session.reports(&lease(4, 1)).await.pop(), Some(News::Finished(_))));
+    session.closed().await;
+    assert_eq!(worker.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_drains_at_the_end_of_its_lifetime() {
+    let mut coordinator = Coordinator::start().await;
+    let mut worker = Worker::start(&coordinator, &["--lifetime", "2s"]);
+    let mut session = coordinator.join().await;
+    session.study("epoch_seconds: 0.1").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 10_000)).await;
+    handed_back(&coordinator, &mut session).await;
+    assert_eq!(worker.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_whose_coordinator_stays_away_gives_up() {
+    let mut coordinator = Coordinator::start().await;
+    let (mut worker, _session) = busy_with(&mut coordinator, &["--death-timeout", "0.5"]).await;
+    drop(coordinator.stop().await);
+    assert_eq!(worker.exit().await.code(), Some(1));
 }
 
 #[tokio::test]

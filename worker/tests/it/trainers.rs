@@ -7,7 +7,7 @@ use std::{
 use clap::Parser as _;
 use common::hparams::{Hparams, Scalar};
 use nix::sys::signal::{Signal, kill};
-use proto::v1::report::Kind as News;
+use proto::v1::{report::Kind as News, worker_message::Kind as Up};
 use tokio_util::sync::CancellationToken;
 use worker::settings::{Cli, Settings};
 
@@ -71,9 +71,9 @@ async fn a_killed_trainer_is_told_and_costs_one_attempt() {
     let worker = Worker::start(&coordinator, &[]);
     let mut session = coordinator.join().await;
     session.credits(1).await;
-    session.study("epoch_seconds: 60").await;
-    session.train(&lease(4, 1), &x(), epochs(0, 3)).await;
-    session.credits(0).await;
+    session.study("epoch_seconds: 0.5").await;
+    session.train(&lease(4, 1), &x(), epochs(0, 100)).await;
+    while !matches!(session.next().await, Up::Reports(_)) {}
     let [trainer] = worker.trainers()[..] else { panic!("one slot, one trainer") };
     kill(trainer, Signal::SIGKILL).unwrap();
     assert_eq!(reason(&mut session).await, "trainer was killed by signal 9 (SIGKILL)");
@@ -93,6 +93,23 @@ async fn an_idle_trainer_that_dies_is_replaced() {
     gone(trainer).await;
     session.train(&lease(5, 1), &x(), epochs(0, 1)).await;
     assert!(matches!(session.reports(&lease(5, 1)).await.pop(), Some(News::Finished(_))));
+}
+
+#[tokio::test]
+async fn a_lease_that_an_idle_trainer_takes_to_its_grave_is_worked_on_by_another() {
+    let mut coordinator = Coordinator::start().await;
+    let worker = Worker::start(&coordinator, &[]);
+    let mut session = coordinator.join().await;
+    session.credits(1).await;
+    session.study("").await;
+    let [trainer] = worker.trainers()[..] else { panic!("one slot, one trainer") };
+    // Stopped, it takes the lease into its pipe without having begun on it.
+    kill(trainer, Signal::SIGSTOP).unwrap();
+    session.train(&lease(5, 1), &x(), epochs(0, 1)).await;
+    session.credits(0).await;
+    kill(trainer, Signal::SIGKILL).unwrap();
+    assert!(matches!(session.reports(&lease(5, 1)).await.pop(), Some(News::Finished(_))));
+    assert_ne!(worker.trainers(), [trainer]);
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! From a stored log to a study.
 
 use super::Study;
-use crate::event::{Event, LOG_VERSION};
+use crate::{
+    event::{Event, LOG_VERSION},
+    plan::Plan,
+};
 
 /// Why a log gives no study.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,13 +30,14 @@ impl Study {
     /// The study that a log describes. It is equal to the one that wrote the log.
     pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self, ReplayError> {
         let mut events = events.into_iter().enumerate();
-        let Some((_, Event::Created { version, spec, at })) = events.next() else {
+        let Some((_, Event::Created { version, spec, plan, at })) = events.next() else {
             return Err(ReplayError::NoBeginning);
         };
         if *version > LOG_VERSION {
             return Err(ReplayError::TooNew { version: *version });
         }
-        let mut study = Self::new(spec.as_ref().clone(), *at);
+        let plan = plan.as_deref().cloned().unwrap_or_else(|| Plan::of(spec));
+        let mut study = Self::new(spec.as_ref().clone(), plan, *at);
         for (index, event) in events {
             if !study.fits(event) {
                 return Err(ReplayError::Misplaced { index });

@@ -6,7 +6,9 @@ use common::{
     metrics::{Bits, TestMetrics},
     time::Timestamp,
 };
-use scheduler::{EndReason, Event, LOG_VERSION, Phase, ReplayError, ScoredBits, Study, Work, audit::audit};
+use scheduler::{
+    EndReason, Event, LOG_VERSION, Phase, Plan, ReplayError, ScoredBits, Study, Work, audit::audit,
+};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, spec, worker};
 
@@ -22,7 +24,12 @@ fn all() -> Vec<Event> {
     let test = TestMetrics { accuracy: 0.9, loss: f64::INFINITY, clean: None }.into();
     let (value, val_loss) = (Bits(0.1), Bits(f64::NAN));
     vec![
-        Event::Created { version: LOG_VERSION, spec: Box::new(spec("budget: {max_time: 2h}")), at },
+        Event::Created {
+            version: LOG_VERSION,
+            spec: Box::new(spec("budget: {max_time: 2h}")),
+            plan: None,
+            at,
+        },
         Event::Drawn { trial, hparams, seed: 3 },
         Event::DrawsEnded { from: trial },
         Event::Granted { trial, attempt, worker: worker(1), work: train, at },
@@ -135,13 +142,31 @@ fn a_log_that_makes_no_sense_is_refused() {
     assert_eq!(replay(&[]), ReplayError::NoBeginning);
     assert_eq!(replay(&all()[1..]), ReplayError::NoBeginning);
     let Event::Created { spec, at, .. } = log[0].clone() else { unreachable!() };
-    let newer = Event::Created { version: LOG_VERSION + 1, spec, at };
+    let newer = Event::Created { version: LOG_VERSION + 1, spec, plan: None, at };
     assert_eq!(replay(&[newer]), ReplayError::TooNew { version: LOG_VERSION + 1 });
     assert_eq!(replay(&[log[0].clone(), log[0].clone()]), ReplayError::Misplaced { index: 1 });
     assert_eq!(
         replay(&[log[0].clone(), Event::Cut { trial: TrialNumber(0) }]),
         ReplayError::Misplaced { index: 1 }
     );
+}
+
+/// A release whose arithmetic differs goes on with the plan that the study began with.
+#[test]
+fn a_study_keeps_the_plan_of_its_beginning() {
+    let Event::Created { version, spec: asked, plan, at } = begin(spec("")).1[0].clone() else {
+        unreachable!()
+    };
+    let planned = Plan::of(&asked);
+    assert_eq!(plan.as_deref(), Some(&planned));
+    let other = Plan::of(&spec("budget: {max_trials: 3}"));
+    assert_ne!(other, planned);
+    let created = |plan| Event::Created { version, spec: asked.clone(), plan, at };
+    let text = serde_json::to_string(&created(Some(Box::new(other.clone())))).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), created(Some(Box::new(other.clone()))));
+    let kept = Study::replay(&[created(Some(Box::new(other.clone())))]).unwrap();
+    assert_eq!(kept.plan(), &other);
+    assert_eq!(Study::replay(&[created(None)]).unwrap().plan(), &planned);
 }
 
 /// Every event that is left out, or comes twice, is noticed.

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use common::view::{StudyPhase, StudyView};
+use common::{
+    duration,
+    view::{StudyPhase, StudyView},
+};
 
 use super::super::{
-    args::{FormatArgs, StudyRef, TargetArgs, duration},
+    args::{FormatArgs, StudyRef, TargetArgs},
     failure::Failure,
     interrupt::Interrupt,
     output::{self, Show, Table},
@@ -22,7 +25,7 @@ pub(super) struct FollowArgs {
     #[command(flatten)]
     study: StudyRef,
     /// Give up after this time with exit code 124: seconds, or 90s, 5m, 2h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::span)]
     timeout: Option<Duration>,
     #[command(flatten)]
     target: TargetArgs,
