@@ -26,7 +26,7 @@ mod check;
 mod spec_error;
 
 pub use constraints::{Bounds, Constraints, InvalidBounds};
-pub use data_spec::{DataFacts, DataKind, DataSpec, Split};
+pub use data_spec::{DataFacts, DataKind, DataSpec, Input, Split};
 pub use fixed_trial::{FixedTrial, TrainedTrial};
 pub use scheduler_spec::{Evaluate, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes};
 pub use spec_error::{Place, SpecError};

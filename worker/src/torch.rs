@@ -27,6 +27,8 @@ mod weights;
 
 mod initial_weights;
 
+mod standard;
+
 mod net;
 
 mod dense;

@@ -1,7 +1,7 @@
 //! What a schema cannot say: how the parts of a study must fit together.
 
 use super::{
-    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec,
+    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, Input, ModelKind, Monitor, Sampler, SchedulerSpec,
     SpecError, Split, StudySpec, TrainSpec, start,
 };
 use crate::{
@@ -66,6 +66,10 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
             spec.name
         );
         return Err(Flaw::new(&["model"], SpecError::new(message)));
+    }
+    if table && spec.input == Input::Standard {
+        let message = format!("`{}` is a table, which is always standardised: leave `input` out", spec.name);
+        return Err(Flaw::new(&["data", "input"], SpecError::new(message)));
     }
     let mirrored = study.train.flip_averaging;
     if table && (mirrored || !study.train.augment.is_none()) {

@@ -51,5 +51,8 @@ pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
     let [channels, height, width] =
         [stored.shape.channels, stored.shape.height, stored.shape.width].map(i64::from);
     let example = Tensor::f_rand([EXAMPLE, channels, height, width], (Kind::Float, Device::Cpu))?;
-    Ok(trace(out, &named, &example, &mut |pixels| net.logits(pixels))?)
+    Ok(trace(out, &named, &example, &mut |pixels| match &stored.standard {
+        None => net.logits(pixels),
+        Some(standard) => net.logits(&standard.apply(&pixels.f_flatten(1, -1)?)?),
+    })?)
 }

@@ -26,6 +26,8 @@ mod limits;
 
 mod samples;
 
+mod standard;
+
 /// What [`dataset`] holds.
 pub(super) const SHAPE: DataShape = DataShape { channels: 1, height: 6, width: 6, classes: 3 };
 

@@ -26,6 +26,7 @@ use super::{
     optimizer::Optimizer,
     resident::Part,
     snapshot::Snapshot,
+    standard::Standard,
     weights::Weights,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub(super) struct View<'a> {
     pub(super) judged: &'a Part,
     pub(super) parts: Parts,
     pub(super) shape: DataShape,
+    /// What images are standardised by, until the trial's net takes it.
+    pub(super) standard: Option<Standard>,
 }
 
 /// A trial in training.
@@ -91,7 +94,7 @@ fn begin(task: &TrainTask, spec: &ModelSpec, device: Device) -> Result<Weights, 
 
 impl<'a> Trial<'a> {
     /// A trial with new weights, or as its checkpoint left it.
-    pub(super) fn open(task: &'a TrainTask, view: View<'a>, device: Device) -> Result<Self, TrainError> {
+    pub(super) fn open(task: &'a TrainTask, mut view: View<'a>, device: Device) -> Result<Self, TrainError> {
         let TrainTask { study, hparams, trial_seed, from_epoch, to_epoch, resume, .. } = task;
         let resumed = resume.as_ref().map_or(0, |files| files.epoch);
         if from_epoch >= to_epoch || resumed != *from_epoch {
@@ -120,7 +123,7 @@ impl<'a> Trial<'a> {
         };
         let restores = study.train.early_stopping.is_some_and(|rule| rule.restore_best);
         let mut learner = Learner {
-            net: Net::new(&spec, &view.shape, &weights, plan)?,
+            net: Net::new((&spec, &view.shape), &weights, plan, view.standard.take())?,
             optimizer: Optimizer::new(&weights, &recipe, plan.frozen)?,
             augmenter: Augmenter::new(recipe.augment, task.data_seed, view.shape),
             average: (recipe.average == common::study::Average::Ema)
