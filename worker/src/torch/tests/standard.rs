@@ -23,7 +23,8 @@ fn standardised_images_train_all_kinds_of_nets_and_resume_exactly() {
         let whole = task(study, hparams.clone(), 5, folder.path());
         let (curve, trained) = run(&whole);
         assert!(curve[4].metrics.val_accuracy > 0.9, "{curve:?}");
-        let (plain, _) = run(&task(super::study(model, 32), hparams, 5, folder.path()));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (plain, _) = run(&task(super::study(model, 32), hparams, 5, elsewhere.path()));
         assert_ne!(curve[0].metrics, plain[0].metrics);
 
         let parts = tempfile::tempdir().unwrap();
