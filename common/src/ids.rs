@@ -89,6 +89,11 @@ name! {
 }
 
 name! {
+    /// What a person calls weights of the cluster's store; unique there.
+    ModelName, "model name"
+}
+
+name! {
     /// A study's identity: eight hexadecimal digits, never reused.
     StudyId, "study id"
 }

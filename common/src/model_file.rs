@@ -11,8 +11,8 @@ use crate::{
     study::{ModelKind, Split, TrainSpec},
 };
 
-/// The version of the format that is written here; readers take any up to it.
-pub const VERSION: u32 = 1;
+/// The newest version of the format; readers take any up to it.
+pub const VERSION: u32 = 2;
 
 /// What stands beside `model.safetensors`: enough to build the model again and to feed it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,16 +70,43 @@ pub struct ModelFile {
 }
 
 /// How pixels become what a model takes: floats, samples × channels × height × width.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pixels {
     /// What a byte is multiplied by.
     pub scale: f32,
+    /// What is taken off each channel after that; nothing where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mean: Vec<f32>,
+    /// What each channel is divided by then; all are above 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviation: Vec<f32>,
+}
+
+impl Pixels {
+    /// Whether channels are standardised.
+    pub fn are_standardised(&self) -> bool {
+        !self.mean.is_empty()
+    }
+
+    /// The first version of the format that says all of this: an older reader would feed the model other numbers.
+    pub fn version(&self) -> u32 {
+        if self.are_standardised() { 2 } else { 1 }
+    }
+
+    /// Whether images of so many channels can be made of them.
+    fn fit(&self, channels: u32) -> bool {
+        let sizes = [self.mean.len(), self.deviation.len()];
+        let sane = |number: &f32| number.is_finite();
+        (sizes == [0, 0] || sizes == [channels as usize; 2])
+            && self.mean.iter().all(sane)
+            && self.deviation.iter().all(|number| sane(number) && *number > 0.0)
+    }
 }
 
 impl Default for Pixels {
     /// From 0 to 1.
     fn default() -> Self {
-        Self { scale: 1.0 / 255.0 }
+        Self { scale: 1.0 / 255.0, mean: Vec::new(), deviation: Vec::new() }
     }
 }
 
@@ -104,6 +131,9 @@ pub enum InvalidModel {
     /// It describes a formula, or was written without the data set.
     #[error("it describes no network: a study of the formula has none")]
     NoNetwork,
+    /// Means and deviations are not those of the channels.
+    #[error("its `pixels` have no mean and deviation above 0 for each of {0} channels")]
+    Pixels(u32),
     /// The layers do not end with the classes.
     #[error("its layers end with {found:?} values, but there are {classes} classes")]
     Classes {
@@ -137,6 +167,9 @@ impl ModelFile {
         };
         if last.output != [shape.classes] {
             return Err(InvalidModel::Classes { found: last.output.clone(), classes: shape.classes });
+        }
+        if !self.pixels.fit(shape.channels) {
+            return Err(InvalidModel::Pixels(shape.channels));
         }
         Ok(Architecture { spec: ModelSpec { layers: self.layers.clone(), ..ModelSpec::default() }, shape })
     }
@@ -175,13 +208,29 @@ mod tests {
     }
 
     #[test]
+    fn standardised_pixels_need_the_second_version() {
+        let pixels = r#""format":"safetensors","pixels":{"scale":1.0,"mean":[0.25],"deviation":[0.5]}"#;
+        let file = ModelFile::from_json(&FIRST.replace(r#""format":"safetensors""#, pixels)).unwrap();
+        assert!(file.pixels.are_standardised() && file.architecture().is_ok());
+        assert_eq!((file.pixels.version(), Pixels::default().version()), (2, 1));
+        assert_eq!(serde_json::to_string(&Pixels::default()).unwrap(), r#"{"scale":0.003921569}"#);
+    }
+
+    #[test]
     fn what_cannot_be_built_is_refused_with_the_reason() {
         let message = |text: &str| match ModelFile::from_json(text).and_then(|file| file.architecture()) {
             Err(error) => error.to_string(),
             Ok(model) => panic!("{model:?}"),
         };
         assert!(message("{").starts_with("it is no model.json: "));
-        assert!(message(r#"{"version":2}"#).contains("version 2"));
+        assert!(message(r#"{"version":3}"#).contains("version 3"));
+        for pixels in
+            [r#""mean":[0.5]"#, r#""mean":[0.5],"deviation":[0]"#, r#""mean":[1,2],"deviation":[1,2]"#]
+        {
+            let pixels = format!(r#""format":"safetensors","pixels":{{"scale":1,{pixels}}}"#);
+            let said = message(&FIRST.replace(r#""format":"safetensors""#, &pixels));
+            assert!(said.contains("for each of 1 channels"), "{said}");
+        }
         assert!(message(&FIRST.replace("\"classes\":2", "\"classes\":3")).contains("3 classes"));
         let formula = FIRST.replace("\"layers\":[{", "\"layers\":[],\"was\":[{");
         assert!(message(&formula).contains("describes no network"));

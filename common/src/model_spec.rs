@@ -2,6 +2,8 @@
 
 mod layer;
 
+mod tensors;
+
 mod op;
 
 mod choices;
@@ -27,6 +29,7 @@ mod resnet;
 pub use choices::{Activation, Initializer};
 pub use layer::Layer;
 pub use op::Op;
+pub use tensors::NamedShape;
 pub use wanted::Unbuildable;
 
 use wanted::Wanted;

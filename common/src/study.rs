@@ -19,17 +19,20 @@ mod document;
 
 mod schema;
 
+mod start;
+
 mod check;
 
 mod spec_error;
 
 pub use constraints::{Bounds, Constraints, InvalidBounds};
-pub use data_spec::{DataFacts, DataKind, DataSpec, Split};
+pub use data_spec::{DataFacts, DataKind, DataSpec, Input, Split};
 pub use fixed_trial::{FixedTrial, TrainedTrial};
 pub use scheduler_spec::{Evaluate, Hyperband, PromotionMode, Rank, Rounding, Sampler, SchedulerSpec, Sizes};
 pub use spec_error::{Place, SpecError};
 pub use train_spec::{
-    Augment, AugmentName, Average, EarlyStopping, Monitor, Optimizer, Precision, Schedule, TrainSpec,
+    Augment, AugmentName, Average, EarlyStopping, Freeze, InitialWeights, Monitor, Optimizer, Precision,
+    Schedule, TrainSpec,
 };
 
 use schemars::JsonSchema;
@@ -111,9 +114,17 @@ impl StudySpec {
         !trials.is_empty() && trials.iter().all(|trial| trial.trained.is_some())
     }
 
-    /// Whether two studies ask for the same; what their data is counts where both have recorded it.
+    /// Whether two studies ask for the same; what their data and initial weights are counts where both have recorded
+    /// it.
     pub fn agrees(&self, other: &Self) -> bool {
-        self.data.agrees(&other.data) && *self == Self { data: self.data.clone(), ..other.clone() }
+        let [ours, theirs] = [self, other].map(|study| study.train.initial_weights.as_ref());
+        let weights = match (ours, theirs) {
+            (Some(ours), Some(theirs)) => ours.agrees(theirs),
+            _ => ours == theirs,
+        };
+        let train = TrainSpec { initial_weights: ours.cloned(), ..other.train.clone() };
+        let same = Self { data: self.data.clone(), train, ..other.clone() };
+        self.data.agrees(&other.data) && weights && *self == same
     }
 
     /// The study with what its data set's name means; all that a study file is checked for is checked with it.

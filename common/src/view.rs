@@ -8,11 +8,12 @@ use crate::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
     hparams::Hparams,
-    ids::{Attempt, DataName, StudyId, StudyName, TrialNumber, WorkerId},
+    ids::{Attempt, DataName, ModelName, StudyId, StudyName, TrialNumber, WorkerId},
     metrics::{Goal, Metric, TestMetrics},
     study::{DataFacts, StudySpec},
     time::Timestamp,
     trial::TrialState,
+    weights::WeightsFacts,
 };
 
 /// Where a study stands.
@@ -167,6 +168,19 @@ pub struct DataView {
     /// The packed object's size in bytes.
     pub size: u64,
     /// When it was added.
+    pub created: Timestamp,
+}
+
+/// Weights in the cluster's store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelView {
+    /// What people call them.
+    pub name: ModelName,
+    /// What they are.
+    pub facts: WeightsFacts,
+    /// The packed object's size in bytes.
+    pub size: u64,
+    /// When they were added.
     pub created: Timestamp,
 }
 

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{ids::StudyId, time::Timestamp};
+use common::{checkpoint::Digest, ids::StudyId, time::Timestamp};
 use object_store::path::Path as StorePath;
 
 use crate::{
@@ -26,7 +26,7 @@ const ROUNDS: u32 = 20;
 pub struct Backup {
     /// Studies.
     pub studies: u64,
-    /// Objects: checkpoints, class probabilities, data sets.
+    /// Objects: checkpoints, class probabilities, data sets, weights.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -125,7 +125,8 @@ async fn gather(state: &Path, to: &Path) -> Result<Backup, BackupError> {
 #[derive(Debug)]
 enum Named {
     Of(ObjectKey),
-    Data(common::checkpoint::Digest),
+    Data(Digest),
+    Model(Digest),
 }
 
 impl Named {
@@ -133,6 +134,7 @@ impl Named {
         match self {
             Self::Of(key) => key.path(),
             Self::Data(digest) => blobs::data_path(*digest),
+            Self::Model(digest) => blobs::model_path(*digest),
         }
     }
 
@@ -142,6 +144,7 @@ impl Named {
         let bytes = match self {
             Self::Of(key) => objects.get(key).await,
             Self::Data(digest) => objects.get_data(*digest).await,
+            Self::Model(digest) => objects.get_model(*digest).await,
         };
         let place = to.join(blobs::FOLDER).join(self.path().as_ref());
         if place.exists() {
@@ -169,6 +172,7 @@ fn copied(state: &Path, to: &Path) -> Result<(u64, Vec<Named>), StoreError> {
         named.extend(objects(&study.id, &reader)?.into_iter().map(Named::Of));
     }
     named.extend(reader.data()?.into_iter().map(|set| Named::Data(set.facts.digest)));
+    named.extend(reader.models()?.into_iter().map(|model| Named::Model(model.facts.digest)));
     Ok((studies.len() as u64, named))
 }
 

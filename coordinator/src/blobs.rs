@@ -1,4 +1,5 @@
-//! Stored objects: checkpoints, class probabilities and data sets, write-once, named by what they are and their digest.
+//! Stored objects: checkpoints, class probabilities, data sets and weights, write-once, named by what they are and their
+//! digest.
 
 mod key;
 
@@ -34,6 +35,11 @@ pub(crate) const FOLDER: &str = "objects";
 /// Where a packed data set lies: study ids are eight hexadecimal digits, so none is `datasets`.
 pub(crate) fn data_path(digest: Digest) -> StorePath {
     StorePath::from(format!("datasets/{digest}.safetensors"))
+}
+
+/// Where packed weights lie.
+pub(crate) fn model_path(digest: Digest) -> StorePath {
+    StorePath::from(format!("models/{digest}.safetensors"))
 }
 
 /// The objects of a state folder.
@@ -121,6 +127,21 @@ impl Blobs {
     /// Deletes an object; one that is gone already is as good.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), BlobError> {
         self.remove(&key.path()).await
+    }
+
+    /// Stores packed weights; durable when this returns.
+    pub async fn put_model(&self, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
+        self.write(&model_path(digest), digest, bytes).await
+    }
+
+    /// Reads packed weights and checks their digest.
+    pub async fn get_model(&self, digest: Digest) -> Result<Bytes, BlobError> {
+        self.read(&model_path(digest), digest).await
+    }
+
+    /// Deletes packed weights; those that are gone already are as good.
+    pub async fn delete_model(&self, digest: Digest) -> Result<(), BlobError> {
+        self.remove(&model_path(digest)).await
     }
 
     async fn write(&self, path: &StorePath, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
@@ -277,6 +298,20 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(state.path()).unwrap();
         assert!(format!("{:?}", blobs.store).contains("fsync: true"), "{:?}", blobs.store);
+    }
+
+    #[tokio::test]
+    async fn weights_lie_beside_data_sets() {
+        let state = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(state.path()).unwrap();
+        let digest = Digest::of(b"weights");
+        assert!(blobs.put_model(digest, Bytes::from_static(b"weighs")).await.is_err());
+        blobs.put_model(digest, Bytes::from_static(b"weights")).await.unwrap();
+        assert_eq!(blobs.get_model(digest).await.unwrap(), "weights");
+        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
+        blobs.delete_model(digest).await.unwrap();
+        blobs.delete_model(digest).await.unwrap();
+        assert!(matches!(blobs.get_model(digest).await, Err(BlobError::Missing(_))));
     }
 
     #[tokio::test]

@@ -167,7 +167,7 @@ enum Command {
     /// It needs a study whose best trial has been evaluated, and the study's data set on this machine. The page loads
     /// nothing from anywhere, so it can be mailed, printed or kept.
     Report(report::ReportArgs),
-    /// List presets or show a model's layers and parameters; alone, it lists them
+    /// List presets and stored weights, show a model's layers and parameters, add weights; alone, it lists
     Model(model::ModelArgs),
     /// List, show, verify, add or remove data sets; alone, it lists them
     Data(data::DataArgs),
@@ -228,7 +228,7 @@ impl Command {
             Self::Predict(args) => predict::run(args).await,
             Self::Evaluate(args) => evaluate::run(args).await,
             Self::Report(args) => report::run(args).await,
-            Self::Model(args) => model::run(args),
+            Self::Model(args) => model::run(args).await,
             Self::Data(args) => data::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,
             Self::Fsck(args) => fsck::run(args).await,
@@ -270,9 +270,14 @@ mod tests {
 
     #[test]
     fn a_noun_alone_lists() {
-        for line in
-            ["rung study", "rung trial", "rung trial @last -o csv", "rung worker -o json", "rung data"]
-        {
+        for line in [
+            "rung study",
+            "rung trial",
+            "rung trial @last -o csv",
+            "rung worker -o json",
+            "rung data",
+            "rung model",
+        ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }
         assert_eq!(Cli::try_parse_from(["rung", "stduy"]).unwrap_err().exit_code(), 2);

@@ -30,7 +30,7 @@ use common::{
     ids::TrialNumber,
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, DataView, StudyView, TrialView, WorkerView},
+    view::{BestView, DataView, ModelView, StudyView, TrialView, WorkerView},
 };
 
 use crate::blobs::ObjectKey;
@@ -118,6 +118,14 @@ impl Cluster {
         match self {
             Self::Remote(remote) => remote.data_object(digest).await,
             Self::Stored(stored) => stored.data_object(digest).await,
+        }
+    }
+
+    /// Weights of the cluster's store, by name.
+    pub async fn models(&self) -> Result<Vec<ModelView>, ClientError> {
+        match self {
+            Self::Remote(remote) => remote.models().await,
+            Self::Stored(stored) => stored.models(),
         }
     }
 

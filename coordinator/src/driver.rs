@@ -17,6 +17,8 @@ mod roster;
 
 mod library;
 
+mod models;
+
 mod live_study;
 
 mod machine;

@@ -105,6 +105,7 @@ pub async fn check(state: &Path, quota: Option<u64>) -> Result<Findings, FsckErr
         }
     }
     check_data(state, &blobs, &mut findings).await?;
+    check_models(state, &blobs, &mut findings).await?;
     findings.bytes = blobs.stored().await?;
     if let Some(quota) = quota.filter(|quota| findings.bytes > *quota) {
         let what = format!("{} bytes are stored, {quota} may be", findings.bytes);
@@ -150,6 +151,24 @@ async fn check_data(state: &Path, blobs: &Blobs, findings: &mut Findings) -> Res
         findings.objects += 1;
         if let Err(error) = blobs.get_data(set.facts.digest).await {
             let what = format!("data set {}: {error}", set.name);
+            findings.violations.push(Violation::new(number_of(&error), what));
+        }
+    }
+    Ok(())
+}
+
+async fn check_models(state: &Path, blobs: &Blobs, findings: &mut Findings) -> Result<(), FsckError> {
+    let models = match Reader::open(state)?.models() {
+        Ok(models) => models,
+        Err(error) => {
+            findings.violations.push(Violation::new("I11", error));
+            return Ok(());
+        }
+    };
+    for model in models {
+        findings.objects += 1;
+        if let Err(error) = blobs.get_model(model.facts.digest).await {
+            let what = format!("weights {}: {error}", model.name);
             findings.violations.push(Violation::new(number_of(&error), what));
         }
     }

@@ -4,7 +4,11 @@ mod access_service;
 
 mod data_service;
 
+mod model_service;
+
 mod status;
+
+mod upload;
 
 mod adoption;
 

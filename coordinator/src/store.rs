@@ -19,6 +19,8 @@ mod curves;
 
 mod data;
 
+mod models;
+
 mod attempts;
 
 mod sqlite;
@@ -42,10 +44,10 @@ pub use sqlite::SqliteStore;
 
 use common::{
     checkpoint::Digest,
-    ids::{Attempt, DataName, StudyId, StudyName, TrialNumber},
+    ids::{Attempt, DataName, ModelName, StudyId, StudyName, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
-    view::{DataView, StudyView, TrialView},
+    view::{DataView, ModelView, StudyView, TrialView},
 };
 use scheduler::Event;
 
@@ -68,13 +70,18 @@ pub struct Commit {
     pub data: Vec<DataView>,
     /// Data sets that are gone.
     pub data_removed: Vec<DataName>,
+    /// Weights that were added; their objects are stored.
+    pub models: Vec<ModelView>,
+    /// Weights that are gone.
+    pub models_removed: Vec<ModelName>,
 }
 
 impl Commit {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         let data = self.data.is_empty() && self.data_removed.is_empty();
-        self.events.is_empty() && self.curves.is_empty() && self.deleted.is_empty() && data
+        let models = self.models.is_empty() && self.models_removed.is_empty();
+        self.events.is_empty() && self.curves.is_empty() && self.deleted.is_empty() && data && models
     }
 }
 
@@ -89,13 +96,15 @@ pub struct StoredStudy {
     pub log: Vec<Event>,
 }
 
-/// The data sets of a cluster as a starting coordinator finds them.
+/// The data sets and weights of a cluster as a starting coordinator finds them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredData {
-    /// By name.
+    /// Data sets, by name.
     pub sets: Vec<DataView>,
-    /// What studies recorded, finished ones included.
+    /// The data that studies recorded, finished ones included.
     pub uses: Vec<(StudyId, Digest)>,
+    /// Weights, by name.
+    pub models: Vec<ModelView>,
 }
 
 /// Where commits go.
@@ -109,7 +118,7 @@ pub trait Store: Send {
     /// The log of one study, in order.
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError>;
 
-    /// The data sets, and which studies use them.
+    /// The data sets, which studies use them, and the weights.
     fn data(&mut self) -> Result<StoredData, StoreError>;
 
     /// Begins anew after a failed commit, and proves that commits can go well again; fails where they still cannot.

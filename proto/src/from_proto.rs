@@ -11,7 +11,11 @@ use common::{
     study::{DataFacts, StudySpec},
     time::Timestamp,
     trial::TrialState,
-    view::{BestView, DataView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
+    view::{
+        BestView, DataView, DeviceFacts, Leader, LeaseId, ModelView, StudyPhase, StudyView, TrialView,
+        WorkerView,
+    },
+    weights::WeightsFacts,
 };
 
 use crate::v1 as pb;
@@ -117,6 +121,20 @@ impl TryFrom<pb::DataSet> for DataView {
                 .map_err(|error| Malformed::new("data_set.facts_json", error))?,
             size: set.size,
             created: Timestamp(set.created_ms),
+        })
+    }
+}
+
+impl TryFrom<pb::Model> for ModelView {
+    type Error = Malformed;
+
+    fn try_from(model: pb::Model) -> Result<Self, Malformed> {
+        Ok(Self {
+            name: parse("model.name", &model.name)?,
+            facts: WeightsFacts::from_json(&model.facts_json)
+                .map_err(|error| Malformed::new("model.facts_json", error))?,
+            size: model.size,
+            created: Timestamp(model.created_ms),
         })
     }
 }

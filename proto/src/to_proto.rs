@@ -8,7 +8,10 @@ use common::{
     hparams::{Hparams, Scalar},
     metrics::{CleanMetrics, CurvePoint, Goal, Metrics, TestMetrics},
     trial::TrialState,
-    view::{BestView, DataView, DeviceFacts, Leader, LeaseId, StudyPhase, StudyView, TrialView, WorkerView},
+    view::{
+        BestView, DataView, DeviceFacts, Leader, LeaseId, ModelView, StudyPhase, StudyView, TrialView,
+        WorkerView,
+    },
 };
 
 use crate::v1 as pb;
@@ -81,6 +84,17 @@ impl From<DataView> for pb::DataSet {
             facts_json: set.facts.to_json(),
             size: set.size,
             created_ms: set.created.0,
+        }
+    }
+}
+
+impl From<ModelView> for pb::Model {
+    fn from(model: ModelView) -> Self {
+        Self {
+            name: model.name.into(),
+            facts_json: model.facts.to_json(),
+            size: model.size,
+            created_ms: model.created.0,
         }
     }
 }

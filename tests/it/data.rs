@@ -9,7 +9,7 @@ use image::{Rgb, RgbImage};
 use tests::{Cluster, Ran, rung, scratch};
 
 /// So many images of 8 × 8 pixels in each of three classes, whose colours differ.
-fn images(folder: &Path, each: u32) -> PathBuf {
+pub(crate) fn images(folder: &Path, each: u32) -> PathBuf {
     let path = folder.join("shapes");
     for (class, name) in ["blue", "green", "red"].into_iter().enumerate() {
         fs::create_dir_all(path.join(name)).unwrap();
@@ -178,6 +178,8 @@ fn fashion_mnist_is_shown_in_pictures() {
     for (file, says) in [("classes.svg", "Ankle boot"), ("data.json", "\"test_share\":0.1")] {
         assert!(fs::read_to_string(out.join(file)).unwrap().contains(says), "{file}");
     }
+    let dataset = data::open("fashion-mnist", &data::Sources::from_env()).unwrap();
+    assert_eq!(data::Scale::known("fashion-mnist"), data::Scale::of_pixels(&dataset.train));
     let known = common::study::DataFacts::known("fashion-mnist").unwrap();
     assert_eq!(shown["digest"], known.digest.to_string());
     let names: Vec<_> =

@@ -76,15 +76,24 @@ fn an_exported_mlp_is_the_same_in_pytorch() {
 }
 
 #[test]
-fn an_exported_cnn_is_the_same_in_pytorch() {
-    agrees_with_pytorch("cnn", CNN);
+fn an_exported_cnn_of_standardised_images_is_the_same_in_pytorch() {
+    agrees_with_pytorch("cnn", &format!("{CNN}data: {{input: standard}}\n"));
 }
 
 /// Without Python: an evaluation repeats the study's own test, from the study and from a folder.
 #[test]
 fn an_evaluation_repeats_the_studys_test_and_its_validation() {
+    repeats_the_study(MLP);
+}
+
+#[test]
+fn an_evaluation_of_standardised_images_repeats_the_study() {
+    repeats_the_study(&format!("{MLP}data: {{input: standard}}\n"));
+}
+
+fn repeats_the_study(study: &str) {
     let folder = scratch();
-    let state = trained(folder.path(), "mlp", MLP);
+    let state = trained(folder.path(), "mlp", study);
     let out = text(&folder.path().join("out"));
     rung(&state, &["export", "@last", "--to", "safetensors", "--out", &out]).ok();
     let best = rung(&state, &["best", "mlp", "-o", "json"]).ok().json();

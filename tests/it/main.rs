@@ -57,6 +57,9 @@ mod training;
 /// One's own data: packed, stored, fetched by workers and trained on.
 mod data;
 
+/// Weights of one study with which others begin.
+mod models;
+
 /// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
 mod export;
 

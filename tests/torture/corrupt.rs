@@ -71,7 +71,7 @@ async fn damage_checkpoints(rig: &mut Rig, dice: &mut Dice) -> Result<u32> {
 
 fn is_checkpoint(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "safetensors")
-        && path.components().all(|part| part.as_os_str() != "datasets")
+        && path.components().all(|part| part.as_os_str() != "datasets" && part.as_os_str() != "models")
 }
 
 /// A bit of any file of a state folder, each bit as likely as any other.

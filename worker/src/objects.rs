@@ -1,4 +1,4 @@
-//! Checkpoints, probabilities and data sets between this machine's disk and the coordinator's store.
+//! Checkpoints, probabilities, data sets and initial weights between this machine's disk and the coordinator's store.
 
 mod cache;
 pub(crate) use cache::Cache;
@@ -38,7 +38,7 @@ pub(crate) struct Objects {
     link: watch::Receiver<Option<Link>>,
     cache: Arc<Cache>,
     data: Arc<Cache>,
-    /// Held while a data set is fetched: slots that wait for the same one then find it.
+    /// Held while a data set or initial weights are fetched: slots that wait for the same then find it.
     fetching: Arc<Mutex<()>>,
 }
 
@@ -158,6 +158,14 @@ impl Objects {
         let _turn = self.fetching.lock().await;
         let path = folder.join("data.safetensors");
         self.bring(&self.data, digest, &path, |channel| transfer::get_data(channel, digest)).await?;
+        Ok(path)
+    }
+
+    /// Brings the object of initial weights into a folder, verified. Waits for as long as the coordinator is away.
+    pub(crate) async fn fetch_model(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
+        let _turn = self.fetching.lock().await;
+        let path = folder.join("initial.safetensors");
+        self.bring(&self.data, digest, &path, |channel| transfer::get_model(channel, digest)).await?;
         Ok(path)
     }
 

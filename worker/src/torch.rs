@@ -1,7 +1,7 @@
 //! Training with libtorch, on the CPU or a GPU.
 //!
 //! In the order of a task: a setting becomes a `device`, the data set comes to lie on it (`resident`), a configuration
-//! becomes tensors (`layout`, `initial`, `weights`) and layers that are trained by hand-written passes (`dense`) or by
+//! becomes tensors (`layout`, `initial`, `weights`, `initial_weights`) and layers that are trained by hand-written passes (`dense`) or by
 //! autograd (`node`, `graph`); images change at random (`augment`); an epoch is trained (`epoch`, `optimizer`,
 //! `average`), measured (`measure`) and remembered; at its end everything (`numbers`) may be copied (`snapshot`) and
 //! written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`] keeps what stays between trials, and
@@ -24,6 +24,10 @@ mod layout;
 mod initial;
 
 mod weights;
+
+mod initial_weights;
+
+mod standard;
 
 mod net;
 

@@ -28,7 +28,7 @@ pub struct TrainTask {
     pub trial_seed: u64,
     /// The seed of its order of samples and of their augmentation.
     pub data_seed: u64,
-    /// Epochs trained so far; 0 means new weights.
+    /// Epochs trained so far; 0 means weights that are drawn, or stored ones.
     pub from_epoch: u32,
     /// Epochs trained when the task is done, in total.
     pub to_epoch: u32,
@@ -40,6 +40,8 @@ pub struct TrainTask {
     pub scratch: PathBuf,
     /// The data set's object, verified; none where the trainer finds the data set by its name.
     pub data: Option<PathBuf>,
+    /// The object of the weights to begin with, verified; none where they are drawn, or come from a checkpoint.
+    pub initial: Option<PathBuf>,
 }
 
 /// A checkpoint as two files on this machine.
@@ -154,6 +156,9 @@ pub enum TrainError {
     /// The data set cannot be opened on this worker.
     #[error("data: {0}")]
     Data(String),
+    /// The stored weights are not what the study or the model expects.
+    #[error("initial weights: {0}")]
+    InitialWeights(String),
     /// The checkpoint is not what the model expects.
     #[error("checkpoint: {0}")]
     Checkpoint(String),

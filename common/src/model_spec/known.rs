@@ -22,6 +22,13 @@ impl ModelKind {
             })
     }
 
+    /// Whether a hyperparameter decides which tensors the model has.
+    pub fn shapes(self, hparam: &str) -> bool {
+        const OTHERS: [&str; 4] = ["activation", "initializer", "dropout", "dense_dropout"];
+        let other = OTHERS.contains(&hparam) || hparam.starts_with("dropout_");
+        self != Self::Formula && !other && !Recipe::HPARAMS.contains(&hparam)
+    }
+
     /// The hyperparameters that the model and its training know; `N` stands for a number. Empty for the formula,
     /// which takes anything.
     pub fn hparam_names(self) -> Vec<&'static str> {

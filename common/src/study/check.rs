@@ -1,8 +1,8 @@
 //! What a schema cannot say: how the parts of a study must fit together.
 
 use super::{
-    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, ModelKind, Monitor, Sampler, SchedulerSpec,
-    SpecError, Split, StudySpec, TrainSpec,
+    DataFacts, DataKind, DataSpec, FixedTrial, Hyperband, Input, ModelKind, Monitor, Sampler, SchedulerSpec,
+    SpecError, Split, StudySpec, TrainSpec, start,
 };
 use crate::{
     hparams::{Hparams, Scalar},
@@ -21,7 +21,7 @@ pub(super) struct Flaw {
 }
 
 impl Flaw {
-    fn new(path: &[&str], error: SpecError) -> Self {
+    pub(super) fn new(path: &[&str], error: SpecError) -> Self {
         Self { path: path.iter().map(|step| (*step).to_owned()).collect(), error }
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
         let error = SpecError::new("the formula has no weights to restore: leave out `restore_best`");
         return Some(Flaw::new(&["train", "early_stopping", "restore_best"], error));
     }
-    if let Err(flaw) = data(study) {
+    if let Err(flaw) = data(study).and_then(|()| start::check(study)) {
         return Some(flaw);
     }
     // What models make of one's own data is known only once the coordinator has said what its name means.
@@ -66,6 +66,10 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
             spec.name
         );
         return Err(Flaw::new(&["model"], SpecError::new(message)));
+    }
+    if table && spec.input == Input::Standard {
+        let message = format!("`{}` is a table, which is always standardised: leave `input` out", spec.name);
+        return Err(Flaw::new(&["data", "input"], SpecError::new(message)));
     }
     let mirrored = study.train.flip_averaging;
     if table && (mirrored || !study.train.augment.is_none()) {

@@ -16,6 +16,9 @@ pub struct DataSpec {
     /// The split's own seed: two studies with equal data and split seed validate on the same samples.
     #[schemars(range(max = 9_007_199_254_740_991_u64))]
     pub split_seed: u64,
+    /// What models take of images' pixels.
+    #[serde(skip_serializing_if = "Input::is_unit")]
+    pub input: Input,
     /// What the name meant when the study was submitted: the coordinator records it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<DataFacts>,
@@ -23,7 +26,13 @@ pub struct DataSpec {
 
 impl Default for DataSpec {
     fn default() -> Self {
-        Self { name: "fashion-mnist".to_owned(), split: Split::default(), split_seed: 0, facts: None }
+        Self {
+            name: "fashion-mnist".to_owned(),
+            split: Split::default(),
+            split_seed: 0,
+            input: Input::default(),
+            facts: None,
+        }
     }
 }
 
@@ -77,7 +86,7 @@ impl DataSpec {
             (Some(one), Some(two)) => one == two,
             _ => true,
         };
-        facts && (&self.name, self.split, self.split_seed) == (&other.name, other.split, other.split_seed)
+        facts && *self == Self { facts: self.facts.clone(), ..other.clone() }
     }
 }
 
@@ -93,6 +102,23 @@ pub enum Split {
     Paper,
     /// None: all of the training part is trained on, and the objective must be one of training.
     None,
+}
+
+/// What models take of images' pixels. Tables are always standardised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Bytes as numbers from 0 to 1.
+    #[default]
+    Unit,
+    /// The same, less each channel's mean and divided by its deviation over the training part.
+    Standard,
+}
+
+impl Input {
+    fn is_unit(&self) -> bool {
+        *self == Self::Unit
+    }
 }
 
 /// What kind of values samples have.

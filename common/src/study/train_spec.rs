@@ -4,17 +4,22 @@ mod augment;
 
 mod early_stopping;
 
+mod initial_weights;
+
 mod optimizer;
 
 mod schedule;
 
 pub use augment::{Augment, AugmentName};
 pub use early_stopping::{EarlyStopping, Monitor};
+pub use initial_weights::{Freeze, InitialWeights};
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Digest;
 
 /// How every trial of a study trains. A hyperparameter of the same name overrides a field for its trial
 /// (`lr` overrides `learning_rate`); see [`crate::recipe::Recipe`].
@@ -56,6 +61,9 @@ pub struct TrainSpec {
     pub average_decay: f64,
     /// Whether an evaluation averages each image's probabilities with those of its mirror image.
     pub flip_averaging: bool,
+    /// The stored weights that trials begin with (`rung model add`); drawn where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<InitialWeights>,
     /// When a trial stops improving; never where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
@@ -67,6 +75,18 @@ pub struct TrainSpec {
     /// How long an epoch of the formula trainer lasts, in seconds; other models take the time they take.
     #[schemars(range(min = 0))]
     pub epoch_seconds: f64,
+}
+
+impl TrainSpec {
+    /// The object in the cluster's store that trials begin with, once it is recorded.
+    pub fn initial_object(&self) -> Option<Digest> {
+        self.initial_weights.as_ref()?.digest
+    }
+
+    /// Whether a trial's backbone stays as it began.
+    pub fn freezes_backbone(&self) -> bool {
+        self.initial_weights.as_ref().is_some_and(|weights| weights.freeze == Freeze::Backbone)
+    }
 }
 
 impl Default for TrainSpec {
@@ -85,6 +105,7 @@ impl Default for TrainSpec {
             average: Average::default(),
             average_decay: 0.999,
             flip_averaging: false,
+            initial_weights: None,
             early_stopping: None,
             threads: 1,
             precision: Precision::default(),

@@ -4,6 +4,7 @@ use std::{error::Error, fmt, io};
 
 use config::ConfigError;
 use data::DataError;
+use weights::WeightsError;
 
 use super::input::SpecFault;
 use crate::{
@@ -96,6 +97,7 @@ fn is_bad_input(error: &(dyn Error + 'static)) -> bool {
         || error.is::<ConfigError>()
         || error.is::<StartError>()
         || error.is::<LoginError>()
+        || error.is::<WeightsError>()
         || error.is::<ResolveError>()
         || error.downcast_ref().is_some_and(ClientError::is_bad_input)
         || error.downcast_ref().is_some_and(bad_data)

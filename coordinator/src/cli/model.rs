@@ -1,18 +1,27 @@
-//! `rung model`: what is known by name, and what its models are made of.
+//! `rung model`: what is known by name, what its models are made of, and stored weights.
+
+mod add;
 
 mod report;
 
+mod stored;
+
+mod words;
+
 use clap::{Args, Subcommand};
-use common::{nearest::nearest, preset};
+use common::preset;
 use serde::Serialize;
 
+use self::{
+    report::ModelReport,
+    stored::{StoredReport, unknown},
+    words::points_text,
+};
 use super::{
-    args::FormatArgs,
+    args::{FormatArgs, TargetArgs},
     failure::Failure,
     output::{self, Show, Table},
 };
-
-use report::{ModelReport, points_text};
 
 /// Flags of `rung model`.
 #[derive(Debug, Args)]
@@ -21,90 +30,136 @@ pub(super) struct ModelArgs {
     #[command(subcommand)]
     verb: Option<Verb>,
     #[command(flatten)]
-    output: FormatArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Presets: searches for `rung run`, single configurations for `rung train`
-    List(FormatArgs),
-    /// Layers, shapes and parameters of a preset
+    /// Presets: searches for `rung run`, single configurations for `rung train`; and stored weights
+    List(ListArgs),
+    /// Layers, shapes and parameters of a preset, or the tensors of stored weights
     Show(ShowArgs),
+    /// Store weights in the cluster, for studies to begin with
+    ///
+    /// The file is read where this runs; a study that says `train: {initial_weights: NAME}` begins with what was
+    /// stored, on any worker.
+    Add(add::AddArgs),
+    /// Remove stored weights that no unfinished study begins with
+    Remove(add::RemoveArgs),
 }
 
 #[derive(Debug, Args)]
-struct ShowArgs {
-    /// The preset's name
-    #[arg(value_name = "NAME")]
-    name: String,
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     output: FormatArgs,
 }
 
-/// Lists or shows presets.
-pub(super) fn run(args: ModelArgs) -> Result<(), Failure> {
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The name of a preset or of stored weights
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+}
+
+/// Lists, shows, adds or removes models.
+pub(super) async fn run(args: ModelArgs) -> Result<(), Failure> {
     match args.verb {
-        None => list(args.output),
-        Some(Verb::List(output)) => list(output),
-        Some(Verb::Show(args)) => output::show(&named(&args.name)?, args.output.format),
+        None => list(args.list).await,
+        Some(Verb::List(args)) => list(args).await,
+        Some(Verb::Show(args)) => show(args).await,
+        Some(Verb::Add(args)) => add::run(args).await,
+        Some(Verb::Remove(args)) => add::remove(args).await,
     }
 }
 
-fn list(output: FormatArgs) -> Result<(), Failure> {
-    output::show(&all()?, output.format)
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let stored = args.target.target().cluster().await?.models().await?;
+    let stored = stored.into_iter().map(|model| Row::Stored(StoredReport::new(model)));
+    output::show(&ModelRows(presets()?.into_iter().chain(stored).collect()), args.output.format)
 }
 
 /// Searches, then configurations: a name of both has a row of each.
-fn all() -> Result<ModelRows, Failure> {
+fn presets() -> Result<Vec<Row>, Failure> {
     let searches = preset::ALL.iter().filter_map(|name| preset::search(name));
     let presets = searches.chain(preset::ALL.iter().filter_map(|name| preset::training(name)));
-    Ok(ModelRows(presets.map(ModelReport::new).collect::<Result<_, _>>()?))
+    presets.map(|preset| ModelReport::new(preset).map(Row::Preset)).collect()
 }
 
-/// The report on a name: on the configuration and on the search, where both are called so.
-fn named(name: &str) -> Result<ModelReport, Failure> {
+async fn show(args: ShowArgs) -> Result<(), Failure> {
+    if let Some(report) = named(&args.name)? {
+        return output::show(&report, args.output.format);
+    }
+    let models = args.target.target().cluster().await?.models().await?;
+    match models.iter().find(|model| model.name.as_str() == args.name) {
+        Some(model) => output::show(&StoredReport::new(model.clone()), args.output.format),
+        None => Err(unknown(&args.name, "there is no model", preset::ALL, &models)),
+    }
+}
+
+/// The report on a preset: on the configuration and on the search, where both are called so; none of another name.
+fn named(name: &str) -> Result<Option<ModelReport>, Failure> {
     let report = match (preset::training(name), preset::search(name)) {
         (Some(training), Some(search)) => ModelReport::new(training)?.with_space(ModelReport::new(search)?),
         (Some(one), None) | (None, Some(one)) => ModelReport::new(one)?,
-        (None, None) => {
-            let failure = Failure::bad_input(format!("there is no model `{name}`"));
-            return Err(match nearest(name, preset::ALL.iter().copied()) {
-                Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-                None => failure.help(format!("known are {}", preset::ALL.join(", "))),
-            });
-        }
+        (None, None) => return Ok(None),
     };
-    Ok(report)
+    Ok(Some(report))
 }
 
-/// All presets.
+/// All presets and stored weights.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct ModelRows(Vec<ModelReport>);
+struct ModelRows(Vec<Row>);
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    Preset(ModelReport),
+    Stored(StoredReport),
+}
 
 impl Show for ModelRows {
     fn table(&self) -> String {
         let mut table = Table::new(["name", "start with", "configurations", "what"]);
-        for report in &self.0 {
-            let (verb, points) = match report.space {
-                Some(_) => ("rung run", points_text(report.points)),
-                None => ("rung train", "1".to_owned()),
-            };
-            table.row([report.name, verb, &points, report.summary]);
+        for row in &self.0 {
+            match row {
+                Row::Preset(report) => {
+                    let (verb, points) = match report.space {
+                        Some(_) => ("rung run", points_text(report.points)),
+                        None => ("rung train", "1".to_owned()),
+                    };
+                    table.row([report.name, verb, &points, report.summary]);
+                }
+                Row::Stored(stored) => {
+                    table.row([stored.name(), "initial_weights", "", &stored.summary()]);
+                }
+            }
         }
         table.render()
     }
 
     fn csv(&self) -> Table {
         let mut table = Table::new(["name", "model", "parameters", "points", "summary"]);
-        for report in &self.0 {
-            table.row([
-                report.name,
-                report.model.as_str(),
-                &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
-                &report.points.map(|n| n.to_string()).unwrap_or_default(),
-                report.summary,
-            ]);
+        for row in &self.0 {
+            match row {
+                Row::Preset(report) => table.row([
+                    report.name,
+                    report.model.as_str(),
+                    &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
+                    &report.points.map(|n| n.to_string()).unwrap_or_default(),
+                    report.summary,
+                ]),
+                Row::Stored(stored) => {
+                    let numbers = stored.numbers().to_string();
+                    table.row([stored.name(), stored.family(), &numbers, "", &stored.summary()]);
+                }
+            }
         }
         table
     }
@@ -126,7 +181,7 @@ mod tests {
             ("resnet-20", 272_186),
             ("vgg-small", 435_754),
         ] {
-            let report = named(name).unwrap();
+            let report = named(name).unwrap().unwrap();
             assert_eq!(report.parameters, Some(parameters), "{name}");
             let json = serde_json::to_string(&report).unwrap();
             assert!(json.contains(&format!(r#""parameters":{parameters}"#)), "{json}");
@@ -136,33 +191,31 @@ mod tests {
 
     #[test]
     fn a_search_shows_its_space() {
-        let table = named("mlp").unwrap().table();
+        let table = named("mlp").unwrap().unwrap().table();
         assert!(table.contains("configurations  202,105,200") && table.contains("layers >= 3"), "{table}");
     }
 
     #[test]
     fn a_name_of_a_search_and_of_a_configuration_shows_both() {
-        let report = named("mlp-best").unwrap();
+        let report = named("mlp-best").unwrap().unwrap();
         let table = report.table();
         for text in ["`rung train mlp-best` trains it", "`rung run mlp-best` searches", "weight_decay"] {
             assert!(table.contains(text), "{table}");
         }
         let json = serde_json::to_value(&report).unwrap();
         assert!(json["parameters"].as_u64() > Some(0) && json["space"].is_array(), "{json}");
-        let rows = all().unwrap().table();
+        let rows = ModelRows(presets().unwrap()).table();
         let verbs: Vec<&str> = rows.lines().filter(|row| row.starts_with("mlp-best ")).collect();
         assert!(verbs[0].contains("rung run") && verbs[1].contains("rung train"), "{rows}");
         assert_eq!(rows.lines().count(), 1 + preset::ALL.len() + 1, "{rows}");
-        let single = named("cnn-best").unwrap().table();
+        let single = named("cnn-best").unwrap().unwrap().table();
         assert!(single.contains("`rung train cnn-best`") && !single.contains("rung run"), "{single}");
     }
 
     #[test]
     fn a_wrong_name_suggests_the_nearest() {
-        let failure = named("cnn-4blok").unwrap_err();
-        assert_eq!(failure.help.as_deref(), Some("did you mean `cnn-4block`?"));
-        assert!(
-            named("transformer").unwrap_err().help.is_some_and(|help| help.starts_with("known are mlp, "))
-        );
+        let help = |name| unknown(name, "there is no model", preset::ALL, &[]).help.unwrap();
+        assert_eq!(help("cnn-4blok"), "did you mean `cnn-4block`?");
+        assert!(help("transformer").starts_with("known are mlp, "));
     }
 }

@@ -2,6 +2,8 @@ mod access;
 
 mod data;
 
+mod models;
+
 mod read;
 
 use std::time::Duration;

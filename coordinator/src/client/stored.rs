@@ -10,7 +10,7 @@ use common::{
     ids::{StudyId, TrialNumber},
     metrics::CurvePoint,
     study::StudySpec,
-    view::{BestView, DataView, StudyView, TrialView},
+    view::{BestView, DataView, ModelView, StudyView, TrialView},
 };
 
 use super::ClientError;
@@ -110,6 +110,13 @@ impl Stored {
 
     pub(super) async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
         Ok(Blobs::open(&self.folder)?.get_data(digest).await?)
+    }
+
+    pub(super) fn models(&self) -> Result<Vec<ModelView>, ClientError> {
+        match &self.reader {
+            Some(reader) => reader.models().map_err(|error| self.unreadable(error)),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn find(&self, study: &str) -> Result<(&Reader, StudyId), ClientError> {

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use common::{
     checkpoint::Digest,
     hparams::Hparams,
-    ids::{DataName, StudyId, StudyName, WorkerId},
+    ids::{DataName, ModelName, StudyId, StudyName, WorkerId},
     study::StudySpec,
     time::Timestamp,
-    view::{DataView, LeaseId, StudyView, WorkerView},
+    view::{DataView, LeaseId, ModelView, StudyView, WorkerView},
 };
 use scheduler::Work;
 
@@ -39,6 +39,10 @@ pub enum Answer {
     Data(DataView),
     /// The data set is gone, and so should be this object, if one is named.
     DataRemoved(Option<Digest>),
+    /// The weights as they are stored.
+    Model(ModelView),
+    /// The weights are gone, and so should be this object, if one is named.
+    ModelRemoved(Option<Digest>),
 }
 
 /// Why a request was refused.
@@ -70,6 +74,19 @@ pub enum Refused {
     /// A study uses the data set.
     #[error("data set {0} is used by study {1}: delete that first (`rung study delete {1}`)")]
     DataUsed(DataName, StudyId),
+    /// The weights that a study begins with, or that are added, cannot be used so.
+    #[error("{0}")]
+    Model(String),
+    /// Weights of that name hold something else.
+    #[error(
+        "weights are called {0} and have other content: use another name, or `rung model remove {0}` first"
+    )]
+    ModelTaken(ModelName),
+    /// An unfinished study begins with the weights.
+    #[error(
+        "weights {0} are what the unfinished study {1} begins with: wait for it, or stop it (`rung study stop {1}`)"
+    )]
+    ModelUsed(ModelName, StudyName),
     /// The scheduler refused.
     #[error("{0}")]
     Scheduler(String),

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use common::{
     checkpoint::{Checkpoint, Digest},
     evaluation::Evaluation,
-    ids::{DataName, StudyId, TrialNumber, WorkerId},
+    ids::{DataName, ModelName, StudyId, TrialNumber, WorkerId},
     metrics::{CurvePoint, Metrics},
     study::StudySpec,
-    view::{DataView, DeviceFacts, LeaseId},
+    view::{DataView, DeviceFacts, LeaseId, ModelView},
 };
 
 use crate::blobs::ObjectKey;
@@ -158,10 +158,16 @@ pub enum Request {
     Leases(Option<WorkerId>, StudyId, TrialNumber),
     /// Whether a worker leases a trial of a study on this data; always where no worker is named.
     LeasesOn(Option<WorkerId>, Digest),
+    /// Whether a worker leases a trial of a study that begins with these weights; always where no worker is named.
+    LeasesFrom(Option<WorkerId>, Digest),
     /// Give a stored object a name; when it was added is the driver's to say.
     AddData(DataView),
     /// Take away a data set's name.
     RemoveData(DataName),
+    /// Give a stored object of weights a name; when they were added is the driver's to say.
+    AddModel(ModelView),
+    /// Take away the name of weights.
+    RemoveModel(ModelName),
 }
 
 /// What to do where an unfinished study of the submitted name exists.

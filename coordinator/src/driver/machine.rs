@@ -25,7 +25,8 @@ use common::{
 use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
-    Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, roster::Roster,
+    Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, models::Models,
+    roster::Roster,
 };
 use crate::store::{StoredData, StoredStudy};
 
@@ -45,6 +46,7 @@ pub struct Machine {
     names: BTreeMap<StudyName, StudyId>,
     roster: Roster,
     library: Library,
+    models: Models,
     /// When the last group was handled, and the deadline that was known then.
     last: Option<(Timestamp, Option<Timestamp>)>,
 }
@@ -57,6 +59,7 @@ impl Machine {
             names: BTreeMap::new(),
             roster: Roster::new(lease),
             library: Library::default(),
+            models: Models::default(),
             last: None,
         };
         for stored in stored {
@@ -68,8 +71,9 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Puts the data sets to what a store says: at the start, and after a commit that failed.
-    pub fn restore_data(&mut self, stored: StoredData) {
+    /// Puts data sets and weights to what a store says: at the start, and after a commit that failed.
+    pub fn restore_data(&mut self, mut stored: StoredData) {
+        self.models = Models::new(std::mem::take(&mut stored.models));
         self.library = Library::new(stored);
     }
 

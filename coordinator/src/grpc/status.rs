@@ -20,11 +20,15 @@ pub(super) fn malformed(error: &Malformed) -> Status {
 pub(super) fn refused(error: &Refused) -> Status {
     let message = error.to_string();
     match error {
-        Refused::Conflict(_) | Refused::DataTaken(_) => Status::already_exists(message),
-        Refused::Data(_) => Status::invalid_argument(message),
-        Refused::NotRunning(_) | Refused::NotFinished(_) | Refused::DataUsed(..) | Refused::Scheduler(_) => {
-            Status::failed_precondition(message)
+        Refused::Conflict(_) | Refused::DataTaken(_) | Refused::ModelTaken(_) => {
+            Status::already_exists(message)
         }
+        Refused::Data(_) | Refused::Model(_) => Status::invalid_argument(message),
+        Refused::NotRunning(_)
+        | Refused::NotFinished(_)
+        | Refused::DataUsed(..)
+        | Refused::ModelUsed(..)
+        | Refused::Scheduler(_) => Status::failed_precondition(message),
         Refused::NoWorker(_) => Status::not_found(message),
         Refused::Store(_) => internal(error),
         Refused::Degraded(_) | Refused::Stopping => Status::unavailable(message),

@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     adoption,
     data_service::{DataDesk, read_data},
+    model_service::ModelDesk,
     status,
     worker_service::read_object,
 };
@@ -38,6 +39,7 @@ pub struct StudyServer {
     state: Arc<PathBuf>,
     blobs: Arc<Blobs>,
     data: DataDesk,
+    models: ModelDesk,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -52,7 +54,8 @@ impl StudyServer {
         shutdown: CancellationToken,
     ) -> Self {
         let data = DataDesk::new(driver.clone(), Arc::clone(&blobs));
-        Self { driver, state: Arc::new(state), blobs, data, tasks, shutdown }
+        let models = ModelDesk::new(driver.clone(), Arc::clone(&blobs));
+        Self { driver, state: Arc::new(state), blobs, data, models, tasks, shutdown }
     }
 
     /// Reads rows on a blocking thread.
@@ -280,6 +283,29 @@ impl StudyService for StudyServer {
 
     async fn read_data(&self, request: Request<pb::DataObject>) -> Result<Response<Chunks>, Status> {
         read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn add_model(
+        &self,
+        request: Request<Streaming<pb::DataChunk>>,
+    ) -> Result<Response<pb::Model>, Status> {
+        self.models.add(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_models(
+        &self,
+        _request: Request<pb::ListModelsRequest>,
+    ) -> Result<Response<pb::ListModelsReply>, Status> {
+        let models = self.read(Reader::models).await?;
+        Ok(Response::new(pb::ListModelsReply { models: models.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn remove_model(
+        &self,
+        request: Request<pb::ModelRef>,
+    ) -> Result<Response<pb::RemoveModelReply>, Status> {
+        self.models.remove(&request.into_inner().name).await?;
+        Ok(Response::new(pb::RemoveModelReply {}))
     }
 
     async fn drain_worker(

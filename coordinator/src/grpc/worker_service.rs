@@ -12,6 +12,7 @@ use tonic::{Code, Extensions, Request, Response, Status, Streaming, metadata::Me
 
 use super::{
     data_service::{self, read_data},
+    model_service::read_model,
     quota::Quota,
     status,
     wire::{self, present},
@@ -74,6 +75,7 @@ impl WorkerService for WorkerServer {
     type SessionStream = Down<pb::CoordinatorMessage>;
     type GetObjectStream = Down<pb::ObjectChunk>;
     type GetDataStream = Down<pb::ObjectChunk>;
+    type GetModelStream = Down<pb::ObjectChunk>;
 
     async fn session(
         &self,
@@ -160,6 +162,18 @@ impl WorkerService for WorkerServer {
         let leases = driver::Request::LeasesOn(worker, digest);
         self.allowed(leases, "a worker reads the data of trials that it leases, and no other").await?;
         read_data(&self.blobs, &object).await.map(Response::new)
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<pb::DataObject>,
+    ) -> Result<Response<Self::GetModelStream>, Status> {
+        let (metadata, extensions, object) = request.into_parts();
+        let worker = worker(&metadata, &extensions)?;
+        let digest = data_service::digest(&object)?;
+        let leases = driver::Request::LeasesFrom(worker, digest);
+        self.allowed(leases, "a worker reads the weights that its trials begin with, and no others").await?;
+        read_model(&self.blobs, digest).await.map(Response::new)
     }
 }
 

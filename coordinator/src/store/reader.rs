@@ -7,12 +7,12 @@ use common::{
     metrics::CurvePoint,
     model_spec::ModelSpec,
     study::StudySpec,
-    view::{BestView, DataView, StudyView, TrialView},
+    view::{BestView, DataView, ModelView, StudyView, TrialView},
 };
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::{
-    StoreError, curves, data,
+    StoreError, curves, data, models,
     schema::{self, Layout},
     studies,
 };
@@ -83,6 +83,11 @@ impl Reader {
     /// Data sets of the cluster, by name.
     pub fn data(&self) -> Result<Vec<DataView>, StoreError> {
         data::read(&self.connection, self.layout)
+    }
+
+    /// Weights of the cluster, by name.
+    pub fn models(&self) -> Result<Vec<ModelView>, StoreError> {
+        models::read(&self.connection, self.layout)
     }
 
     /// The best trial of a study, with what is needed to train it again; none before the first result.

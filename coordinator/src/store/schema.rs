@@ -9,10 +9,11 @@ use super::{StoreError, upgrade};
 pub(super) const FILE: &str = "rung.db";
 
 /// Migrations in order; the schema's version is how many have run.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001-start.sql"),
     include_str!("migrations/0002-data.sql"),
     include_str!("migrations/0003-integrity.sql"),
+    include_str!("migrations/0004-models.sql"),
 ];
 
 /// The version from which on rows have seals.
@@ -39,6 +40,11 @@ impl Layout {
     /// Whether there is a table of data sets.
     pub(super) fn has_data(self) -> bool {
         self.0 >= 2
+    }
+
+    /// Whether there is a table of weights.
+    pub(super) fn has_models(self) -> bool {
+        self.0 >= 4
     }
 
     /// The column of a row's seal, as a query names it.

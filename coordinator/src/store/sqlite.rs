@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, config::
 use scheduler::Event;
 
 use super::{
-    Commit, Store, StoreError, StoredData, StoredStudy, attempts, curves, data, log,
+    Commit, Store, StoreError, StoredData, StoredStudy, attempts, curves, data, log, models,
     schema::{self, Layout},
     studies,
 };
@@ -148,7 +148,8 @@ impl Store for SqliteStore {
 
     fn data(&mut self) -> Result<StoredData, StoreError> {
         let connection = self.connection()?;
-        Ok(StoredData { sets: data::read(connection, Layout::CURRENT)?, uses: data::uses(connection)? })
+        let (sets, uses) = (data::read(connection, Layout::CURRENT)?, data::uses(connection)?);
+        Ok(StoredData { sets, uses, models: models::read(connection, Layout::CURRENT)? })
     }
 
     /// A failed sync is never tried again on the same descriptor: the system may have dropped what it could not write
@@ -221,6 +222,7 @@ fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreErro
     log::append(transaction, &commit.events)?;
     curves::write(transaction, commit)?;
     data::write(transaction, commit)?;
+    models::write(transaction, commit)?;
     for study in &commit.deleted {
         for table in ["events", "logs", "studies", "trials", "curves", "attempts"] {
             transaction.execute(&format!("DELETE FROM {table} WHERE study = ?"), params![study.as_str()])?;

@@ -3,11 +3,13 @@ mod integrity;
 use std::{ops::ControlFlow, path::Path};
 
 use common::{
+    checkpoint::Digest,
     history::History,
     metrics::{CurvePoint, Metrics},
     study::{DataFacts, StudySpec},
     time::Timestamp,
     view::StudyPhase,
+    weights::WeightsFacts,
 };
 use scheduler::{Event, Study};
 
@@ -154,7 +156,7 @@ fn data_sets_and_their_uses_are_stored() {
     store.commit(&commit).unwrap();
     assert_eq!(reader.data().unwrap(), [data_set()]);
     let uses = vec![(id(), data_set().facts.digest)];
-    assert_eq!(store.data().unwrap(), StoredData { sets: vec![data_set()], uses });
+    assert_eq!(store.data().unwrap(), StoredData { sets: vec![data_set()], uses, ..StoredData::default() });
     assert!(
         store.commit(&Commit { data: vec![data_set()], ..Commit::default() }).is_err(),
         "the name is taken"
@@ -165,6 +167,29 @@ fn data_sets_and_their_uses_are_stored() {
     assert_eq!(store.data().unwrap(), StoredData::default());
 }
 
+fn weights() -> ModelView {
+    let tensors = [("dense_0.weight".to_owned(), vec![10, 784])].into();
+    let facts = WeightsFacts { digest: Digest::of(b"weights"), tensors, origin: None };
+    ModelView { name: "mine".parse().unwrap(), facts, size: 7, created: Timestamp(9) }
+}
+
+#[test]
+fn weights_are_stored() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    let commit = Commit { models: vec![weights()], ..Commit::default() };
+    assert!(!commit.is_empty());
+    store.commit(&commit).unwrap();
+    assert_eq!(reader.models().unwrap(), [weights()]);
+    assert_eq!(store.data().unwrap().models, [weights()]);
+    assert!(store.commit(&commit).is_err(), "the name is taken");
+
+    let removed = Commit { models_removed: vec![weights().name], ..Commit::default() };
+    assert!(!removed.is_empty());
+    store.commit(&removed).unwrap();
+    assert!(reader.models().unwrap().is_empty());
+}
+
 #[test]
 fn a_store_without_data_sets_is_read_as_it_is_and_migrated_by_a_writer() {
     let state = tempfile::tempdir().unwrap();
@@ -173,6 +198,7 @@ fn a_store_without_data_sets_is_read_as_it_is_and_migrated_by_a_writer() {
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     assert!(Reader::open(state.path()).unwrap().data().unwrap().is_empty());
+    assert!(Reader::open(state.path()).unwrap().models().unwrap().is_empty());
     let (mut store, reader) = open(state.path());
     store.commit(&Commit { data: vec![data_set()], ..Commit::default() }).unwrap();
     assert_eq!(reader.data().unwrap(), [data_set()]);

@@ -18,6 +18,7 @@ fn task(hparams: Hparams, epochs: (u32, u32), scratch: &Path) -> TrainTask {
         checkpoint_every: Duration::MAX,
         scratch: scratch.to_owned(),
         data: None,
+        initial: None,
     }
 }
 

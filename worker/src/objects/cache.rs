@@ -12,7 +12,7 @@ use common::checkpoint::Digest;
 /// Most bytes of checkpoints that are kept.
 const OBJECTS: u64 = 1 << 30;
 
-/// Most bytes of data sets that are kept: eight of the largest.
+/// Most bytes of data sets and initial weights that are kept: eight of the largest.
 const DATA: u64 = 8 << 30;
 
 /// A folder of objects named by their digests.
@@ -31,7 +31,7 @@ impl Cache {
         Self { folder, limit: OBJECTS }
     }
 
-    /// A cache of data sets in a folder that exists.
+    /// A cache of data sets and initial weights in a folder that exists.
     pub(crate) fn data(folder: PathBuf) -> Self {
         Self { folder, limit: DATA }
     }

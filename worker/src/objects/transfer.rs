@@ -34,6 +34,13 @@ pub(super) async fn get_data(channel: Link, digest: Digest) -> Result<Vec<u8>, S
     collect(timeout(SILENCE, client.get_data(name)).await.map_err(silent)??.into_inner()).await
 }
 
+/// Receives the object of initial weights, unverified.
+pub(super) async fn get_model(channel: Link, digest: Digest) -> Result<Vec<u8>, Status> {
+    let mut client = client(channel);
+    let name = pb::DataObject { digest: digest.to_string() };
+    collect(timeout(SILENCE, client.get_model(name)).await.map_err(silent)??.into_inner()).await
+}
+
 fn client(channel: Link) -> WorkerServiceClient<Link> {
     WorkerServiceClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
 }

@@ -99,6 +99,14 @@ impl Slot {
                 Some(fetched.map_err(|error| format!("data set `{}`: {error}", study.data.name))?)
             }
         };
+        // Whoever resumes has begun already.
+        let initial = match (&grant.work, study.train.initial_object()) {
+            (Work::Train { resume: None, .. }, Some(digest)) => {
+                let fetched = self.shared.objects.fetch_model(digest, folder).await;
+                Some(fetched.map_err(|error| format!("initial weights: {error}"))?)
+            }
+            _ => None,
+        };
         let (hparams, scratch) = (grant.hparams.clone(), folder.to_owned());
         Ok(match &grant.work {
             Work::Train { from_epoch, to_epoch, resume } => Command::Train(TrainTask {
@@ -115,6 +123,7 @@ impl Slot {
                 checkpoint_every: self.shared.checkpoint_every,
                 scratch,
                 data,
+                initial,
             }),
             Work::Evaluate { checkpoint } => {
                 let checkpoint = fetch(checkpoint).await?;

@@ -27,10 +27,16 @@ pub fn ask(
     mut output: impl Write,
 ) -> anyhow::Result<()> {
     let device = device::open(device).map_err(|error| WorkerError::Device(error.to_string()))?;
-    let stored = Stored::open(model, device)?;
-    let plan =
-        Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision: stored.train.precision };
-    let mut net = Net::new(&stored.spec, &stored.shape, &stored.weights, plan)?;
+    let mut stored = Stored::open(model, device)?;
+    let plan = Plan {
+        rows: EVALUATION_ROWS,
+        trial_seed: 0,
+        smoothing: 0.0,
+        precision: stored.train.precision,
+        frozen: 0,
+    };
+    let standard = stored.standard.take();
+    let mut net = Net::new((&stored.spec, &stored.shape), &stored.weights, plan, standard)?;
     let size = stored.sample() * 4;
     let mut bytes = Vec::new();
     loop {

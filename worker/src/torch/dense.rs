@@ -22,6 +22,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct DenseNet {
     layers: Vec<Layer>,
+    /// So many of the first layers stay as they are.
+    frozen: usize,
     buffers: Buffers,
     /// Views of the buffers by number of samples: of a full batch, of an epoch's last one, and for evaluation.
     spaces: Vec<Space>,
@@ -88,7 +90,10 @@ impl DenseNet {
         let outputs = layers.iter().map(|layer| flat(most, layer.outputs)).collect::<Result<_, _>>()?;
         let buffers = Buffers { outputs, grads: [flat(most, widest)?, flat(most, widest)?] };
         let smoothing = plan.smoothing;
-        Ok(Some(Self { layers, buffers, spaces: Vec::new(), smoothing, sums: BatchSums::default() }))
+        let dense = |layer: &&common::model_spec::Layer| matches!(layer.op, Op::Dense { .. });
+        let frozen = spec.layers.iter().take(plan.frozen).filter(dense).count();
+        let sums = BatchSums::default();
+        Ok(Some(Self { layers, frozen, buffers, spaces: Vec::new(), smoothing, sums }))
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
@@ -136,15 +141,13 @@ impl DenseNet {
         Ok(at)
     }
 
-    /// Takes the gradient in the last layer's buffer back to the first.
+    /// Takes the gradient in the last layer's buffer back to the first that is trained.
     fn backward(&self, pixels: &Tensor, at: usize) -> Result<(), Error> {
         let Space { outputs, grads, grads_t, .. } = &self.spaces[at];
         for (i, layer) in self.layers.iter().enumerate().rev() {
-            let Some(below) = i.checked_sub(1) else {
-                _ = grads_t[0].f_mm_out(&layer.weight_grad, pixels)?;
-                break;
-            };
-            _ = grads_t[i].f_mm_out(&layer.weight_grad, &outputs[below])?;
+            let input = if i == 0 { pixels } else { &outputs[i - 1] };
+            _ = grads_t[i].f_mm_out(&layer.weight_grad, input)?;
+            let Some(below) = i.checked_sub(1).filter(|_| i > self.frozen) else { break };
             _ = grads[i].f_mm_out(&grads[below], &layer.weight)?;
             let Layer { mask, bias_grad, .. } = &self.layers[below];
             let scale = mask.map_or(1.0, |mask| mask.scale());

@@ -52,8 +52,12 @@ impl GraphNet {
     ) -> Result<Self, Error> {
         let views = weights.parameters.views(&weights.values)?;
         let grads = weights.parameters.views(&weights.grads)?;
-        let leaves = views.iter().zip(&grads).map(|(view, grad)| leaf(view, grad));
-        let leaves: Vec<Tensor> = leaves.collect::<Result<_, _>>()?;
+        let slots = weights.parameters.slots().iter();
+        let leaves = views.iter().zip(&grads).zip(slots).map(|((view, grad), slot)| {
+            // What is frozen needs no gradient, and autograd goes back no further than it must.
+            if slot.layer < plan.frozen { Ok(view.f_detach()?) } else { leaf(view, grad) }
+        });
+        let leaves: Vec<Tensor> = leaves.collect::<Result<_, Error>>()?;
         let running = weights.statistics.views(&weights.running)?;
         let mut parts = Parts {
             leaves: leaves.iter().map(|leaf| Ok(leaf.shallow_clone())),

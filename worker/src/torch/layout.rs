@@ -1,6 +1,6 @@
 //! Where a model's named tensors lie in one flat buffer.
 
-use common::model_spec::{Layer, ModelSpec, Op};
+use common::model_spec::{ModelSpec, NamedShape};
 use tch::{Device, Kind, Tensor};
 use worker_ext::Error;
 
@@ -31,42 +31,23 @@ pub(super) struct Layout {
 impl Layout {
     /// What training moves: weights and biases.
     pub(super) fn parameters(spec: &ModelSpec) -> Self {
-        let mut layout = Self::default();
-        for (i, layer) in spec.layers.iter().enumerate() {
-            let (weight, bias) = match layer.op {
-                Op::Dense { inputs, outputs } => (vec![outputs, inputs], Some(outputs)),
-                Op::Conv { inputs, outputs, kernel, bias, .. } => {
-                    (vec![outputs, inputs, kernel, kernel], bias.then_some(outputs))
-                }
-                Op::BatchNorm { channels } => (vec![channels], Some(channels)),
-                _ => continue,
-            };
-            layout.push(i, layer, "weight", &weight);
-            if let Some(bias) = bias {
-                layout.push(i, layer, "bias", &[bias]);
-            }
-        }
-        layout
+        Self::of(spec.parameter_tensors())
     }
 
     /// What batch norm keeps: running means and variances.
     pub(super) fn statistics(spec: &ModelSpec) -> Self {
-        let mut layout = Self::default();
-        for (i, layer) in spec.layers.iter().enumerate() {
-            if let Op::BatchNorm { channels } = layer.op {
-                layout.push(i, layer, "running_mean", &[channels]);
-                layout.push(i, layer, "running_var", &[channels]);
-            }
-        }
-        layout
+        Self::of(spec.statistic_tensors())
     }
 
-    fn push(&mut self, index: usize, layer: &Layer, part: &str, shape: &[u32]) {
-        let shape: Vec<i64> = shape.iter().map(|side| i64::from(*side)).collect();
-        let count: i64 = shape.iter().product();
-        let name = format!("{}.{part}", layer.name);
-        self.slots.push(Slot { name, shape, layer: index, offset: self.size });
-        self.size += (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    fn of(tensors: Vec<NamedShape>) -> Self {
+        let mut layout = Self::default();
+        for NamedShape { name, shape, layer } in tensors {
+            let shape: Vec<i64> = shape.into_iter().map(i64::from).collect();
+            let count: i64 = shape.iter().product();
+            layout.slots.push(Slot { name, shape, layer, offset: layout.size });
+            layout.size += (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        }
+        layout
     }
 
     /// The named tensors.

@@ -8,7 +8,7 @@ use common::{
 use tch::{Device, Kind, Tensor};
 use worker_ext::{Error, batch::BatchSums, mask::Mask};
 
-use super::{dense::DenseNet, graph::GraphNet, resident::Batch, weights::Weights};
+use super::{dense::DenseNet, graph::GraphNet, resident::Batch, standard::Standard, weights::Weights};
 
 /// Samples that are asked for at a time. Fixed, as sums of products may depend on it.
 pub(super) const EVALUATION_ROWS: i64 = 250;
@@ -20,9 +20,16 @@ pub(super) struct Place {
     pub(super) step: u32,
 }
 
-/// A model's layers over its weights, in the form that is fastest for them.
+/// A model over its weights, and how it takes samples.
 #[derive(Debug)]
-pub(super) enum Net {
+pub(super) struct Net {
+    layers: Layers,
+    standard: Option<Standard>,
+}
+
+/// A model's layers, in the form that is fastest for them.
+#[derive(Debug)]
+enum Layers {
     /// Dense layers on the CPU, passed by hand.
     Dense(DenseNet),
     /// Any layers on any device, passed back by autograd.
@@ -30,42 +37,47 @@ pub(super) enum Net {
 }
 
 impl Net {
-    /// The layers of a model over its weights; `rows` is the most samples of a training batch.
+    /// A model over its weights that takes pixels from 0 to 1, and standardises them where there is what to do it by.
     pub(super) fn new(
-        spec: &ModelSpec,
-        shape: &DataShape,
+        (spec, shape): (&ModelSpec, &DataShape),
         weights: &Weights,
         plan: Plan,
+        standard: Option<Standard>,
     ) -> Result<Self, Error> {
-        if weights.device() == Device::Cpu
-            && let Some(net) = DenseNet::new(spec, weights, plan)?
-        {
-            return Ok(Self::Dense(net));
-        }
-        Ok(Self::Graph(GraphNet::new(spec, shape, weights, plan)?))
+        let dense = match weights.device() {
+            Device::Cpu => DenseNet::new(spec, weights, plan)?,
+            _ => None,
+        };
+        let layers = match dense {
+            Some(net) => Layers::Dense(net),
+            None => Layers::Graph(GraphNet::new(spec, shape, weights, plan)?),
+        };
+        Ok(Self { layers, standard })
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.
     pub(super) fn train(&mut self, batch: &Batch, place: Place) -> Result<(), Error> {
-        match self {
-            Self::Dense(net) => net.train(batch, place),
-            Self::Graph(net) => net.train(batch, place),
+        let pixels = self.standardised(&batch.pixels)?;
+        let batch = &Batch { pixels, labels: batch.labels.shallow_clone() };
+        match &mut self.layers {
+            Layers::Dense(net) => net.train(batch, place),
+            Layers::Graph(net) => net.train(batch, place),
         }
     }
 
     /// Forgets the sums.
     pub(super) fn clear_sums(&mut self) {
-        match self {
-            Self::Dense(net) => net.clear_sums(),
-            Self::Graph(net) => net.clear_sums(),
+        match &mut self.layers {
+            Layers::Dense(net) => net.clear_sums(),
+            Layers::Graph(net) => net.clear_sums(),
         }
     }
 
     /// Loss and hits since the sums were forgotten; waits for the device.
     pub(super) fn sums(&mut self) -> Result<BatchSums, Error> {
-        match self {
-            Self::Dense(net) => Ok(net.sums()),
-            Self::Graph(net) => net.sums(),
+        match &mut self.layers {
+            Layers::Dense(net) => Ok(net.sums()),
+            Layers::Graph(net) => net.sums(),
         }
     }
 
@@ -77,10 +89,15 @@ impl Net {
     /// What comes out of the last layer, samples × classes on the device; valid until the next call.
     pub(super) fn logits(&mut self, pixels: &Tensor) -> Result<Tensor, Error> {
         let _guard = tch::no_grad_guard();
-        match self {
-            Self::Dense(net) => net.logits(pixels),
-            Self::Graph(net) => net.logits(pixels),
+        let pixels = &self.standardised(pixels)?;
+        match &mut self.layers {
+            Layers::Dense(net) => net.logits(pixels),
+            Layers::Graph(net) => net.logits(pixels),
         }
+    }
+
+    fn standardised(&self, pixels: &Tensor) -> Result<Tensor, Error> {
+        self.standard.as_ref().map_or_else(|| Ok(pixels.shallow_clone()), |standard| standard.apply(pixels))
     }
 }
 
@@ -95,6 +112,8 @@ pub(super) struct Plan {
     pub(super) smoothing: f64,
     /// Number format of what passes between layers.
     pub(super) precision: Precision,
+    /// So many of the first layers stay as they are.
+    pub(super) frozen: usize,
 }
 
 impl Plan {

@@ -14,14 +14,36 @@ pub(super) const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) enum Node {
     Flatten,
-    Dense { weight: Tensor, bias: Tensor },
-    Conv { weight: Tensor, bias: Option<Tensor>, padding: i64, stride: i64 },
-    BatchNorm { weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor },
+    Dense {
+        weight: Tensor,
+        bias: Tensor,
+    },
+    Conv {
+        weight: Tensor,
+        bias: Option<Tensor>,
+        padding: i64,
+        stride: i64,
+    },
+    /// One that is frozen goes by its running statistics in training too.
+    BatchNorm {
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        frozen: bool,
+    },
     Activation(fn(&Tensor) -> Result<Tensor, tch::TchError>),
-    MaxPool { size: i64 },
+    MaxPool {
+        size: i64,
+    },
     GlobalAvgPool,
-    Add { other: usize },
-    Dropout { rate: f64, mask: Mask },
+    Add {
+        other: usize,
+    },
+    Dropout {
+        rate: f64,
+        mask: Mask,
+    },
 }
 
 /// The tensors that nodes are made of, in the order of layers.
@@ -53,6 +75,7 @@ where
                 bias: self.leaf()?,
                 mean: self.statistic()?,
                 variance: self.statistic()?,
+                frozen: at < plan.frozen,
             },
             Op::Relu => Node::Activation(Tensor::f_relu),
             Op::Gelu => Node::Activation(|x| x.f_gelu("none")),
@@ -104,10 +127,10 @@ impl Node {
                 let weight = weight.f_to_kind(x.kind())?;
                 x.f_conv2d(&weight, bias.as_ref(), [*stride; 2], [*padding; 2], [1, 1], 1)?
             }
-            Self::BatchNorm { weight, bias, mean, variance } => {
+            Self::BatchNorm { weight, bias, mean, variance, frozen } => {
                 let (scale, shift) = (Some(weight), Some(bias));
                 // One value has no variance to learn from.
-                let training = place.is_some() && x.numel() as i64 > x.size()[1];
+                let training = place.is_some() && !frozen && x.numel() as i64 > x.size()[1];
                 x.f_batch_norm(scale, shift, Some(mean), Some(variance), training, MOMENTUM, EPSILON, true)?
             }
             Self::Activation(function) => function(x)?,

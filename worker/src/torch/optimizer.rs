@@ -23,8 +23,8 @@ pub(super) struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer that has taken no step yet.
-    pub(super) fn new(weights: &Weights, recipe: &Recipe) -> Result<Self, Error> {
+    /// An optimizer that has taken no step yet, and moves nothing of the first `frozen` layers.
+    pub(super) fn new(weights: &Weights, recipe: &Recipe, frozen: usize) -> Result<Self, Error> {
         let rule = recipe.optimizer;
         let state = state_names(rule).iter().map(|_| weights.parameters.zeros(weights.device()));
         Ok(Self {
@@ -33,7 +33,7 @@ impl Optimizer {
             steps: 0,
             momentum: recipe.momentum,
             clip_norm: recipe.clip_norm,
-            stretches: stretches(weights, recipe.weight_decay),
+            stretches: stretches(weights, recipe.weight_decay, frozen),
         })
     }
 
@@ -89,14 +89,17 @@ fn state_names(rule: study::Optimizer) -> &'static [&'static str] {
     }
 }
 
-/// The parameters in stretches that decay alike: matrices and kernels do, biases and batch norm do not. One stretch
-/// where nothing decays.
-fn stretches(weights: &Weights, weight_decay: f64) -> Vec<(i64, i64, f64)> {
+/// The parameters of all but the first `frozen` layers in stretches that decay alike: matrices and kernels do, biases
+/// and batch norm do not. One stretch where nothing decays.
+fn stretches(weights: &Weights, weight_decay: f64, frozen: usize) -> Vec<(i64, i64, f64)> {
     let size = weights.values.size()[0];
-    if weight_decay == 0.0 {
-        return vec![(0, size, 0.0)];
-    }
     let slots = weights.parameters.slots();
+    // Layers lie one after another.
+    let Some(first) = slots.iter().position(|slot| slot.layer >= frozen) else { return Vec::new() };
+    let slots = &slots[first..];
+    if weight_decay == 0.0 {
+        return vec![(slots[0].offset, size - slots[0].offset, 0.0)];
+    }
     let ends = slots.iter().skip(1).map(|slot| slot.offset).chain([size]);
     let mut stretches: Vec<(i64, i64, f64)> = Vec::new();
     for (slot, end) in slots.iter().zip(ends) {
@@ -129,7 +132,7 @@ mod tests {
     fn kernels_and_matrices_decay_and_nothing_else() {
         let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
         let names: Vec<bool> = weights.parameters.slots().iter().map(|slot| slot.shape.len() > 1).collect();
-        let stretches = stretches(&weights, 0.1);
+        let stretches = stretches(&weights, 0.1, 0);
         assert_eq!(stretches.iter().map(|(_, length, _)| length).sum::<i64>(), weights.values.size()[0]);
         assert!(
             stretches.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0 && pair[0].2 != pair[1].2)
@@ -138,7 +141,19 @@ mod tests {
             stretches.iter().filter(|(.., decay)| *decay > 0.0).count(),
             names.iter().filter(|n| **n).count()
         );
-        assert_eq!(super::stretches(&weights, 0.0).len(), 1);
+        assert_eq!(super::stretches(&weights, 0.0, 0).len(), 1);
+    }
+
+    #[test]
+    fn what_is_frozen_lies_before_the_first_stretch() {
+        let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
+        let (size, head) = (weights.values.size()[0], cnn().head().unwrap());
+        let first = weights.parameters.slots().iter().find(|slot| slot.layer == head).unwrap().offset;
+        assert!(first > 0);
+        assert_eq!(stretches(&weights, 0.0, head), [(first, size - first, 0.0)]);
+        let decaying = stretches(&weights, 0.1, head);
+        assert_eq!((decaying.len(), decaying[0].0, decaying[0].2), (2, first, 0.1));
+        assert_eq!(stretches(&weights, 0.1, usize::MAX), []);
     }
 
     #[test]
@@ -155,7 +170,7 @@ mod tests {
         let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
         for rule in study::Optimizer::ALL {
             let recipe = Recipe { optimizer: rule, weight_decay: 0.01, ..recipe() };
-            let mut optimizer = Optimizer::new(&weights, &recipe).unwrap();
+            let mut optimizer = Optimizer::new(&weights, &recipe, 0).unwrap();
             _ = weights.grads.shallow_clone().fill_(1.0);
             let before = weights.values.sum(Kind::Double).double_value(&[]);
             optimizer.step(&weights, 0.01).unwrap();

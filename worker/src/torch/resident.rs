@@ -3,12 +3,13 @@
 use common::{
     model_spec::DataShape,
     split::Parts,
-    study::{DataSpec, Split},
+    study::{DataSpec, Input, Split},
 };
 use data::{Dataset, Samples, Scale, Values};
 use tch::{Device, Kind, Tensor};
 use worker_ext::{Error, batch::gather};
 
+use super::standard::Standard;
 use crate::trainer::TrainError;
 
 /// One data set on a device: images one byte a pixel, tables one standardised float a feature.
@@ -24,6 +25,8 @@ pub(super) struct Resident {
     pub(super) test: Part,
     /// Of its samples and labels.
     pub(super) digest: String,
+    /// What images are standardised by, where a study wants it.
+    pixels: Option<Scale>,
     split: Option<(Split, u64, Parts)>,
 }
 
@@ -61,6 +64,7 @@ impl Resident {
             train: Part::new(&data.train, data.scale.as_ref(), device)?,
             test: Part::new(&data.test, data.scale.as_ref(), device)?,
             digest: data.digest.clone(),
+            pixels: Scale::of_pixels(&data.train),
             split: None,
         })
     }
@@ -79,6 +83,13 @@ impl Resident {
         }
         self.split = Some((spec.split, spec.split_seed, parts.clone()));
         Ok(parts)
+    }
+
+    /// What the study's images are standardised by.
+    pub(super) fn standard(&self, input: Input, device: Device) -> Result<Option<Standard>, Error> {
+        let scale = self.pixels.as_ref().filter(|_| input == Input::Standard);
+        let new = |scale: &Scale| Standard::new((&scale.mean, &scale.deviation), &self.shape, device);
+        scale.map(new).transpose()
     }
 
     /// The part that a study's validation samples are of.

@@ -22,7 +22,13 @@ const EXAMPLE: i64 = 2;
 pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
     let stored = Stored::open(model, Device::Cpu)?;
     let _guard = tch::no_grad_guard();
-    let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision: Precision::Float32 };
+    let plan = Plan {
+        rows: EVALUATION_ROWS,
+        trial_seed: 0,
+        smoothing: 0.0,
+        precision: Precision::Float32,
+        frozen: 0,
+    };
     let mut net = GraphNet::new(&stored.spec, &stored.shape, &stored.weights, plan)?;
     for tensor in net.tensors_mut().iter_mut().flatten() {
         // Out of the shared buffer, into memory of its own, contiguous as PyTorch's own tensors are.
@@ -45,5 +51,8 @@ pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
     let [channels, height, width] =
         [stored.shape.channels, stored.shape.height, stored.shape.width].map(i64::from);
     let example = Tensor::f_rand([EXAMPLE, channels, height, width], (Kind::Float, Device::Cpu))?;
-    Ok(trace(out, &named, &example, &mut |pixels| net.logits(pixels))?)
+    Ok(trace(out, &named, &example, &mut |pixels| match &stored.standard {
+        None => net.logits(pixels),
+        Some(standard) => net.logits(&standard.apply(&pixels.f_flatten(1, -1)?)?),
+    })?)
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use common::{
-    model_file::{Architecture, ModelFile},
+    model_file::{Architecture, ModelFile, Pixels},
     model_spec::{DataShape, ModelSpec},
     study::TrainSpec,
 };
@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use tch::Device;
 use worker_ext::runtime;
 
-use super::{arithmetic::Arithmetic, checkpoint, weights::Weights};
+use super::{arithmetic::Arithmetic, checkpoint, standard::Standard, weights::Weights};
 use crate::{
     WorkerError,
     trainer::{CheckpointFiles, TrainError},
@@ -26,6 +26,8 @@ pub(super) struct Stored {
     pub(super) shape: DataShape,
     /// Its numbers.
     pub(super) weights: Weights,
+    /// What its samples are standardised by.
+    pub(super) standard: Option<Standard>,
     /// How it was trained: an evaluation averages and rounds as the study's did.
     pub(super) train: TrainSpec,
     /// Batches that each batch norm has counted, by name in the state dict; no pass uses them.
@@ -55,7 +57,12 @@ impl Stored {
             other => anyhow::Error::from(other),
         })?;
         let counts = counts(&fs::read(&path)?)?;
-        Ok(Self { spec, shape, weights, train: file.train, counts, _arithmetic: arithmetic })
+        let Pixels { mean, deviation, .. } = &file.pixels;
+        let standard = match file.pixels.are_standardised() {
+            true => Some(Standard::new((mean, deviation), &shape, device)?),
+            false => None,
+        };
+        Ok(Self { spec, shape, weights, standard, train: file.train, counts, _arithmetic: arithmetic })
     }
 
     /// How many floats a sample has.

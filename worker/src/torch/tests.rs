@@ -18,11 +18,15 @@ use crate::{
     trainer::{CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer},
 };
 
+mod beginnings;
+
 mod exactness;
 
 mod limits;
 
 mod samples;
+
+mod standard;
 
 /// What [`dataset`] holds.
 pub(super) const SHAPE: DataShape = DataShape { channels: 1, height: 6, width: 6, classes: 3 };
@@ -116,7 +120,7 @@ pub(super) fn recipe() -> Recipe {
 
 /// A plan of defaults.
 pub(super) fn plan() -> Plan {
-    Plan { rows: 8, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32 }
+    Plan { rows: 8, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32, frozen: 0 }
 }
 
 fn study(model: ModelKind, batch_size: u32) -> StudySpec {
@@ -142,6 +146,7 @@ fn task(study: StudySpec, hparams: Hparams, to_epoch: u32, scratch: &Path) -> Tr
         checkpoint_every: Duration::from_secs(3600),
         scratch: scratch.to_owned(),
         data: None,
+        initial: None,
     }
 }
 

@@ -101,7 +101,8 @@ impl Trainer for TorchTrainer {
         let resident = self.data(&task.study.data, task.data.as_deref())?;
         let parts = resident.parts(&task.study.data)?;
         let judged = resident.judged(task.study.data.split);
-        let view = View { part: &resident.train, judged, parts, shape: resident.shape };
+        let standard = resident.standard(task.study.data.input, device)?;
+        let view = View { part: &resident.train, judged, parts, shape: resident.shape, standard };
         Trial::open(task, view, device)?.train(on)
     }
 
@@ -116,8 +117,9 @@ impl Trainer for TorchTrainer {
         let weights = Weights::zeros(&spec, device)?;
         checkpoint::read_weights(&task.checkpoint, &weights)?;
         let precision = task.study.train.precision;
-        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision };
-        let mut net = Net::new(&spec, &shape, &weights, plan)?;
+        let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision, frozen: 0 };
+        let standard = resident.standard(task.study.data.input, device)?;
+        let mut net = Net::new((&spec, &shape), &weights, plan, standard)?;
         let mirrored = task.study.train.flip_averaging.then_some(shape);
         let all: Vec<u32> = (0..test.truth.len() as u32).collect();
         let (classes, chosen_by) =

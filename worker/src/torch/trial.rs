@@ -9,7 +9,7 @@ use common::{
     random::{Purpose, Stream, order},
     recipe::Recipe,
     split::Parts,
-    study::{ModelKind, StudySpec},
+    study::{InitialWeights, ModelKind, StudySpec},
 };
 use tch::{Device, Tensor};
 use worker_ext::batch::BatchSums;
@@ -19,12 +19,14 @@ use super::{
     average::Average,
     checkpoint,
     epoch::{Learner, Pace, Question, Samples, Signs},
+    initial_weights,
     measure::measure,
     net::{Net, Plan},
     numbers::Numbers,
     optimizer::Optimizer,
     resident::Part,
     snapshot::Snapshot,
+    standard::Standard,
     weights::Weights,
 };
 use crate::{
@@ -39,6 +41,8 @@ pub(super) struct View<'a> {
     pub(super) judged: &'a Part,
     pub(super) parts: Parts,
     pub(super) shape: DataShape,
+    /// What images are standardised by, until the trial's net takes it.
+    pub(super) standard: Option<Standard>,
 }
 
 /// A trial in training.
@@ -73,9 +77,24 @@ pub(super) fn model(
     }
 }
 
+/// The weights with which a trial begins: drawn, and where the study names stored ones those over them.
+fn begin(task: &TrainTask, spec: &ModelSpec, device: Device) -> Result<Weights, TrainError> {
+    let weights = Weights::new(spec, task.trial_seed, device)?;
+    match (&task.study.train.initial_weights, &task.initial) {
+        (None, _) => {}
+        (Some(InitialWeights { digest: Some(digest), .. }), Some(object)) => {
+            initial_weights::put(object, *digest, (spec, &weights))?;
+        }
+        (Some(InitialWeights { name, .. }), _) => {
+            return Err(TrainError::InitialWeights(format!("`{name}` is not at hand")));
+        }
+    }
+    Ok(weights)
+}
+
 impl<'a> Trial<'a> {
     /// A trial with new weights, or as its checkpoint left it.
-    pub(super) fn open(task: &'a TrainTask, view: View<'a>, device: Device) -> Result<Self, TrainError> {
+    pub(super) fn open(task: &'a TrainTask, mut view: View<'a>, device: Device) -> Result<Self, TrainError> {
         let TrainTask { study, hparams, trial_seed, from_epoch, to_epoch, resume, .. } = task;
         let resumed = resume.as_ref().map_or(0, |files| files.epoch);
         if from_epoch >= to_epoch || resumed != *from_epoch {
@@ -86,7 +105,7 @@ impl<'a> Trial<'a> {
         let recipe =
             Recipe::of(&study.train, hparams).map_err(|unusable| TrainError::Other(unusable.to_string()))?;
         let weights = match resume {
-            None => Weights::new(&spec, *trial_seed, device)?,
+            None => begin(task, &spec, device)?,
             Some(files) => {
                 let weights = Weights::zeros(&spec, device)?;
                 checkpoint::read_weights(files, &weights)?;
@@ -100,11 +119,12 @@ impl<'a> Trial<'a> {
             trial_seed: *trial_seed,
             smoothing: recipe.label_smoothing,
             precision: study.train.precision,
+            frozen: spec.head().filter(|_| study.train.freezes_backbone()).unwrap_or(0),
         };
         let restores = study.train.early_stopping.is_some_and(|rule| rule.restore_best);
         let mut learner = Learner {
-            net: Net::new(&spec, &view.shape, &weights, plan)?,
-            optimizer: Optimizer::new(&weights, &recipe)?,
+            net: Net::new((&spec, &view.shape), &weights, plan, view.standard.take())?,
+            optimizer: Optimizer::new(&weights, &recipe, plan.frozen)?,
             augmenter: Augmenter::new(recipe.augment, task.data_seed, view.shape),
             average: (recipe.average == common::study::Average::Ema)
                 .then(|| Average::new(&weights, study.train.average_decay))

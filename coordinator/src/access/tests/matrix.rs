@@ -15,11 +15,12 @@ use crate::access::{Caller, policy::RULES};
 const MAY: &[(&str, &str)] = &[
     (
         "vOalx",
-        "ListStudies GetStudy WatchStudy ListTrials GetTrial ReadHistory GetBest ReadObject ListWorkers ListData ReadData",
+        "ListStudies GetStudy WatchStudy ListTrials GetTrial ReadHistory GetBest ReadObject ListWorkers ListData ReadData \
+         ListModels",
     ),
-    ("Oalx", "SubmitStudy PauseStudy ResumeStudy StopStudy DrainWorker AddData"),
-    ("alx", "DeleteStudy RemoveData CreateToken ListTokens RevokeToken RevokeWorker ReadAudit"),
-    ("wlx", "Session PutObject GetObject GetData"),
+    ("Oalx", "SubmitStudy PauseStudy ResumeStudy StopStudy DrainWorker AddData AddModel"),
+    ("alx", "DeleteStudy RemoveData RemoveModel CreateToken ListTokens RevokeToken RevokeWorker ReadAudit"),
+    ("wlx", "Session PutObject GetObject GetData GetModel"),
     ("j", "Join"),
     ("w", "Renew"),
     ("vOawlx", "WhoAmI"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    model_file::{Architecture, ModelFile},
+    model_file::{Architecture, ModelFile, Pixels},
     model_spec::{DataShape, Layer, ModelSpec, Op},
 };
 
@@ -29,7 +29,10 @@ const INDENT: &str = "\n        ";
 /// The text of a Python module with `Model` and `load`, which needs PyTorch and safetensors alone.
 pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, Failure> {
     let DataShape { channels, height, width, classes } = model.shape;
-    let (init, forward) = bodies(&model.spec);
+    let (init, mut forward) = bodies(&model.spec);
+    if file.pixels.are_standardised() {
+        forward.insert(0, standardise(&file.pixels));
+    }
     // A text in JSON is the same text in Python.
     let names: Vec<String> = (0..classes as usize)
         .map(|class| serde_json::to_string(&file.class(class)))
@@ -80,6 +83,15 @@ fn earlier(layer: &Layer) -> impl Iterator<Item = &str> {
 /// The variable that keeps a layer's output.
 fn kept(layer: &str) -> String {
     layer.replace('.', "_")
+}
+
+/// The line that standardises a batch, on whatever device it is.
+fn standardise(Pixels { mean, deviation, .. }: &Pixels) -> String {
+    let tensor = |numbers: &[f32]| {
+        let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+        format!("x.new_tensor([{}]).reshape(1, -1, 1, 1)", numbers.join(", "))
+    };
+    format!("x = (x - {}) / {}", tensor(mean), tensor(deviation))
 }
 
 /// A scale as people write it, where it is the usual one.
@@ -136,7 +148,7 @@ mod tests {
             ("pool", Scalar::Int(2)),
             ("dropout", Scalar::Float(0.25)),
         ]);
-        let file = describe(&best);
+        let mut file = describe(&best, Pixels::default());
         let text = module(&file, &file.architecture().unwrap()).unwrap();
         for line in [
             "        self.block_1 = nn.Module()\n        self.block_1.conv_0 = nn.Conv2d(1, 4, 5, padding=2)\n",
@@ -150,5 +162,9 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert_eq!(text.matches("self.block_1 = ").count(), 1);
+        file.pixels = Pixels { mean: vec![0.25], deviation: vec![0.5], ..Pixels::default() };
+        let text = module(&file, &file.architecture().unwrap()).unwrap();
+        let line = "        x = (x - x.new_tensor([0.25]).reshape(1, -1, 1, 1)) / x.new_tensor([0.5]).reshape(1, -1, 1, 1)\n";
+        assert!(text.contains(&format!("def forward(self, x):\n{line}")), "{text}");
     }
 }

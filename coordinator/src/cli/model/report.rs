@@ -2,17 +2,20 @@
 
 use common::{
     hparams::Hparams,
-    model_spec::{DataShape, Layer, ModelSpec, Op},
+    model_spec::{DataShape, Layer, ModelSpec},
     preset::Preset,
     space::SearchSpace,
     study::{ModelKind, SchedulerSpec},
 };
 use serde::Serialize;
 
-use super::super::{
-    failure::Failure,
-    output::{self, Show, Table},
-    text::count,
+use super::{
+    super::{
+        failure::Failure,
+        output::{self, Show, Table},
+        text::count,
+    },
+    words::{points_text, values, what},
 };
 
 /// A preset's model, or the space of its models; or both, where a name has both.
@@ -87,12 +90,6 @@ impl ModelReport {
     }
 }
 
-/// How many configurations a space has.
-pub(super) fn points_text(points: Option<u128>) -> String {
-    let Some(points) = points else { return "endless".to_owned() };
-    u64::try_from(points).map_or_else(|_| points.to_string(), count)
-}
-
 impl Show for ModelReport {
     fn table(&self) -> String {
         let parts = [self.configuration(), self.search()];
@@ -107,53 +104,5 @@ impl Show for ModelReport {
             table.row([layer.name.clone(), what(layer), sides.join("x"), layer.parameters.to_string()]);
         }
         table
-    }
-}
-
-/// A layer's kind and sizes, and its input where that is not the layer before.
-fn what(layer: &Layer) -> String {
-    match &layer.from {
-        Some(from) => format!("{} of {from}", kind(&layer.op)),
-        None => kind(&layer.op),
-    }
-}
-
-fn kind(op: &Op) -> String {
-    match op {
-        Op::Flatten => "flatten".to_owned(),
-        Op::Dense { inputs, outputs } => format!("dense {inputs} to {outputs}"),
-        Op::Conv { inputs, outputs, kernel, stride, bias } => {
-            let stride = if *stride == 1 { String::new() } else { format!(", stride {stride}") };
-            let bias = if *bias { "" } else { ", no bias" };
-            format!("conv {kernel}x{kernel} {inputs} to {outputs}{stride}{bias}")
-        }
-        Op::BatchNorm { .. } => "batch norm".to_owned(),
-        Op::Relu => "relu".to_owned(),
-        Op::Gelu => "gelu".to_owned(),
-        Op::Silu => "silu".to_owned(),
-        Op::Tanh => "tanh".to_owned(),
-        Op::Elu => "elu".to_owned(),
-        Op::LeakyRelu => "leaky relu".to_owned(),
-        Op::MaxPool { size } => format!("max pool {size}x{size}"),
-        Op::GlobalAvgPool => "mean of each channel".to_owned(),
-        Op::Add { other } => format!("plus {other}"),
-        Op::Dropout { rate } => format!("dropout {rate}"),
-    }
-}
-
-/// The values of a domain, in few words.
-fn values(domain: &common::space::Domain) -> String {
-    use common::space::Domain;
-    let scale = |log: bool| if log { ", logarithmic" } else { "" };
-    match domain {
-        Domain::Choice(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        Domain::Int { min, max, step, log } => {
-            let step = if *step == 1 { String::new() } else { format!(", steps of {step}") };
-            format!("{min} to {max}{step}{}", scale(*log))
-        }
-        Domain::Float { min, max, step, log } => {
-            let step = step.map(|step| format!(", steps of {step}")).unwrap_or_default();
-            format!("{min} to {max}{step}{}", scale(*log))
-        }
     }
 }

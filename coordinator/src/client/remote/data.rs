@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use common::{checkpoint::Digest, ids::DataName, view::DataView};
+use futures::Stream;
 use proto::v1 as pb;
 use tonic::Request;
 
@@ -10,17 +11,7 @@ use super::{super::ClientError, Remote, call};
 impl Remote {
     /// Stores a packed data set under a name; one that is there with the same content is that one.
     pub async fn add_data(&self, name: &DataName, bytes: Bytes) -> Result<DataView, ClientError> {
-        let header = pb::DataHeader {
-            name: name.to_string(),
-            digest: Digest::of(&bytes).to_string(),
-            size: bytes.len() as u64,
-        };
-        let first = pb::DataChunk { header: Some(header), data: Bytes::new() };
-        let pieces = (0..bytes.len()).step_by(proto::CHUNK_BYTES).map(move |start| {
-            let end = bytes.len().min(start + proto::CHUNK_BYTES);
-            pb::DataChunk { header: None, data: bytes.slice(start..end) }
-        });
-        let chunks = futures::stream::iter(std::iter::once(first).chain(pieces));
+        let chunks = upload(name.as_str(), bytes);
         let reply = self.answer(self.client.clone().add_data(Request::new(chunks)).await)?;
         self.meant(reply.try_into())
     }
@@ -42,4 +33,19 @@ impl Remote {
         let chunks = self.answer(self.client.clone().read_data(request).await)?;
         self.collect(chunks, digest).await
     }
+}
+
+/// The chunks of an object that is to be stored under a name.
+pub(super) fn upload(name: &str, bytes: Bytes) -> impl Stream<Item = pb::DataChunk> + Send + use<> {
+    let header = pb::DataHeader {
+        name: name.to_owned(),
+        digest: Digest::of(&bytes).to_string(),
+        size: bytes.len() as u64,
+    };
+    let first = pb::DataChunk { header: Some(header), data: Bytes::new() };
+    let pieces = (0..bytes.len()).step_by(proto::CHUNK_BYTES).map(move |start| {
+        let end = bytes.len().min(start + proto::CHUNK_BYTES);
+        pb::DataChunk { header: None, data: bytes.slice(start..end) }
+    });
+    futures::stream::iter(std::iter::once(first).chain(pieces))
 }

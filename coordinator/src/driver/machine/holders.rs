@@ -3,6 +3,7 @@
 use common::{
     checkpoint::Digest,
     ids::{StudyId, TrialNumber, WorkerId},
+    study::StudySpec,
     view::LeaseId,
 };
 use scheduler::Work;
@@ -35,8 +36,16 @@ impl Machine {
 
     /// Whether a worker leases a trial of a study that trains on this data.
     pub(super) fn leases_on(&self, worker: &WorkerId, data: Digest) -> bool {
-        let on_it = self.studies.values().filter(|live| live.study().spec().data.object() == Some(data));
-        let mut leases = on_it.flat_map(|live| live.study().leases());
-        leases.any(|(_, held)| held.worker == *worker)
+        self.leases_where(worker, |spec| spec.data.object() == Some(data))
+    }
+
+    /// Whether a worker leases a trial of a study that begins with these weights.
+    pub(super) fn leases_from(&self, worker: &WorkerId, weights: Digest) -> bool {
+        self.leases_where(worker, |spec| spec.train.initial_object() == Some(weights))
+    }
+
+    fn leases_where(&self, worker: &WorkerId, asked: impl Fn(&StudySpec) -> bool) -> bool {
+        let among = self.studies.values().filter(|live| asked(live.study().spec()));
+        among.flat_map(|live| live.study().leases()).any(|(_, held)| held.worker == *worker)
     }
 }

@@ -2,10 +2,10 @@
 
 use common::{
     checkpoint::Checkpoint,
-    ids::{StudyId, StudyName},
+    ids::{ModelName, StudyId, StudyName},
     study::StudySpec,
     time::Timestamp,
-    view::{DataView, StudyPhase, StudyView},
+    view::{DataView, ModelView, StudyPhase, StudyView},
 };
 use scheduler::Input as StudyInput;
 
@@ -39,6 +39,8 @@ impl Machine {
                 group.commit.data_removed.push(name);
                 Ok(Answer::DataRemoved(object))
             }
+            Request::AddModel(model) => self.add_model(now, model, group),
+            Request::RemoveModel(name) => self.remove_model(name, group),
             Request::Damaged(key) => {
                 self.damaged(now, &key, group);
                 Ok(Answer::Holds(false))
@@ -49,6 +51,9 @@ impl Machine {
             }
             Request::LeasesOn(worker, data) => {
                 Ok(Answer::Holds(worker.is_none_or(|worker| self.leases_on(&worker, data))))
+            }
+            Request::LeasesFrom(worker, weights) => {
+                Ok(Answer::Holds(worker.is_none_or(|worker| self.leases_from(&worker, weights))))
             }
         }
     }
@@ -73,7 +78,7 @@ impl Machine {
             };
             return Ok(Answer::Submitted { study, resumed: true });
         }
-        let mut spec = self.library.resolved(spec)?;
+        let mut spec = self.models.resolved(self.library.resolved(spec)?)?;
         spec.name = self.free_name(spec.name);
         let live = LiveStudy::create(id.clone(), spec.clone(), now, &mut group.commit)
             .map_err(|error| Refused::Scheduler(error.to_string()))?;
@@ -153,6 +158,24 @@ impl Machine {
             group.commit.data.push(set.clone());
         }
         Ok(Answer::Data(set))
+    }
+
+    fn add_model(&mut self, now: Timestamp, model: ModelView, group: &mut Group) -> Result<Answer, Refused> {
+        let (model, new) = self.models.add(ModelView { created: now, ..model })?;
+        if new {
+            tracing::info!(model = %model.name, digest = %model.facts.digest, "weights added");
+            group.commit.models.push(model.clone());
+        }
+        Ok(Answer::Model(model))
+    }
+
+    fn remove_model(&mut self, name: ModelName, group: &mut Group) -> Result<Answer, Refused> {
+        let digest = self.models.object(&name)?;
+        let specs = self.studies.values().map(|live| live.study().spec());
+        let user = specs.filter(|spec| spec.train.initial_object() == Some(digest)).map(|spec| &spec.name);
+        let object = self.models.remove(&name, user.min())?;
+        group.commit.models_removed.push(name);
+        Ok(Answer::ModelRemoved(object))
     }
 
     pub(super) fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {

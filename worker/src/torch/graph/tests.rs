@@ -6,7 +6,7 @@ use common::{
 use super::*;
 use crate::torch::tests::SHAPE;
 
-const PLAN: Plan = Plan { rows: 64, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32 };
+const PLAN: Plan = Plan { rows: 64, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32, frozen: 0 };
 
 fn batch() -> Batch {
     tch::manual_seed(3);

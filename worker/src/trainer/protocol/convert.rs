@@ -57,6 +57,7 @@ impl From<Command> for pb::TrainerCommand {
                 checkpoint_every_ms: task.checkpoint_every.as_millis() as u64,
                 scratch: text(task.scratch),
                 data: task.data.map(text).unwrap_or_default(),
+                initial: task.initial.map(text).unwrap_or_default(),
             }),
             Command::Evaluate { task, scratch } => Kind::Evaluate(pb::EvaluateCommand {
                 spec_json: task.study.to_json(),
@@ -88,6 +89,7 @@ impl TryFrom<pb::TrainerCommand> for Command {
                 checkpoint_every: Duration::from_millis(train.checkpoint_every_ms),
                 scratch: train.scratch.into(),
                 data: path(train.data),
+                initial: path(train.initial),
             }),
             Kind::Evaluate(evaluate) => Self::Evaluate {
                 task: EvaluateTask {

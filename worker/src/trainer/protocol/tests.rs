@@ -28,6 +28,7 @@ fn train() -> TrainTask {
         checkpoint_every: Duration::from_millis(10_500),
         scratch: PathBuf::from("/tmp/x y"),
         data: Some(PathBuf::from("/tmp/x y/data.safetensors")),
+        initial: Some(PathBuf::from("/tmp/x y/initial.safetensors")),
     }
 }
 

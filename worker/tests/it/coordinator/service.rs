@@ -22,6 +22,7 @@ impl WorkerService for Service {
     type SessionStream = Reply<pb::CoordinatorMessage>;
     type GetObjectStream = Reply<pb::ObjectChunk>;
     type GetDataStream = Reply<pb::ObjectChunk>;
+    type GetModelStream = Reply<pb::ObjectChunk>;
 
     async fn session(
         &self,
@@ -62,6 +63,13 @@ impl WorkerService for Service {
         &self,
         request: Request<pb::DataObject>,
     ) -> Result<Response<Self::GetDataStream>, Status> {
+        self.chunks(&request.into_inner().digest)
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<pb::DataObject>,
+    ) -> Result<Response<Self::GetModelStream>, Status> {
         self.chunks(&request.into_inner().digest)
     }
 }

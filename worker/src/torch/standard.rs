@@ -1,0 +1,50 @@
+//! Images less their channels' means, divided by their deviations.
+
+use common::model_spec::DataShape;
+use tch::{Device, Tensor};
+use worker_ext::Error;
+
+/// What the pixels of a sample are standardised by, on a device.
+#[derive(Debug)]
+pub(super) struct Standard {
+    /// One number for each of a sample's values.
+    mean: Tensor,
+    deviation: Tensor,
+}
+
+impl Standard {
+    /// Means and deviations by channel, for samples of a shape.
+    pub(super) fn new(
+        (mean, deviation): (&[f32], &[f32]),
+        shape: &DataShape,
+        device: Device,
+    ) -> Result<Self, Error> {
+        let area = shape.height as usize * shape.width as usize;
+        let spread = |channels: &[f32]| {
+            let values: Vec<f32> =
+                channels.iter().flat_map(|value| std::iter::repeat_n(*value, area)).collect();
+            Tensor::f_from_slice(&values)?.f_to_device(device)
+        };
+        Ok(Self { mean: spread(mean)?, deviation: spread(deviation)? })
+    }
+
+    /// Standardised samples, samples × values; what comes in stays as it is.
+    pub(super) fn apply(&self, pixels: &Tensor) -> Result<Tensor, Error> {
+        Ok(pixels.f_sub(&self.mean)?.f_div_(&self.deviation)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_channel_has_its_own_numbers() {
+        let shape = DataShape { channels: 2, height: 1, width: 2, classes: 3 };
+        let standard = Standard::new((&[0.5, 1.0], &[0.5, 2.0]), &shape, Device::Cpu).unwrap();
+        let pixels = Tensor::from_slice(&[1.0f32, 0.5, 1.0, 3.0]).view([1, 4]);
+        let standardised = Vec::<f32>::try_from(standard.apply(&pixels).unwrap().flatten(0, -1)).unwrap();
+        assert_eq!(standardised, [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(pixels.double_value(&[0, 0]), 1.0);
+    }
+}
