@@ -180,14 +180,15 @@ async fn router(
 }
 
 /// The files that say where the coordinator is, and what they say; removed when it stops.
-#[derive(Debug)]
+// Without `Debug`: one of them holds a secret.
 struct Publication(Vec<(PathBuf, String)>);
 
 impl Publication {
     fn write(server: &Server) -> Result<Self, RunError> {
         let state_file = server.folder.path().join(ADDRESS_FILE);
         server.published().write(&state_file).map_err(RunError::Publish)?;
-        let mut publication = Self(vec![state_file]);
+        let written = fs::read_to_string(&state_file).map_err(RunError::Publish)?;
+        let mut publication = Self(vec![(state_file, written)]);
         if let Some(file) = &server.settings.address_file {
             publication.put(file, &format!("{}\n", server.access().advertised()))?;
         }

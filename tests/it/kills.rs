@@ -80,7 +80,7 @@ async fn a_worker_stopped_past_its_lease_is_refused_what_it_says_late() -> Resul
 }
 
 #[tokio::test]
-async fn a_coordinator_stopped_for_longer_than_a_lease_takes_nobodys_work_away() -> Result<()> {
+async fn a_coordinator_stopped_for_longer_than_a_lease_changes_nothing() -> Result<()> {
     let expected = undisturbed().await?;
     let cluster = Cluster::with_lease(2, 2).await?;
     cluster.submit(STUDY).await?;

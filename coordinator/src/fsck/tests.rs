@@ -1,5 +1,6 @@
 use std::{fs, path::Path};
 
+use common::{checkpoint::Digest, time::Timestamp, view::ModelView, weights::WeightsFacts};
 use rusqlite::Connection;
 
 use super::*;
@@ -204,4 +205,29 @@ async fn more_than_the_quota_is_named() {
     assert_eq!(check(&played.state(), Some(bytes)).await.unwrap().violations, []);
     let found = check(&played.state(), Some(bytes - 1)).await.unwrap().violations;
     assert_names(&found, "I14", None, "bytes are stored");
+}
+
+#[tokio::test]
+async fn weights_are_backed_up_and_those_that_are_gone_or_damaged_are_named() {
+    let mut played = Played::with_events(15).await;
+    let (digest, tensors) = (Digest::of(b"weights"), [("dense_0.bias".to_owned(), vec![3])].into());
+    let facts = WeightsFacts { digest, tensors, origin: None };
+    let model = ModelView { name: "mine".parse().unwrap(), facts, size: 7, created: Timestamp(9) };
+    played.blobs.put_model(digest, "weights".into()).await.unwrap();
+    let commit = crate::store::Commit { models: vec![model], ..Default::default() };
+    played.store.commit(&commit).unwrap();
+    assert_eq!(found(&played.state()).await, []);
+
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("backup");
+    crate::backup::backup(&played.state(), &to).await.unwrap();
+    assert_eq!(found(&to).await, []);
+    assert_eq!(Blobs::open(&to).unwrap().get_model(digest).await.unwrap(), "weights");
+
+    fs::write(played.state().join(format!("objects/models/{digest}.safetensors")), "weighty").unwrap();
+    assert_names(&found(&played.state()).await, "I11", None, "weights mine: ");
+    played.blobs.delete_model(digest).await.unwrap();
+    assert_names(&found(&played.state()).await, "I9", None, "weights mine: ");
+    let found = after(&played, "UPDATE models SET size = 8").await;
+    assert_names(&found, "I11", None, "the row of weights mine is damaged");
 }

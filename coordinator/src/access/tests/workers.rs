@@ -107,7 +107,8 @@ async fn a_worker_touches_its_own_leases_and_no_others() {
     assert_eq!(code(b.put(&lease, b"other").await), Code::FailedPrecondition);
     assert_eq!(code(b.get(&lease, b"weights").await), Code::PermissionDenied);
     let data = pb::DataObject { digest: Digest::of(b"data").to_string() };
-    assert_eq!(code(b.client.get_data(data).await.map(drop)), Code::PermissionDenied);
+    assert_eq!(code(b.client.get_data(data.clone()).await.map(drop)), Code::PermissionDenied);
+    assert_eq!(code(b.client.get_model(data).await.map(drop)), Code::PermissionDenied);
     // With a lease of its own, another trial's objects are still not its own.
     b.say(Up::Credits(pb::Credits { free: 1, granted: 0 })).await;
     let own = b.hear(grant).await.lease.unwrap();
