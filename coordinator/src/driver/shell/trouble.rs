@@ -50,7 +50,7 @@ impl Trouble {
     /// An error without its first word, which the sentence that it becomes part of has already.
     fn said(error: &StoreError) -> String {
         let said = error.to_string();
-        said.strip_prefix("store: ").map_or(said.clone(), str::to_owned)
+        said.strip_prefix("store: ").map_or_else(|| said.clone(), str::to_owned)
     }
 }
 
