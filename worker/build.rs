@@ -6,6 +6,8 @@ fn main() {
     let Ok(libtorch) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     // Where it was built against, and where an installation puts it: beside the program's folder.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}");
+    // For the programs of other crates that have this one in them: `DEP_RUNG_WORKER_LIBTORCH`.
+    println!("cargo:libtorch={libtorch}");
     let origin = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
     println!("cargo:rustc-link-arg=-Wl,-rpath,{origin}/../lib");
 }

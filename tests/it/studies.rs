@@ -124,7 +124,7 @@ async fn reflected_services(cluster: &Cluster) -> Result<Vec<String>> {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let requests = tonic::codegen::tokio_stream::iter([request]);
+    let requests = tokio_stream::iter([request]);
     let mut answers = client.server_reflection_info(requests).await?.into_inner();
     let mut services = Vec::new();
     while let Some(answer) = answers.message().await? {

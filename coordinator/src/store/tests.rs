@@ -238,6 +238,8 @@ fn a_history_comes_in_pages_of_one_whole() {
 fn a_commit_is_synced_before_it_is_answered() {
     let state = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(state.path()).unwrap();
-    let pragma = |name| store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    let pragma = |name| {
+        store.connection.as_ref().unwrap().pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap()
+    };
     assert_eq!(pragma("synchronous"), 2, "FULL: the log is synced at every commit");
 }
