@@ -96,8 +96,7 @@ async fn pages_that_make_no_sense_are_named() {
 #[tokio::test]
 async fn rows_that_are_not_the_fold_of_the_log_are_named() {
     let mut played = Played::with_events(60).await;
-    let mut fold =
-        crate::driver::Projection::of(&played.id, &played.log, common::time::Timestamp(0)).unwrap();
+    let mut fold = crate::driver::Projection::of(&played.id, &played.log, Timestamp(0)).unwrap();
     fold.trials[4].epochs += 1;
     fold.view.epochs += 1;
     let commit = crate::store::Commit {
@@ -129,7 +128,7 @@ async fn with_log(change: impl FnOnce(&mut Vec<scheduler::Event>)) -> Vec<Violat
     let mut played = Played::with_events(usize::MAX).await;
     let mut log = played.log.clone();
     change(&mut log);
-    let fold = crate::driver::Projection::of(&played.id, &played.log, common::time::Timestamp(0)).unwrap();
+    let fold = crate::driver::Projection::of(&played.id, &played.log, Timestamp(0)).unwrap();
     let connection = Connection::open(played.state().join("rung.db")).unwrap();
     connection.execute_batch("DELETE FROM events; DELETE FROM logs; DELETE FROM attempts").unwrap();
     drop(connection);
@@ -185,7 +184,7 @@ async fn what_a_scheduler_must_never_do_is_named() {
 #[tokio::test]
 async fn checkpoints_that_are_gone_or_damaged_are_named() {
     let played = Played::with_events(60).await;
-    let fold = crate::driver::Projection::of(&played.id, &played.log, common::time::Timestamp(0)).unwrap();
+    let fold = crate::driver::Projection::of(&played.id, &played.log, Timestamp(0)).unwrap();
     let [gone, flipped] = [&fold.objects()[0], &fold.objects()[3]];
     let path = |key: &ObjectKey| played.state().join("objects").join(key.path().as_ref());
     fs::remove_file(path(gone)).unwrap();

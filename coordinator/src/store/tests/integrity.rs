@@ -164,7 +164,8 @@ async fn rows_of_an_earlier_release_are_sealed_by_the_next_writer() {
     let clean = seen(&state).unwrap();
     drop(played.store);
     let connection = rusqlite::Connection::open(state.join("rung.db")).unwrap();
-    let back = "DROP TABLE coordinator; DROP TABLE attempts; DROP TABLE logs; DROP TABLE models; PRAGMA user_version = 2;";
+    let back = "DROP TABLE coordinator; DROP TABLE attempts; DROP TABLE logs; DROP TABLE models; \
+                PRAGMA user_version = 2;";
     connection.execute_batch(back).unwrap();
     for (table, column) in [
         ("events", "seal"),
