@@ -105,7 +105,7 @@ fn finished(grant: Grant) -> Report {
 }
 
 /// Joins as a worker that trains a formula and waits for its first lease.
-async fn first_lease(address: &str) -> Result<pb::Grant> {
+async fn first_lease(cluster: &Cluster) -> Result<pb::Grant> {
     let (up, messages) = tokio::sync::mpsc::channel(4);
     let hello = pb::Hello {
         protocol: proto::PROTOCOL,
@@ -118,7 +118,7 @@ async fn first_lease(address: &str) -> Result<pb::Grant> {
     up.send(pb::WorkerMessage { kind: Some(pb::worker_message::Kind::Hello(hello)) }).await?;
     let credits = pb::Credits { free: 1, granted: 0 };
     up.send(pb::WorkerMessage { kind: Some(pb::worker_message::Kind::Credits(credits)) }).await?;
-    let mut client = WorkerServiceClient::connect(format!("http://{address}")).await?;
+    let mut client = WorkerServiceClient::new(cluster.channel().await?);
     let stream = tokio_stream::wrappers::ReceiverStream::new(messages);
     let mut down = client.session(stream).await?.into_inner();
     while let Some(message) = down.message().await? {
@@ -138,7 +138,7 @@ async fn a_store_of_ten_thousand_trials_is_at_work_again_within_two_seconds() ->
     let start = Instant::now();
     cluster.start_coordinator().await?;
     let listening = start.elapsed();
-    let grant = first_lease(cluster.address()).await?;
+    let grant = first_lease(&cluster).await?;
     let leased = start.elapsed();
     println!(
         "{TRIALS} trials, {events} events: listening after {listening:.2?}, first lease after {leased:.2?}"

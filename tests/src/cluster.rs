@@ -25,7 +25,7 @@ use proto::v1::{self as pb, study_service_client::StudyServiceClient};
 use tempfile::TempDir;
 use trust::{Bearer, Dial, Link, Published};
 
-use crate::{faults::Wrapper, program, scratch};
+use crate::{faults::Wrapper, program, rung, scratch};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -63,6 +63,8 @@ pub struct Cluster {
     serve_in: Wrapper,
     /// The size of the disk that the state folder lies on, where it is one of its own.
     disk: Option<String>,
+    /// What workers of other machines join by, once there is one.
+    token: Option<String>,
     coordinator: Option<Child>,
     workers: Vec<Option<Child>>,
 }
@@ -97,6 +99,7 @@ impl Cluster {
             serve: Vec::new(),
             serve_in: Wrapper::default(),
             disk: None,
+            token: None,
             coordinator: None,
             workers: Vec::new(),
         }
@@ -166,6 +169,7 @@ impl Cluster {
             .env("RUNG_CONFIG", "/dev/null")
             .args(["serve", "--listen", &self.address])
             .args(["--lease", &self.lease.to_string()])
+            .args(&self.serve)
             .arg("--state")
             .arg(self.state())
             .arg("--address-file")
@@ -216,11 +220,29 @@ impl Cluster {
         if !flags.contains(&"--id") {
             all.extend(["--id", &id]);
         }
-        // What lets a worker in lies on the coordinator's disk.
-        let state = if self.disk.is_some() { self.disk()? } else { self.state() };
-        let flags = [&all, flags].concat();
-        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        self.start_worker_with(wrapper, &state, &flags)
+        let state = self.state_seen_from_here()?;
+        let mut flags: Vec<String> = [&all, flags].concat().iter().map(ToString::to_string).collect();
+        if !wrapper.is_abroad() {
+            return self.start_worker_with(wrapper, &state, &flags);
+        }
+        // Whoever comes from another machine speaks TLS, and says by a token who it is.
+        flags.extend(["--token".to_owned(), self.join_token()?]);
+        let elsewhere = self.folder.path().join("elsewhere");
+        self.start_worker_with(wrapper, &elsewhere, &flags)
+    }
+
+    /// A token by which any number of workers of other machines join; made once.
+    fn join_token(&mut self) -> Result<String> {
+        if self.token.is_none() {
+            let made = rung(&self.state(), &["token", "create", "--uses", "100000", "--for", "24h"]).ok();
+            self.token = made.stdout.split_whitespace().last().map(str::to_owned);
+        }
+        self.token.clone().context("`rung token create` prints a token")
+    }
+
+    /// The state folder, where the coordinator has it on a disk of its own by way of its process.
+    fn state_seen_from_here(&self) -> Result<PathBuf> {
+        if self.disk.is_some() { self.disk() } else { Ok(self.state()) }
     }
 
     /// Starts a worker with one slot that is told nothing but a state folder and these flags; returns its index.
@@ -323,8 +345,8 @@ impl Cluster {
 
     /// A connection to the coordinator, as its own user.
     pub async fn channel(&self) -> Result<Link> {
-        let published =
-            Published::of_folder(&self.state()).context("the coordinator has published nothing")?;
+        let published = Published::of_folder(&self.state_seen_from_here()?)
+            .context("the coordinator has published nothing")?;
         self.link(&Dial::plain(&published.address, Bearer::new(published.token.as_ref()))).await
     }
 

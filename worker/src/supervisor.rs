@@ -48,9 +48,9 @@ const EVENTS: usize = 256;
 
 /// Works for a coordinator until `shutdown` is cancelled, or the coordinator says to leave; then hands everything back.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), WorkerError> {
-    let member = Member::open(&settings)?;
     let scratch = Scratch::open(&settings.scratch)
         .map_err(|source| WorkerError::Scratch { folder: settings.scratch.clone(), source })?;
+    let member = Member::open(&settings)?;
     let (end, tracker) = (CancellationToken::new(), TaskTracker::new());
     let (events, inbox) = mpsc::channel(EVENTS);
     let (connection, link) = watch::channel(None);

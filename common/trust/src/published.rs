@@ -20,7 +20,7 @@ pub struct Published {
     pub address: String,
     /// Its process.
     pub pid: u32,
-    /// Lets in for everything; drawn anew at every start. None where the coordinator asks nobody who they are.
+    /// Lets in for everything; kept over restarts, so that who was let in before one goes on. None where the coordinator asks nobody who they are.
     #[serde(default, with = "crate::revealed", skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
     /// The authority by which its TLS is known; none where it speaks plainly on this address.

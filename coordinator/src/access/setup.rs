@@ -14,7 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
     server::NoServerSessionStorage,
 };
-use trust::{OwnPki, Pin, Role, Secret, TlsError, Token};
+use trust::{OwnPki, Pin, Role, Secret, TlsError, Token, read_private, write_private};
 
 use super::{
     Access, AuthorityError,
@@ -31,6 +31,9 @@ use crate::{
 
 /// The folder of keys, tokens and the audit log in a state folder.
 const FOLDER: &str = "access";
+
+/// The file in it with what lets its own user in.
+const LOCAL: &str = "local";
 
 /// Access that is ready to be asked, and how to reach it.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Opened {
             }
             ServeTls::Own(pki) => (None, Some(own(pki)?)),
         };
-        let token = settings.auth.then(|| Token { role: Role::Admin, secret: Secret::draw(), pin: None });
+        let token = settings.auth.then(|| local(&folder)).transpose().map_err(unusable)?;
         let access = Access {
             book: Mutex::new(book),
             audit,
@@ -89,6 +92,19 @@ impl Opened {
         let pin = if plainly_reached { None } else { access.pin() };
         Ok(Self { access: Arc::new(access), speech: Speech { tls }, token, pin })
     }
+}
+
+/// What lets the coordinator's own user in. It is kept in a file that this user alone can read: programs that were
+/// let in before a restart are let in after it.
+fn local(folder: &Path) -> io::Result<Token> {
+    let file = folder.join(LOCAL);
+    let kept = read_private(&file).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    if let Some(token) = kept {
+        return Ok(token);
+    }
+    let token = Token { role: Role::Admin, secret: Secret::draw(), pin: None };
+    write_private(&file, token.reveal().as_bytes())?;
+    Ok(token)
 }
 
 /// One's own certificates instead of an authority.
@@ -178,6 +194,17 @@ pub enum AccessError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lets_the_own_user_in_outlives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = local(folder.path()).unwrap();
+        assert_eq!(local(folder.path()).unwrap(), first);
+        std::fs::write(folder.path().join(LOCAL), "rung_cut").unwrap();
+        let second = local(folder.path()).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(local(folder.path()).unwrap(), second);
+    }
 
     #[test]
     fn an_address_for_others_is_found() {

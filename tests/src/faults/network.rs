@@ -97,7 +97,8 @@ impl Network {
 
     /// Starts a program on a worker's machine.
     pub fn worker(&self, worker: usize) -> Wrapper {
-        Wrapper::program(&["nsenter", &format!("--net={NAMES}/{}", self.names[worker + 1]), "--"])
+        let net = format!("--net={NAMES}/{}", self.names[worker + 1]);
+        Wrapper::program(&["nsenter", &net, "--"]).abroad()
     }
 
     /// Decides what happens to a worker's packets from now on.

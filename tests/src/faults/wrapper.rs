@@ -5,12 +5,25 @@ use std::{path::PathBuf, process::Command};
 pub struct Wrapper {
     words: Vec<String>,
     variables: Vec<(&'static str, String)>,
+    /// Whether the program is on another machine, as far as the coordinator can see.
+    abroad: bool,
 }
 
 impl Wrapper {
     /// A program, such as `nsenter`, that becomes the program which its last words name.
     pub fn program(words: &[&str]) -> Self {
-        Self { words: words.iter().map(|word| (*word).to_owned()).collect(), variables: Vec::new() }
+        Self { words: words.iter().map(|word| (*word).to_owned()).collect(), ..Self::default() }
+    }
+
+    /// The same, on another machine.
+    #[must_use]
+    pub fn abroad(self) -> Self {
+        Self { abroad: true, ..self }
+    }
+
+    /// Whether it is on another machine.
+    pub fn is_abroad(&self) -> bool {
+        self.abroad
     }
 
     /// The same with one more variable.
@@ -25,6 +38,7 @@ impl Wrapper {
     pub fn around(mut self, inner: &Self) -> Self {
         self.words.extend(inner.words.iter().cloned());
         self.variables.extend(inner.variables.iter().cloned());
+        self.abroad |= inner.abroad;
         self
     }
 

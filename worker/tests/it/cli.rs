@@ -14,9 +14,10 @@ async fn bad_input_exits_with_2_and_says_what_is_wrong() {
         (&[][..], "--join"),
         (&["--join", "nowhere"], "use HOST:PORT"),
         (&["--join", "a:1", "--device", "tpu"], "use auto, cpu, cuda:N or mps"),
-        (&["--join", "a:1", "--scratch", "/proc/none"], "/proc/none"),
-        (&["--join", "a:1", "--device", "cuda:999"], "cuda:999"),
-        (&["--join", "a:1", "--cores", "1023"], "1023"),
+        (&["--join", "a:1"], "needs a token"),
+        (&["--join", "127.0.0.1:1", "--scratch", "/proc/none"], "/proc/none"),
+        (&["--join", "127.0.0.1:1", "--device", "cuda:999"], "cuda:999"),
+        (&["--join", "127.0.0.1:1", "--cores", "1023"], "1023"),
         (&["dance"], "dance"),
     ] {
         let (code, stdout, stderr) = run(args).await;

@@ -116,6 +116,10 @@ impl Store for FaultyStore {
     fn data(&mut self) -> std::result::Result<StoredData, StoreError> {
         self.store.data()
     }
+
+    fn reopen(&mut self) -> std::result::Result<(), StoreError> {
+        self.store.reopen()
+    }
 }
 
 /// Objects whose storing and deleting may go wrong.
