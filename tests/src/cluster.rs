@@ -234,7 +234,7 @@ impl Cluster {
     /// A token by which any number of workers of other machines join; made once.
     fn join_token(&mut self) -> Result<String> {
         if self.token.is_none() {
-            let made = rung(&self.state(), &["token", "create", "--uses", "100000", "--for", "24h"]).ok();
+            let made = rung(&self.state(), &["token", "create", "--uses", "10000", "--for", "24h"]).ok();
             self.token = made.stdout.split_whitespace().last().map(str::to_owned);
         }
         self.token.clone().context("`rung token create` prints a token")
