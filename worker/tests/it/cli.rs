@@ -99,5 +99,6 @@ async fn a_coordinator_of_another_protocol_is_left_alone() {
     let (output, _session) = tokio::join!(worker, answer);
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this worker speaks 2"));
+    let said = format!("this worker speaks {}", proto::PROTOCOL);
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&said), "{output:?}");
 }
