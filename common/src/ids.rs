@@ -121,7 +121,7 @@ impl fmt::Display for TrialNumber {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(transparent)]
-pub struct Attempt(pub u32);
+pub struct Attempt(pub u64);
 
 impl Attempt {
     /// The attempt after this one.

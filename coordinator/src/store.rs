@@ -33,6 +33,8 @@ mod inspect;
 
 mod copy;
 
+mod restored;
+
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,7 @@ pub use copy::copy;
 pub use folder::{FolderError, StateFolder};
 pub use inspect::StoredRows;
 pub use reader::Reader;
+pub use restored::restored;
 pub use sqlite::SqliteStore;
 
 use common::{

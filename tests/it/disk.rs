@@ -5,39 +5,23 @@ use bytes::Bytes;
 use common::{checkpoint::Digest, ids::TrialNumber};
 use coordinator::blobs::{BlobError, Blobs, ObjectKey, ObjectKind};
 use tests::{
-    Cluster, Row,
+    Cluster, Sample,
     faults::{FailingSyncs, SmallDisk, flip},
     scratch,
 };
 
-/// 17 trials and 69 epochs of 30 ms.
-const STUDY: &str = "
-name: disk
-model: formula
-space:
-  width: {int: [1, 64]}
-  lr: {float: [0.0001, 0.1], log: true}
-scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
-train: {epoch_seconds: 0.03}
-seed: 9
-";
-
-async fn undisturbed() -> Result<Vec<Row>> {
-    let cluster = Cluster::start(2).await?;
-    cluster.submit(&STUDY.replace("0.03", "0.001")).await?;
-    cluster.table("disk").await
-}
+const STUDY: Sample = Sample { name: "disk", seed: 9, epoch_seconds: 0.03 };
 
 #[tokio::test]
 async fn a_disk_that_is_full_again_and_again_changes_nothing() -> Result<()> {
-    let expected = undisturbed().await?;
+    let expected = STUDY.undisturbed().await?;
     let mut cluster = Cluster::stopped(3);
     let Some(disk) = SmallDisk::mount(&cluster.state(), 8)? else { return Ok(()) };
     cluster.start_coordinator().await?;
     for _ in 0..2 {
         cluster.start_worker(&[])?;
     }
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     for round in 1..=4 {
         cluster.until("disk", 60, |study| study.epochs >= 8 * round).await?;
         disk.fill()?;
@@ -51,9 +35,9 @@ async fn a_disk_that_is_full_again_and_again_changes_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_disk_that_does_not_sync_changes_nothing() -> Result<()> {
-    let expected = undisturbed().await?;
+    let expected = STUDY.undisturbed().await?;
     let cluster = Cluster::with_lease(2, 3).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     let mut failed = 0;
     for (epochs, every) in [(3, 2), (12, 3), (24, 1)] {
         cluster.until("disk", 60, |study| study.epochs >= epochs).await?;

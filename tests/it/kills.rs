@@ -1,31 +1,15 @@
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use tests::{Cluster, Row};
+use tests::{Cluster, Sample};
 
-/// 17 trials and 69 epochs of 30 ms.
-const STUDY: &str = "
-name: kills
-model: formula
-space:
-  width: {int: [1, 64]}
-  lr: {float: [0.0001, 0.1], log: true}
-scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
-train: {epoch_seconds: 0.03}
-seed: 11
-";
-
-async fn undisturbed() -> Result<Vec<Row>> {
-    let cluster = Cluster::start(2).await?;
-    cluster.submit(&STUDY.replace("0.03", "0.001")).await?;
-    cluster.table("kills").await
-}
+const STUDY: Sample = Sample { name: "kills", seed: 11, epoch_seconds: 0.03 };
 
 /// Each time five more epochs count, two processes die: both workers, or one and the coordinator.
 #[tokio::test]
 async fn twenty_deaths_change_nothing() -> Result<()> {
-    let expected = undisturbed().await?;
+    let expected = STUDY.undisturbed().await?;
     let mut cluster = Cluster::with_lease(2, 3).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     let (mut first, mut second) = (0, 1);
     for round in 1..=10 {
         cluster.until("kills", 60, |study| study.epochs >= 5 * round).await?;
@@ -81,9 +65,9 @@ async fn a_worker_stopped_past_its_lease_is_refused_what_it_says_late() -> Resul
 
 #[tokio::test]
 async fn a_coordinator_stopped_for_longer_than_a_lease_changes_nothing() -> Result<()> {
-    let expected = undisturbed().await?;
+    let expected = STUDY.undisturbed().await?;
     let cluster = Cluster::with_lease(2, 2).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     cluster.until("kills", 60, |study| study.epochs >= 5).await?;
     cluster.signal_coordinator(Signal::SIGSTOP)?;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

@@ -17,35 +17,19 @@ use common::{ids::TrialNumber, trial::TrialState, view::StudyPhase};
 use coordinator::store::{SqliteStore, Store as _};
 use nix::sys::signal::Signal;
 use scheduler::{Event, Work};
-use tests::{Cluster, Row, rung};
+use tests::{Cluster, Sample, rung};
 
-/// 17 trials and 69 epochs of 30 ms.
-const STUDY: &str = "
-name: others
-model: formula
-space:
-  width: {int: [1, 64]}
-  lr: {float: [0.0001, 0.1], log: true}
-scheduler: {kind: hyperband, max_epochs: 9, eta: 3}
-train: {epoch_seconds: 0.03}
-seed: 13
-";
-
-async fn undisturbed() -> Result<Vec<Row>> {
-    let cluster = Cluster::start(2).await?;
-    cluster.submit(&STUDY.replace("0.03", "0.001")).await?;
-    cluster.table("others").await
-}
+const STUDY: Sample = Sample { name: "others", seed: 13, epoch_seconds: 0.03 };
 
 /// keras-tuner#915 and #645: the chief waits for ever for a worker that died, or that says nothing any more.
 #[tokio::test]
 async fn a_worker_that_falls_silent_hangs_nobody__keras_tuner_915() -> Result<()> {
     let mut cluster = Cluster::with_lease(3, 2).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     cluster.until("others", 30, |study| study.leases == 3).await?;
     cluster.kill_worker(0)?;
     cluster.signal_worker(1, Signal::SIGSTOP)?;
-    assert_eq!(cluster.table("others").await?, undisturbed().await?);
+    assert_eq!(cluster.table("others").await?, STUDY.undisturbed().await?);
     Ok(())
 }
 
@@ -53,7 +37,7 @@ async fn a_worker_that_falls_silent_hangs_nobody__keras_tuner_915() -> Result<()
 #[tokio::test]
 async fn two_workers_spend_the_plan_and_no_epoch_more__keras_tuner_256() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     cluster.table("others").await?;
     let study = cluster.study("others").await?;
     assert_eq!((study.epochs, study.phase), (study.planned_epochs, StudyPhase::Finished));
@@ -64,7 +48,7 @@ async fn two_workers_spend_the_plan_and_no_epoch_more__keras_tuner_256() -> Resu
 #[tokio::test]
 async fn every_lease_goes_on_from_the_trials_newest_checkpoint__keras_tuner_372() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let study = cluster.submit(STUDY).await?;
+    let study = cluster.submit(&STUDY.yaml()).await?;
     for epochs in [20, 40] {
         cluster.until("others", 60, |study| study.epochs >= epochs).await?;
         cluster.kill_worker(if epochs == 20 { 0 } else { 1 })?;
@@ -97,7 +81,7 @@ async fn every_lease_goes_on_from_the_trials_newest_checkpoint__keras_tuner_372(
 #[tokio::test]
 async fn an_acknowledged_study_and_its_leases_are_there_after_a_kill__keras_tuner_835() -> Result<()> {
     let mut cluster = Cluster::start(0).await?;
-    let study = cluster.submit(STUDY).await?;
+    let study = cluster.submit(&STUDY.yaml()).await?;
     cluster.kill_coordinator()?;
     cluster.start_coordinator().await?;
     assert_eq!(cluster.study("others").await?.id, study.id);
@@ -107,7 +91,7 @@ async fn an_acknowledged_study_and_its_leases_are_there_after_a_kill__keras_tune
     cluster.start_coordinator().await?;
     let leased: u32 = cluster.trials("others").await?.iter().map(|trial| trial.attempts).sum();
     assert!(leased >= 1, "a lease that was given is in the log");
-    assert_eq!(cluster.table("others").await?, undisturbed().await?);
+    assert_eq!(cluster.table("others").await?, STUDY.undisturbed().await?);
     Ok(())
 }
 
@@ -115,7 +99,7 @@ async fn an_acknowledged_study_and_its_leases_are_there_after_a_kill__keras_tune
 #[tokio::test]
 async fn rungs_are_the_same_after_a_restart__ray_30838() -> Result<()> {
     let mut cluster = Cluster::start(1).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     cluster.until("others", 60, |study| study.count(TrialState::Paused) >= 3).await?;
     cluster.kill_worker(0)?;
     cluster.until("others", 30, |study| study.leases == 0).await?;
@@ -124,7 +108,7 @@ async fn rungs_are_the_same_after_a_restart__ray_30838() -> Result<()> {
     cluster.start_coordinator().await?;
     assert_eq!((cluster.study("others").await?, cluster.trials("others").await?), before);
     cluster.start_worker(&[])?;
-    assert_eq!(cluster.table("others").await?, undisturbed().await?);
+    assert_eq!(cluster.table("others").await?, STUDY.undisturbed().await?);
     Ok(())
 }
 
@@ -151,12 +135,12 @@ async fn memory_does_not_grow_with_trials__ray_64231() -> Result<()> {
 #[tokio::test]
 async fn readers_neither_wait_nor_are_waited_for__optuna_820() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     let state = cluster.state();
     let reads = tokio::task::spawn_blocking(move || read_often(&state));
     let table = cluster.table("others").await?;
     reads.await??;
-    assert_eq!(table, undisturbed().await?);
+    assert_eq!(table, STUDY.undisturbed().await?);
     Ok(())
 }
 
@@ -182,7 +166,7 @@ fn read_often(state: &Path) -> Result<()> {
 #[tokio::test]
 async fn every_bracket_ends_with_each_of_its_trials_by_name__katib_1366() -> Result<()> {
     let cluster = Cluster::start(3).await?;
-    cluster.submit(STUDY).await?;
+    cluster.submit(&STUDY.yaml()).await?;
     let table = cluster.table("others").await?;
     // R = 9, η = 3: 9, 5 and 3 trials; of each bracket, those that reached each rung.
     let reached =

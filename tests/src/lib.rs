@@ -18,9 +18,12 @@ mod pytorch;
 
 mod python;
 
+mod sample;
+
 pub use cluster::{Cluster, Row};
 pub use command::{Ran, rung};
 pub use page::Page;
 pub use programs::{program, scratch};
 pub use python::python_with;
 pub use pytorch::pytorch;
+pub use sample::Sample;

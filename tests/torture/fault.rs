@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Flapping,
     /// A fifth of the packets are lost.
     Loss,
+    /// Links take so little that what is sent waits.
+    Slow,
     /// Connections are reset.
     Reset,
     /// The coordinator's disk is full for a while.
@@ -39,7 +41,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::WorkerKill,
         Self::CoordinatorKill,
         Self::TrainerKill,
@@ -49,6 +51,7 @@ impl Fault {
         Self::OneWay,
         Self::Flapping,
         Self::Loss,
+        Self::Slow,
         Self::Reset,
         Self::DiskFull,
         Self::Sync,
@@ -84,6 +87,7 @@ impl Fault {
             Self::OneWay => "one-way",
             Self::Flapping => "flapping",
             Self::Loss => "loss",
+            Self::Slow => "slow",
             Self::Reset => "reset",
             Self::DiskFull => "disk-full",
             Self::Sync => "sync",

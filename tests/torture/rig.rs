@@ -84,6 +84,12 @@ impl Rig {
                 self.look(dice.wait(2000, 5000)).await;
                 (0..3).try_for_each(|machine| self.network.set(machine, Traffic::Flows))?;
             }
+            Fault::Slow => {
+                let traffic = Traffic::Slow(dice.pick(&[32, 64, 128]));
+                (0..3).try_for_each(|machine| self.network.set(machine, traffic))?;
+                self.look(dice.wait(2000, 5000)).await;
+                (0..3).try_for_each(|machine| self.network.set(machine, Traffic::Flows))?;
+            }
             Fault::Reset => self.network.reset(machine)?,
             Fault::DiskFull => {
                 self.disk.fill()?;

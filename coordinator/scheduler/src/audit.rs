@@ -90,7 +90,7 @@ struct Log {
     reached: Option<TrialNumber>,
     finished: bool,
     /// No attempt up to this one may follow.
-    floor: u32,
+    floor: u64,
 }
 
 /// What the log has said about a trial.
@@ -98,7 +98,7 @@ struct Log {
 struct TrialLog {
     bracket: usize,
     rung: usize,
-    attempts: u32,
+    attempts: u64,
     /// The lease that is out, and whether it is to train.
     lease: Option<(Attempt, bool)>,
     durable: Option<Checkpoint>,

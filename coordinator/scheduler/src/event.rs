@@ -193,7 +193,7 @@ pub enum Event {
     /// that follow are above this floor, which no earlier one can have reached.
     Restored {
         /// No attempt up to this one is given any more.
-        floor: u32,
+        floor: u64,
         /// When.
         at: Timestamp,
     },

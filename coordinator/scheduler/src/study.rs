@@ -69,7 +69,7 @@ pub struct Study {
     trials_end: u32,
     brackets: Vec<Bracket>,
     /// Attempts up to this one were given by a store that this one was restored behind.
-    attempt_floor: u32,
+    attempt_floor: u64,
     /// Brackets in which something is certain that has not happened yet.
     unsettled: BTreeSet<u32>,
     /// Brackets that have not ended.

@@ -53,7 +53,7 @@ pub struct Trial {
     /// The worker that holds or last held it.
     pub worker: Option<WorkerId>,
     /// The last lease's attempt; 0 before the first.
-    pub attempts: u32,
+    pub attempts: u64,
     /// Leases given so far: fewer than attempts once the store was restored from a backup.
     pub leases: u32,
     /// Its newest durable checkpoint; once it failed, that of its last finite result.

@@ -48,7 +48,7 @@ async fn a_backup_finishes_with_the_same_table_and_repeats_no_attempt() {
         }
     }
     let expected = table(&played.id, &played.log);
-    let mut highest: BTreeMap<_, u32> = BTreeMap::new();
+    let mut highest: BTreeMap<_, u64> = BTreeMap::new();
     for event in &played.log {
         if let (Some(trial), Some(attempt)) = (event.trial(), event.attempt()) {
             let known = highest.entry(trial).or_default();
@@ -76,18 +76,18 @@ async fn a_backup_finishes_with_the_same_table_and_repeats_no_attempt() {
 async fn two_restores_of_one_backup_give_different_attempts() {
     let played = Played::with_events(45).await;
     let folder = tempfile::tempdir().unwrap();
-    let floors = async |played: &Played, seconds: u64| {
-        let to = folder.path().join(seconds.to_string());
+    let floors = async |played: &Played, at: u64| {
+        let to = folder.path().join(at.to_string());
         backup(&played.state(), &to).await.unwrap();
         let mut store = SqliteStore::open(&to).unwrap();
-        store.take_up(Timestamp(seconds * 1000)).unwrap();
+        store.take_up(Timestamp(at)).unwrap();
         let log = store.log(&played.id).unwrap();
         let Some(Event::Restored { floor, .. }) = log.last() else { panic!("it says that it was restored") };
         *floor
     };
-    assert_eq!(floors(&played, 1_790_000_000).await, 1_790_000_000);
-    assert_eq!(floors(&played, 1_790_000_001).await, 1_790_000_001);
-    assert!(floors(&played, 5).await > 60_000, "a clock that is wrong costs nothing but a guess");
+    assert_eq!(floors(&played, 1_790_000_000_000).await, 1_790_000_000_000);
+    assert_eq!(floors(&played, 1_790_000_001_000).await, 1_790_000_001_000);
+    assert!(floors(&played, 0).await > 60_000, "a clock that is wrong costs nothing but a guess");
 }
 
 #[tokio::test]

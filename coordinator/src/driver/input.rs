@@ -124,6 +124,9 @@ pub enum Happened {
     Failed(String),
     /// The evaluation is done, and the class probabilities are stored.
     Evaluated(Evaluation),
+    /// The work is done, and what came of it is not stored: the store that had it was replaced by a backup. That is nobody's
+    /// failure; the lease is lost.
+    Missing,
 }
 
 /// What somebody can ask of the driver. What needs only stored rows is asked of a reader instead.

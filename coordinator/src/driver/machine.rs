@@ -25,13 +25,13 @@ use common::{
 use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
-    Effect, Group, Input, SessionId, ToWorker, library::Library, live_study::LiveStudy, models::Models,
-    roster::Roster,
+    Effect, Group, Input, SessionId, ToWorker,
+    library::Library,
+    live_study::LiveStudy,
+    models::Models,
+    roster::{HEAR_OUT, Roster},
 };
 use crate::store::{StoredData, StoredStudy};
-
-/// A wake-up that is later than its deadline by this much means that this process was stopped.
-const STOPPED: Duration = Duration::from_secs(1);
 
 /// All unfinished studies and all workers.
 ///
@@ -123,12 +123,18 @@ impl Machine {
         studies.chain(self.roster.next_deadline()).min()
     }
 
-    /// Gives every worker the time for which this process was stopped and could not hear it.
+    /// Gives every worker the time for which this process was stopped and could not hear it. Where it was stopped shows only
+    /// by a wake-up that came too late; one that is late by less is made good by hearing everybody out.
     fn forgive_own_silence(&mut self, now: Timestamp) {
         let Some((last, Some(deadline))) = self.last else { return };
-        if now.since(deadline) > STOPPED {
+        if now.since(deadline) > HEAR_OUT {
             self.roster.extend(now.since(last));
         }
+    }
+
+    /// Notes that streams were closed from this side: their workers have as long to come back as if they had closed them.
+    pub fn hung_up(&mut self, now: Timestamp, sessions: &BTreeSet<SessionId>) {
+        sessions.iter().for_each(|session| self.roster.disconnected(*session, now));
     }
 
     fn take(&mut self, now: Timestamp, input: Input, group: &mut Group) {

@@ -1,7 +1,8 @@
 //! Who is there, and which leases they hold: the only place that knows liveness.
 //!
 //! A worker lives by its messages, and its leases live with it. Silence ends them after the lease's term; a closed
-//! stream ends them sooner, unless the worker is back within [`RECONNECT`].
+//! stream ends them sooner, unless the worker is back within [`RECONNECT`]. Before they end, whoever looks listens once
+//! more ([`HEAR_OUT`]): what the worker said may lie unread.
 
 mod rivals;
 
@@ -22,6 +23,11 @@ use super::{Hello, Holder, NotTaken, SessionId};
 
 /// How long a worker whose stream closed has to open another.
 const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How long somebody who is overdue is still listened to, from the first moment at which that was seen. This process may
+/// have been stopped, or without a core: then the words of those who live wait in its sockets, and come before the end
+/// of this.
+pub(super) const HEAR_OUT: Duration = Duration::from_millis(100);
 
 /// How many signs of life fit into a lease.
 const HEARTBEATS: u32 = 6;
@@ -54,6 +60,8 @@ pub(super) struct Member {
     granted: u64,
     last_seen: Timestamp,
     away_since: Option<Timestamp>,
+    /// When it was first seen to be overdue.
+    doubted: Option<Timestamp>,
     /// When its process first came.
     joined: Timestamp,
     rivals: Rivals,
@@ -88,9 +96,24 @@ impl Member {
         }
     }
 
-    fn deadline(&self, term: Duration) -> Timestamp {
+    /// Until when it need not give a sign of life.
+    fn due(&self, term: Duration) -> Timestamp {
         let silent = self.last_seen + term;
         self.away_since.map_or(silent, |since| silent.min(since + RECONNECT))
+    }
+
+    /// When it must be looked at, unless it gives a sign of life before.
+    fn deadline(&self, term: Duration) -> Timestamp {
+        self.doubted.map_or_else(|| self.due(term), |since| since + HEAR_OUT)
+    }
+
+    /// Whether it is overdue, and has been heard out.
+    fn has_expired(&mut self, term: Duration, now: Timestamp) -> bool {
+        if self.due(term) > now {
+            self.doubted = None;
+            return false;
+        }
+        now >= *self.doubted.get_or_insert(now) + HEAR_OUT
     }
 }
 
@@ -135,7 +158,7 @@ impl Roster {
         if member.hello.as_ref().is_none_or(|old| old.incarnation != hello.incarnation) {
             (member.draining, member.joined) = (false, now);
         }
-        member.away_since = None;
+        (member.away_since, member.doubted) = (None, None);
         member.last_seen = now;
         member.told.clear();
         (member.free, member.granted) = (0, 0);
@@ -152,7 +175,7 @@ impl Roster {
         let Some(worker) = self.sessions.remove(&session) else { return };
         let Some(member) = self.members.get_mut(&worker) else { return };
         member.session = None;
-        member.away_since = Some(now);
+        (member.away_since, member.doubted) = (Some(now), None);
         if member.leases.is_empty() {
             self.members.remove(&worker);
         }
@@ -162,7 +185,7 @@ impl Roster {
     pub(super) fn seen(&mut self, session: SessionId, now: Timestamp) -> Option<WorkerId> {
         let worker = self.sessions.get(&session)?;
         if let Some(member) = self.members.get_mut(worker) {
-            member.last_seen = now;
+            (member.last_seen, member.doubted) = (now, None);
         }
         Some(worker.clone())
     }
@@ -186,8 +209,13 @@ impl Roster {
     /// Workers whose leases have expired by now, with those leases; they are taken away. Silent streams come back
     /// to be closed.
     pub(super) fn expire(&mut self, now: Timestamp) -> (Vec<(WorkerId, LeaseId)>, Vec<SessionId>) {
-        let due = |member: &Member| member.deadline(self.term) <= now;
-        let expired: Vec<_> = self.members.iter().filter(|(_, m)| due(m)).map(|(w, _)| w.clone()).collect();
+        let term = self.term;
+        let mut expired = Vec::new();
+        for (worker, member) in &mut self.members {
+            if member.has_expired(term, now) {
+                expired.push(worker.clone());
+            }
+        }
         let (mut leases, mut sessions) = (Vec::new(), Vec::new());
         for worker in expired {
             let Some(member) = self.members.remove(&worker) else { continue };
@@ -210,6 +238,7 @@ impl Roster {
         for member in self.members.values_mut() {
             member.last_seen = member.last_seen + gap;
             member.away_since = member.away_since.map(|since| since + gap);
+            member.doubted = None;
             member.rivals.forget();
         }
     }
@@ -264,6 +293,7 @@ impl Roster {
             granted: 0,
             last_seen: now,
             away_since: None,
+            doubted: None,
             joined: now,
             rivals: Rivals::default(),
         })

@@ -92,7 +92,11 @@ fn named_checkpoint(what: &Happened) -> Option<&Checkpoint> {
     match what {
         Happened::Checkpointed(checkpoint) | Happened::Finished { checkpoint, .. } => Some(checkpoint),
         Happened::Released(checkpoint) => checkpoint.as_ref(),
-        Happened::Epoch(_) | Happened::NotFinite(_) | Happened::Failed(_) | Happened::Evaluated(_) => None,
+        Happened::Epoch(_)
+        | Happened::NotFinite(_)
+        | Happened::Failed(_)
+        | Happened::Evaluated(_)
+        | Happened::Missing => None,
     }
 }
 

@@ -45,9 +45,9 @@ impl WorkerServer {
         Self { driver, blobs, quota: Quota::default(), tasks, shutdown }
     }
 
-    /// Turns a report of a checkpoint, or of probabilities, that are not stored into a failed attempt: decisions rest on stored checkpoints
-    /// alone. Of a lease that is stale, neither counts. A checkpoint on the way that is not stored is left out: where it is
-    /// told once more, a newer one may have replaced it meanwhile.
+    /// Turns a result whose checkpoint, or whose probabilities, are not stored into a lost lease: decisions rest on what is
+    /// stored alone. A checkpoint on the way that is not stored is left out: where it is told once more, a newer one may
+    /// have replaced it meanwhile.
     async fn believe(&self, report: Report) -> Result<Option<Report>, Status> {
         let Report { lease, what } = report;
         for key in wire::named_objects(&lease, &what) {
@@ -60,8 +60,7 @@ impl WorkerServer {
                     _ => {}
                 }
                 tracing::warn!(%lease, "a report names an object that is not stored");
-                let reason = "its worker reported a result that it had not stored".to_owned();
-                return Ok(Some(Report { lease, what: Happened::Failed(reason) }));
+                return Ok(Some(Report { lease, what: Happened::Missing }));
             }
         }
         Ok(Some(Report { lease, what }))
@@ -146,8 +145,10 @@ impl WorkerService for WorkerServer {
         let found = read_object(&self.blobs, &name).await;
         let lost = found.as_ref().err().is_some_and(|s| matches!(s.code(), Code::DataLoss | Code::NotFound));
         if lost {
-            // The driver knows whether anybody was to go on from it; the worker hears that its lease is over.
-            let _ = self.driver.ask(driver::Request::Damaged(key)).await;
+            // The driver knows whether anybody was to go on from it; the worker hears that its lease is over. What cannot be
+            // stored now is found again when the worker asks again.
+            let told = self.driver.ask(driver::Request::Damaged(key)).await;
+            told.map_err(|error| status::refused(&error))?;
         }
         found
     }

@@ -50,7 +50,7 @@ pub(super) fn check(
         "INSERT OR REPLACE INTO attempts (study, trial, attempt, live) VALUES (?, ?, ?, ?)",
     )?;
     for ((study, trial), fence) in fences {
-        write.execute(params![study.as_str(), trial.0, fence.last.0, fence.live])?;
+        write.execute(params![study.as_str(), trial.0, fence.last.0 as i64, fence.live])?;
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ fn stored(transaction: &Transaction<'_>, study: &StudyId, trial: TrialNumber) ->
     let mut query =
         transaction.prepare_cached("SELECT attempt, live FROM attempts WHERE study = ? AND trial = ?")?;
     let fence = |row: &rusqlite::Row<'_>| {
-        Ok(Fence { last: Attempt(row.get(0)?), live: row.get(1)?, promoted: false })
+        Ok(Fence { last: Attempt(row.get::<_, i64>(0)? as u64), live: row.get(1)?, promoted: false })
     };
     Ok(query.query_row(params![study.as_str(), trial.0], fence).optional()?.unwrap_or_default())
 }
@@ -107,7 +107,7 @@ pub(super) fn fill(transaction: &Transaction<'_>, study: &StudyId, log: &[Event]
     for (trial, fence) in fences {
         transaction.execute(
             "INSERT OR REPLACE INTO attempts (study, trial, attempt, live) VALUES (?, ?, ?, ?)",
-            params![study.as_str(), trial.0, fence.last.0, fence.live],
+            params![study.as_str(), trial.0, fence.last.0 as i64, fence.live],
         )?;
     }
     Ok(())

@@ -111,7 +111,7 @@ impl Reader {
             .connection
             .prepare_cached("SELECT trial, attempt, live FROM attempts WHERE study = ? ORDER BY trial")?;
         let rows = query.query_map([study.as_str()], |row| {
-            Ok((TrialNumber(row.get(0)?), Attempt(row.get(1)?), row.get(2)?))
+            Ok((TrialNumber(row.get(0)?), Attempt(row.get::<_, i64>(1)? as u64), row.get(2)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, config::
 use scheduler::Event;
 
 use super::{
-    Commit, Store, StoreError, StoredData, StoredStudy, attempts, curves, data, log, models,
+    Commit, Store, StoreError, StoredData, StoredStudy, attempts, curves, data, log, models, restored,
     schema::{self, Layout},
     studies,
 };
@@ -22,9 +22,6 @@ const OLDEST: (i32, &str) = (3_051_003, "3.51.3");
 
 /// Bytes that a store must be able to write before it counts as usable again.
 const ROOM: u32 = 256 << 10;
-
-/// How far above any attempt that a backup knows those begin that follow its restore.
-const ABOVE: u32 = 1 << 16;
 
 /// The writer's connection.
 ///
@@ -51,11 +48,8 @@ impl SqliteStore {
         Ok(Self { state: state.to_owned(), connection: Some(connection), generation, broken: false })
     }
 
-    /// Takes up a store that was restored from a backup, and says whether it was one.
-    ///
-    /// Attempts that were given after the backup was made are unknown here, and their workers may still be alive. So in
-    /// every unfinished study those that follow begin above all of them: at the time in seconds, which no count of
-    /// attempts has reached, and which a second restore of the same backup finds later than the first.
+    /// Takes up a store that was restored from a backup, and says whether it was one: every unfinished study's log says
+    /// so from here on.
     pub fn take_up(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let generation = self.generation;
         let transaction = self.connection_mut()?.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -67,10 +61,7 @@ impl SqliteStore {
                 continue;
             }
             let log = log::read(&transaction, Layout::CURRENT, &view.id)?;
-            let highest = log.iter().filter_map(Event::attempt).map(|attempt| attempt.0).max().unwrap_or(0);
-            let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX / 2);
-            let floor = seconds.max(highest.saturating_add(ABOVE));
-            log::append(&transaction, &[(view.id, log.len() as u64, Event::Restored { floor, at: now })])?;
+            log::append(&transaction, &[(view.id, log.len() as u64, restored(&log, now))])?;
         }
         transaction.execute("UPDATE coordinator SET backup = 0", [])?;
         transaction.commit()?;

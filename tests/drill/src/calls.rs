@@ -116,12 +116,21 @@ impl World {
             let holds = Request::Holds(Some(self.workers[call.worker].id.clone()), call.lease.clone());
             return self.request(Asker::Upload(number, attempt), holds);
         }
-        let found = self.coordinator.objects.get(&call.key);
-        let reply = match found {
-            Ok(bytes) => Reply::Bytes(bytes),
-            Err(Lacking::Missing | Lacking::Damaged) => Reply::Refused,
-        };
-        self.reply(number, attempt, reply);
+        let (study, trial) = (call.key.study.clone(), call.key.trial);
+        let leases = Request::Leases(Some(self.workers[call.worker].id.clone()), study, trial);
+        self.request(Asker::Download(number, attempt), leases);
+    }
+
+    /// The coordinator reads what a download asks for. Where that is not to be had, the driver hears of it first.
+    pub(crate) fn read_object(&mut self, number: u64, attempt: u32) {
+        let Some(call) = self.current(number, attempt) else { return };
+        match self.coordinator.objects.get(&call.key) {
+            Ok(bytes) => self.reply(number, attempt, Reply::Bytes(bytes)),
+            Err(Lacking::Missing | Lacking::Damaged) => {
+                let damaged = Request::Damaged(call.key.clone());
+                self.request(Asker::Lost(number, attempt), damaged);
+            }
+        }
     }
 
     /// The coordinator takes an upload's bytes in.

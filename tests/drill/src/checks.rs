@@ -6,14 +6,14 @@ mod liveness;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
-    ids::{StudyId, TrialNumber, WorkerId},
+    ids::{Attempt, StudyId, TrialNumber, WorkerId},
     view::{LeaseId, StudyPhase},
 };
 use coordinator::{
     driver::{Happened, Report},
     store::Commit,
 };
-use scheduler::{Study, Work};
+use scheduler::{Event, Study, Work};
 
 use self::{ledger::Ledger, liveness::Idle};
 use crate::{clients::stem, cluster::coordinator::Coordinator, objects::Objects};
@@ -26,6 +26,8 @@ const FAILURES: u32 = 2;
 pub(crate) struct Checks {
     violations: Vec<String>,
     ledgers: BTreeMap<StudyId, Ledger>,
+    /// The highest attempt that was given for each trial, lost logs included.
+    given: BTreeMap<(StudyId, TrialNumber), Attempt>,
     deleted: BTreeSet<StudyId>,
     damaged: BTreeSet<StudyId>,
     /// Trainers that were made to fail, by trial.
@@ -73,11 +75,19 @@ impl Checks {
             let ledger = self.ledgers.entry(study.clone()).or_default();
             let damaged = self.damaged.contains(study);
             self.violations.extend(ledger.take(*sequence, event, (study, objects, damaged)).err());
+            if let Event::Granted { trial, attempt, .. } = event {
+                let before = self.given.insert((study.clone(), *trial), *attempt);
+                if before.is_some_and(|before| before >= *attempt) {
+                    self.violations
+                        .push(format!("I2: trial {trial} of study {study} has attempt {attempt} again"));
+                }
+            }
             touched.insert(study);
         }
         for study in touched {
             if let Some(ledger) = self.ledgers.get_mut(study) {
                 self.violations.extend(ledger.flaws());
+                self.violations.extend(ledger.lacks(study, objects));
             }
         }
         for study in &commit.deleted {
@@ -105,6 +115,20 @@ impl Checks {
         let unknown = live.keys().filter(|id| !self.ledgers.contains_key(**id));
         flaws.extend(unknown.map(|id| format!("I6: study {id} is known to the machine, and not stored")));
         self.violations.extend(flaws);
+    }
+
+    /// Another coordinator begins with what a backup has: whatever was stored since then is to be done again.
+    pub(crate) fn restored(&mut self, logs: BTreeMap<StudyId, Vec<Event>>, objects: &Objects) {
+        self.ledgers.clear();
+        for (id, log) in logs {
+            match Ledger::of(&id, &log) {
+                Ok(ledger) => {
+                    self.violations.extend(ledger.lacks(&id, objects));
+                    self.ledgers.insert(id, ledger);
+                }
+                Err(flaw) => self.violations.push(format!("after a restore: {flaw}")),
+            }
+        }
     }
 
     /// I3: what was stored is there again after a restart.

@@ -67,6 +67,32 @@ impl Clients {
         self.intents.iter().filter_map(study).filter_map(|study| self.ids[study].as_ref())
     }
 
+    /// A coordinator that knows only some studies has taken the place of the one before. What was answered since the backup
+    /// is wanted again: a study that is not there, and the end of one that is there once more.
+    pub(crate) fn restored(&mut self, is_there: impl Fn(&StudyId) -> bool) {
+        for (study, known) in self.ids.iter_mut().enumerate() {
+            let Some(id) = known else { continue };
+            let deletes = |intent: &Intent| intent.what == What::Delete(study) && intent.done;
+            let deleted = self.intents.iter().any(deletes);
+            let undone = match is_there(id) {
+                true if deleted => What::Delete(study),
+                false if !deleted => What::Submit(study),
+                _ => continue,
+            };
+            if undone == What::Submit(study) {
+                *known = None;
+            }
+            let lost = self.intents.iter_mut().filter(|intent| intent.what == undone);
+            lost.for_each(|intent| intent.done = false);
+        }
+    }
+
+    /// What is wanted and not answered.
+    pub(crate) fn open(&self) -> Vec<usize> {
+        let open = self.intents.iter().enumerate().filter(|(_, intent)| !intent.done);
+        open.map(|(number, _)| number).collect()
+    }
+
     /// A study's place, by its id.
     pub(crate) fn study(&self, id: &StudyId) -> Option<usize> {
         self.ids.iter().position(|known| known.as_ref() == Some(id))
@@ -183,7 +209,9 @@ impl World {
             return;
         }
         match (what, answer) {
-            (_, Err(Refused::Store(_) | Refused::Stopping)) => self.clients.intents[number].done = false,
+            (_, Err(Refused::Store(_) | Refused::Degraded(_) | Refused::Stopping)) => {
+                self.clients.intents[number].done = false
+            }
             (What::Delete(_), Err(Refused::NotFinished(_))) => self.clients.intents[number].done = false,
             (What::Submit(study), Ok(Answer::Submitted { study: view, .. })) => {
                 self.checks.submitted(&view.id);

@@ -59,8 +59,8 @@ impl Climate {
         let often = dice.pick(&[150, 450, 450]);
         for fault in Fault::ALL {
             let gap = dice.pick(&[15_000, 40_000, 90_000]);
-            // What is damaged or stopped has another table: that is for few seeds.
-            let rare = matches!(fault, Fault::Damage | Fault::Stop);
+            // What is stopped has another table, and what is damaged may be evaluated less; a restore undoes much.
+            let rare = matches!(fault, Fault::Damage | Fault::Restore | Fault::Stop);
             if dice.chance(if rare { 100 } else { often }) {
                 gaps.insert(fault, gap);
             }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use common::{
     ids::{StudyId, StudyName},
+    time::Timestamp,
     view::StudyPhase,
 };
-use coordinator::store::{Commit, Store, StoreError, StoredData, StoredStudy};
+use coordinator::store::{Commit, Store, StoreError, StoredData, StoredStudy, restored};
 use scheduler::Event;
 
 /// A store that survives the coordinator's process, and of it what is synced survives a loss of power.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     written: Studies,
     synced: Studies,
@@ -34,6 +35,23 @@ impl Disk {
     /// What was not synced is gone.
     pub(crate) fn lose_power(&mut self) {
         self.written = self.synced.clone();
+    }
+
+    /// Takes up what was restored from a backup.
+    pub(crate) fn take_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let goes_on = |(_, stored): &(&StudyId, &Stored)| !stored.finished;
+        let studies = self.written.studies.iter().filter(goes_on);
+        let event = |(id, stored): (&StudyId, &Stored)| {
+            (id.clone(), stored.log.len() as u64, restored(&stored.log, now))
+        };
+        let events = studies.map(event).collect();
+        self.commit(&Commit { events, ..Commit::default() })
+    }
+
+    /// Every study's log.
+    pub(crate) fn logs(&self) -> BTreeMap<StudyId, Vec<Event>> {
+        let logs = self.written.studies.iter();
+        logs.map(|(id, stored)| (id.clone(), stored.log.clone())).collect()
     }
 
     /// How long a study's log is; none where there is no such study.

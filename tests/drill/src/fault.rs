@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     BitFlip,
     /// A bit flips in a stored checkpoint, for good.
     Damage,
+    /// The coordinator's machine is lost; another begins with a backup.
+    Restore,
     /// A worker is asked to leave, and started again.
     Drain,
     /// A study is paused and resumed.
@@ -57,7 +59,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::WorkerKill,
         Self::WorkerPower,
         Self::WorkerFreeze,
@@ -79,6 +81,7 @@ impl Fault {
         Self::HalfUpload,
         Self::BitFlip,
         Self::Damage,
+        Self::Restore,
         Self::Drain,
         Self::Pause,
         Self::Stop,
@@ -108,6 +111,7 @@ impl Fault {
             Self::HalfUpload => "half an upload",
             Self::BitFlip => "bit flipped in transit",
             Self::Damage => "bit flipped on disk",
+            Self::Restore => "begun again from a backup",
             Self::Drain => "worker drained",
             Self::Pause => "study paused and resumed",
             Self::Stop => "study stopped",

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use common::{checkpoint::Digest, ids::StudyId};
-use coordinator::blobs::ObjectKey;
+use coordinator::blobs::{Found, ObjectKey};
 
 use crate::dice::Dice;
 
 /// Objects by name. They survive whatever happens to the coordinator: one is there when it is synced, not before.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Objects(BTreeMap<ObjectKey, Vec<u8>>);
 
 /// Why an object is not to be had.
@@ -39,6 +39,27 @@ impl Objects {
     /// Whether an object is there.
     pub(crate) fn holds(&self, key: &ObjectKey) -> bool {
         self.0.contains_key(key)
+    }
+
+    /// Whether all bytes are those that their names promise.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.0.iter().all(|(key, bytes)| Digest::of(bytes) == key.digest)
+    }
+
+    /// All objects, as a list of the store shows them.
+    pub(crate) fn found(&self) -> Vec<Found> {
+        // All of a study that is not there are deleted with it, so when one was written decides nothing here.
+        let found = |(key, bytes): (&ObjectKey, &Vec<u8>)| Found {
+            key: key.clone(),
+            size: bytes.len() as u64,
+            written_ms: i64::MAX,
+        };
+        self.0.iter().map(found).collect()
+    }
+
+    /// Deletes an object.
+    pub(crate) fn delete(&mut self, key: &ObjectKey) {
+        self.0.remove(key);
     }
 
     /// Deletes the objects of a study.

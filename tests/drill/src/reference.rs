@@ -17,13 +17,22 @@ use scheduler::{Input, Study, Trial, Work};
 
 use crate::training::{Epoch, Files, Training, predictions};
 
+/// What of a study is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Everything.
+    All,
+    /// All but what evaluations have found.
+    Training,
+}
+
 /// The result table of an undisturbed run.
-pub(crate) fn table_of(spec: &StudySpec) -> Result<Vec<String>> {
+pub(crate) fn table_of(spec: &StudySpec, columns: Columns) -> Result<Vec<String>> {
     let mut files: BTreeMap<(TrialNumber, Checkpoint), Files> = BTreeMap::new();
     let mut study = Study::replay(&Study::create(spec.clone(), Timestamp(0)))?;
     for now in 1..1_000_000 {
         if study.phase() == StudyPhase::Finished {
-            return Ok(table(&study));
+            return Ok(table(&study, columns));
         }
         let ask = Input::Lease { worker: "w".parse()?, most: 1 };
         study.step(Timestamp(now), &ask)?;
@@ -36,7 +45,8 @@ pub(crate) fn table_of(spec: &StudySpec) -> Result<Vec<String>> {
 }
 
 /// What is left of a study: all that may depend on nothing but its file.
-pub(crate) fn table(study: &Study) -> Vec<String> {
+pub(crate) fn table(study: &Study, columns: Columns) -> Vec<String> {
+    let all = columns == Columns::All;
     let row = |trial: &Trial| {
         format!(
             "{} {} {} {} {} {:?} {} {:?} {:?}",
@@ -48,10 +58,10 @@ pub(crate) fn table(study: &Study) -> Vec<String> {
             trial.value.map(f64::to_bits),
             trial.hparams,
             trial.checkpoint,
-            trial.evaluation,
+            trial.evaluation.filter(|_| all),
         )
     };
-    let end = (study.best().map(|best| best.number), study.complete(), study.epochs());
+    let end = (study.best().map(|best| best.number), study.complete().filter(|_| all), study.epochs());
     study.trials().map(row).chain([format!("{end:?}")]).collect()
 }
 

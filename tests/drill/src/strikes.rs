@@ -73,6 +73,16 @@ impl World {
                 self.checks.damaged(study);
                 Some(0)
             }
+            Fault::Restore => {
+                // A backup now, and what is done from here on is lost later; or now what was done since the last one.
+                if self.dice.chance(500) || !self.restore_backup() {
+                    self.back_up();
+                    return None;
+                }
+                let lasts = self.dice.pick(&[300, 2_000, 10_000, 70_000]);
+                self.later(lasts, Event::CoordinatorStart);
+                Some(lasts + 10_000)
+            }
             Fault::Drain => {
                 self.drain_worker(worker);
                 Some(60_000)

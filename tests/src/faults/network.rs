@@ -63,6 +63,8 @@ pub enum Traffic {
     DownLost,
     /// So many in a hundred are lost.
     Lossy(u32),
+    /// Both ways take so many kilobits a second, and what comes faster waits, or is lost after 0.4 s.
+    Slow(u32),
 }
 
 /// Namespaces for a coordinator and workers, joined by cables.
@@ -77,7 +79,8 @@ pub struct Network {
 impl Network {
     /// Makes a network with so many workers and enters it; none where this machine cannot, which is said.
     pub fn enter(workers: usize) -> Result<Option<Self>> {
-        if !have_tools(&[("ip", "iproute2"), ("nft", "nftables"), ("nsenter", "util-linux")]) {
+        let tools = [("ip", "iproute2"), ("tc", "iproute2"), ("nft", "nftables"), ("nsenter", "util-linux")];
+        if !have_tools(&tools) {
             return Ok(None);
         }
         forget_the_dead();
@@ -105,14 +108,20 @@ impl Network {
     pub fn set(&self, worker: usize, traffic: Traffic) -> Result<()> {
         let lost = |chain: &str| format!("add rule ip rung {chain} meta l4proto tcp drop\n");
         let rules = match traffic {
-            Traffic::Flows => String::new(),
+            Traffic::Flows | Traffic::Slow(_) => String::new(),
             Traffic::Cut => lost("out") + &lost("in"),
             Traffic::UpLost => lost("out"),
             Traffic::DownLost => lost("in"),
             Traffic::Lossy(percent) => ["out", "in"].map(|chain| lossy(chain, percent)).concat(),
         };
         let script = format!("flush chain ip rung out\nflush chain ip rung in\n{rules}");
-        nft(&self.names[worker + 1], &script)
+        nft(&self.names[worker + 1], &script)?;
+        self.ends(worker).iter().try_for_each(|(name, end)| throttle(name, end, traffic))
+    }
+
+    /// The namespaces that a worker's cable joins, each with its end there.
+    fn ends(&self, worker: usize) -> [(&str, String); 2] {
+        [(&self.names[0], format!("hub{worker}")), (&self.names[worker + 1], "cable".to_owned())]
     }
 
     /// Resets a worker's connections; it may open others.
@@ -153,6 +162,17 @@ impl Drop for Network {
             }
         }
     }
+}
+
+/// Lets one end of a cable send no faster than it is to be, or as fast as it can.
+fn throttle(name: &str, end: &str, traffic: Traffic) -> Result<()> {
+    let rate = match traffic {
+        Traffic::Slow(kilobits) => format!("{kilobits}kbit"),
+        // A queue of the kernel's own is there in any case, so that there is always something to replace.
+        _ => return run("tc", &["-n", name, "qdisc", "replace", "dev", end, "root", "pfifo"]),
+    };
+    let bucket = ["tbf", "rate", &rate, "burst", "4kb", "latency", "400ms"];
+    run("tc", &[&["-n", name, "qdisc", "replace", "dev", end, "root"][..], &bucket].concat())
 }
 
 fn lossy(chain: &str, percent: u32) -> String {

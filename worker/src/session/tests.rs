@@ -8,11 +8,11 @@ use super::{messages::Work, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(crate) fn lease(trial: u32, attempt: u32) -> LeaseId {
+pub(crate) fn lease(trial: u32, attempt: u64) -> LeaseId {
     LeaseId { study: "00c0ffee".parse().unwrap(), trial: TrialNumber(trial), attempt: Attempt(attempt) }
 }
 
-fn grant(trial: u32, attempt: u32) -> Grant {
+fn grant(trial: u32, attempt: u64) -> Grant {
     let work = Work::Train { from_epoch: 0, to_epoch: 3, resume: None };
     Grant { lease: lease(trial, attempt), hparams: Hparams::default(), trial_seed: 7, data_seed: 0, work }
 }
@@ -21,7 +21,7 @@ fn study() -> Arc<StudySpec> {
     Arc::new(StudySpec::from_yaml("name: drill\nmodel: formula\nspace:\n  x: {float: [0.0, 1.0]}\n").unwrap())
 }
 
-fn released(trial: u32, attempt: u32) -> Report {
+fn released(trial: u32, attempt: u64) -> Report {
     Report { lease: lease(trial, attempt), news: News::Released { checkpoint: None } }
 }
 
@@ -72,7 +72,7 @@ impl Bench {
         self.receive(Incoming::Welcome(terms));
     }
 
-    fn grant(&mut self, grants: &[(u32, u32)]) -> Vec<(usize, LeaseId)> {
+    fn grant(&mut self, grants: &[(u32, u64)]) -> Vec<(usize, LeaseId)> {
         let grants = grants.iter().map(|&(trial, attempt)| Ok(grant(trial, attempt))).collect();
         self.receive(Incoming::Grants(grants));
         let started = |action| match action {

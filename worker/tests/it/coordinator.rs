@@ -188,7 +188,7 @@ impl Session {
     }
 }
 
-pub(crate) fn lease(trial: u32, attempt: u32) -> pb::Lease {
+pub(crate) fn lease(trial: u32, attempt: u64) -> pb::Lease {
     pb::Lease { study: STUDY.to_owned(), trial, attempt }
 }
 

@@ -72,7 +72,7 @@ impl Study {
     }
 
     /// The attempt after a trial's last one, above all that a restored store may have given.
-    pub(super) fn next_attempt(&self, last: u32) -> Attempt {
+    pub(super) fn next_attempt(&self, last: u64) -> Attempt {
         Attempt(last.max(self.attempt_floor)).next()
     }
 

@@ -22,7 +22,7 @@ fn ask() -> Input {
     Input::Lease { worker: worker(1), most: 1 }
 }
 
-fn finished(attempt: u32, epochs: u32, value: f64) -> Input {
+fn finished(attempt: u64, epochs: u32, value: f64) -> Input {
     let checkpoint = checkpoint(FIRST, epochs);
     let (trial, attempt, early_stopped) = (FIRST, Attempt(attempt), false);
     Input::Finished { trial, attempt, epochs, value, val_loss: 1.0, checkpoint, early_stopped }
@@ -62,7 +62,7 @@ fn only_the_current_attempt_is_heard() {
 
 #[test]
 fn what_ended_a_lease_may_be_said_again() {
-    let ends = |attempt: u32| messages(Attempt(attempt)).into_iter().skip(1).take(4);
+    let ends = |attempt: u64| messages(Attempt(attempt)).into_iter().skip(1).take(4);
     for input in ends(2).chain([Input::Lost { trial: FIRST, attempt: Attempt(2) }]) {
         let mut study = leased_twice();
         assert!(!study.step(Timestamp(2), &input).unwrap().is_empty());

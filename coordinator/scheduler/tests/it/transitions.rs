@@ -34,7 +34,7 @@ fn lease(study: &mut Study) -> Vec<Event> {
     send(study, Input::Lease { worker: worker(1), most: 1 })
 }
 
-fn finished(trial: TrialNumber, attempt: u32, epochs: u32, value: f64, early_stopped: bool) -> Input {
+fn finished(trial: TrialNumber, attempt: u64, epochs: u32, value: f64, early_stopped: bool) -> Input {
     let (attempt, checkpoint) = (Attempt(attempt), checkpoint(trial, epochs));
     Input::Finished { trial, attempt, epochs, value, val_loss: 1.0, checkpoint, early_stopped }
 }

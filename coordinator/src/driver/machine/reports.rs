@@ -67,6 +67,11 @@ impl Machine {
             group.effects.push(refuse);
             return;
         }
+        if what == Happened::Missing {
+            self.lose(now, worker, &lease, group);
+            group.effects.push(refuse);
+            return;
+        }
         if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) =
             &what
             && self.trains(&lease, point.epoch)
@@ -106,6 +111,7 @@ fn study_input(spec: &StudySpec, lease: &LeaseId, what: Happened) -> StudyInput 
     let metric = spec.objective.metric;
     match what {
         Happened::Epoch(_) => StudyInput::Tick,
+        Happened::Missing => StudyInput::Lost { trial, attempt },
         Happened::Checkpointed(checkpoint) => StudyInput::Checkpointed { trial, attempt, checkpoint },
         Happened::Finished { last, best, checkpoint, early_stopped, restored } => {
             let ranked = match spec.objective.rank {

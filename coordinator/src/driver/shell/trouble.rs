@@ -117,6 +117,8 @@ impl Shell {
                 let unheard = std::mem::take(&mut trouble.unheard);
                 self.trouble = None;
                 unheard.iter().for_each(|session| drop(self.ends.sessions.remove(session)));
+                // At once: whatever is granted from here on must not go to a stream that is closed.
+                self.machine.hung_up(self.clock.now(), &unheard);
                 Ok(())
             }
             Err(error @ StoreError::Superseded { .. }) => Err(error),

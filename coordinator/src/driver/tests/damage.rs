@@ -92,3 +92,16 @@ async fn a_complaint_about_a_checkpoint_that_nobody_goes_on_from_changes_nothing
     played.handle(strangers.into_iter().map(other).collect());
     assert_eq!((played.log.len(), &played.grants[0].lease), (events, &lease));
 }
+
+#[tokio::test]
+async fn a_result_that_was_lost_with_its_store_is_nobodys_failure() {
+    let (mut played, _) = resuming().await;
+    let lease = played.grants[0].lease.clone();
+    played.report(&lease, vec![Happened::Missing]);
+    assert!(!played.log.iter().any(|event| matches!(event, Event::AttemptFailed { .. })));
+    played.connect(2);
+    while !played.is_finished() {
+        played.act().await;
+    }
+    assert_eq!(table(&played), undisturbed().await);
+}

@@ -29,13 +29,13 @@ fn seen(state: &Path) -> Result<Seen, StoreError> {
     })
 }
 
-fn granted(attempt: u32) -> Event {
+fn granted(attempt: u64) -> Event {
     let worker: WorkerId = "w".parse().unwrap();
     let work = Work::Train { from_epoch: 0, to_epoch: 1, resume: None };
     Event::Granted { trial: TrialNumber(0), attempt: Attempt(attempt), worker, work, at: Timestamp(6) }
 }
 
-fn lost(attempt: u32) -> Event {
+fn lost(attempt: u64) -> Event {
     Event::LeaseLost { trial: TrialNumber(0), attempt: Attempt(attempt) }
 }
 

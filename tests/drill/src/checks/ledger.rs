@@ -9,7 +9,7 @@ use common::{
     view::StudyPhase,
 };
 use coordinator::blobs::ObjectKey;
-use scheduler::{Event, Study, audit::Audit};
+use scheduler::{Event, Study, Trial, audit::Audit};
 
 use crate::objects::Objects;
 
@@ -46,6 +46,15 @@ impl Ledger {
         self.exhausted
     }
 
+    /// A log that is there as a whole, or what is wrong with it.
+    pub(crate) fn of(id: &StudyId, log: &[Event]) -> Result<Self, String> {
+        let mut ledger = Self::default();
+        for (sequence, event) in log.iter().enumerate() {
+            ledger.fold(sequence as u64, event, (id, true))?;
+        }
+        Ok(ledger)
+    }
+
     /// Takes the next event, or says what is wrong with it.
     pub(crate) fn take(
         &mut self,
@@ -53,6 +62,11 @@ impl Ledger {
         event: &Event,
         (id, objects, damaged): (&StudyId, &Objects, bool),
     ) -> Result<(), String> {
+        self.fold(sequence, event, (id, damaged))?;
+        self.names_what_is_stored(event, (id, objects))
+    }
+
+    fn fold(&mut self, sequence: u64, event: &Event, (id, damaged): (&StudyId, bool)) -> Result<(), String> {
         if sequence != self.length as u64 {
             return Err(format!("I3: event {sequence} of study {id} follows event {}", self.length));
         }
@@ -69,7 +83,18 @@ impl Ledger {
             }
             _ => {}
         }
-        self.names_what_is_stored(event, (id, objects))
+        Ok(())
+    }
+
+    /// I9: what may still be asked for is there.
+    pub(crate) fn lacks(&self, id: &StudyId, objects: &Objects) -> Option<String> {
+        let study = self.study.as_ref().filter(|study| study.phase() != StudyPhase::Finished)?;
+        let kept = |trial: &Trial| {
+            let kept = study.kept(trial.number);
+            kept.iter().flat_map(|kept| ObjectKey::of_checkpoint(id, trial.number, kept)).collect::<Vec<_>>()
+        };
+        let missing = study.trials().flat_map(kept).find(|key| !objects.holds(key))?;
+        Some(format!("I9: study {id} may still ask for {missing:?}, which is gone"))
     }
 
     /// I9, I10: an event names only what is stored, whole.

@@ -34,7 +34,8 @@ impl World {
             self.resume_all();
         }
         let process = self.coordinator.process.as_ref();
-        let serves = process.is_some() && !self.coordinator.frozen && self.coordinator.full == 0;
+        let commits = process.is_some_and(|process| process.trouble.is_none());
+        let serves = commits && !self.coordinator.frozen && self.coordinator.full == 0;
         if !serves {
             self.checks.forgive(self.agenda.now());
         }

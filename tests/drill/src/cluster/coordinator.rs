@@ -4,7 +4,9 @@
 
 mod edge;
 mod effects;
+mod restores;
 mod shell;
+mod trouble;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use coordinator::{
     store::Store as _,
 };
 
+use self::{restores::Backup, trouble::Trouble};
 use crate::{
     disk::Disk,
     fault::Fault,
@@ -39,8 +42,11 @@ pub(crate) struct Coordinator {
     pub(crate) full: u32,
     /// How the next commit ends, where it does not end well.
     pub(crate) fault: Option<Fault>,
-    /// How far the date is off.
+    /// How far the date is off, and how far it was at most.
     skew: u64,
+    furthest: u64,
+    /// The latest backup.
+    backup: Option<Backup>,
 }
 
 /// A coordinator's process.
@@ -52,6 +58,10 @@ pub(crate) struct Process {
     inbox: Vec<Input>,
     /// The group whose commit is under way.
     busy: Option<(Group, Option<Fault>)>,
+    /// Set while the store takes no commit.
+    pub(crate) trouble: Option<Trouble>,
+    /// The date of its start.
+    started: Timestamp,
     /// When the next turn is, if one is due.
     turn: Option<u64>,
     /// Streams by session.
@@ -69,6 +79,9 @@ pub(crate) enum Asker {
     Client(usize),
     /// An upload, by its call and attempt.
     Upload(u64, u32),
+    /// A download, and the news that what it asks for is not to be had.
+    Download(u64, u32),
+    Lost(u64, u32),
 }
 
 impl Process {
@@ -97,6 +110,8 @@ impl World {
             date,
             inbox: Vec::new(),
             busy: None,
+            trouble: None,
+            started: now,
             turn: None,
             sessions: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -137,6 +152,7 @@ impl World {
     /// Puts the date somewhere else; a running process does not see it.
     pub(crate) fn jump_date(&mut self) {
         self.coordinator.skew = self.dice.below(4 * 86_400_000);
+        self.coordinator.furthest = self.coordinator.furthest.max(self.coordinator.skew);
     }
 
     /// The coordinator goes on.

@@ -30,7 +30,7 @@ use super::{
     faulty::{Boundary, FaultyObjects, FaultyStore, Plan},
     worker::Worker,
 };
-use crate::reference::{table, table_of};
+use crate::reference::{Columns, table, table_of};
 
 /// How often the coordinator may have to be started: one boundary goes wrong.
 const LIVES: usize = 4;
@@ -171,7 +171,8 @@ impl Bench {
         let log = Reader::open(self.state.path())?.log(id)?;
         let flaws = audit(&log);
         ensure!(flaws.is_empty(), "{flaws:#?}");
-        let (expected, found) = (table_of(&self.spec)?, table(&Study::replay(&log)?));
+        let columns = Columns::All;
+        let (expected, found) = (table_of(&self.spec, columns)?, table(&Study::replay(&log)?, columns));
         ensure!(expected == found, "another result: {found:#?} and not {expected:#?}");
         Ok(())
     }

@@ -54,7 +54,7 @@ impl World {
             Outgoing::Heartbeat => self.input(Input::Heartbeat { session }),
             Outgoing::Reports { sequence, reports } => {
                 let reports: Vec<Report> =
-                    reports.into_iter().map(|report| self.believe(convert::report(report))).collect();
+                    reports.into_iter().filter_map(|report| self.believe(convert::report(report))).collect();
                 if let Some(process) = &mut self.coordinator.process {
                     process.batches.insert((session, sequence), reports.clone());
                 }
@@ -63,8 +63,8 @@ impl World {
         }
     }
 
-    /// A report that names an object which is not stored is a failed attempt.
-    fn believe(&self, report: Report) -> Report {
+    /// What a report that names an object which is not stored still says.
+    fn believe(&self, report: Report) -> Option<Report> {
         let (study, trial) = (&report.lease.study, report.lease.trial);
         let named = match &report.what {
             Happened::Checkpointed(checkpoint)
@@ -76,10 +76,14 @@ impl World {
             _ => Vec::new(),
         };
         if named.iter().all(|key| self.coordinator.objects.holds(key)) {
-            return report;
+            return Some(report);
         }
-        let reason = "its worker reported a result that it had not stored".to_owned();
-        Report { what: Happened::Failed(reason), ..report }
+        let what = match report.what {
+            Happened::Checkpointed(_) => return None,
+            Happened::Released(_) => Happened::Released(None),
+            _ => Happened::Missing,
+        };
+        Some(Report { what, ..report })
     }
 
     /// Ends the coordinator's end of a stream, and tells its driver.

@@ -46,6 +46,15 @@ impl World {
                 Ok(_) => self.reply(call, attempt, Reply::Refused),
                 Err(_) => self.reply(call, attempt, Reply::Failed),
             },
+            Some(Asker::Download(call, attempt)) => match answer {
+                Ok(Answer::Holds(true)) => self.read_object(call, attempt),
+                Ok(_) => self.reply(call, attempt, Reply::Refused),
+                Err(_) => self.reply(call, attempt, Reply::Failed),
+            },
+            Some(Asker::Lost(call, attempt)) => match answer {
+                Ok(_) => self.reply(call, attempt, Reply::Refused),
+                Err(_) => self.reply(call, attempt, Reply::Failed),
+            },
             None => {}
         }
     }

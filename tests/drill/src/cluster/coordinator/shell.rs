@@ -1,12 +1,7 @@
 //! Turn by turn: one group, one commit, and only then effects and answers.
 
-use std::collections::BTreeSet;
-
-use common::{ids::StudyId, time::Timestamp};
-use coordinator::{
-    driver::{Effect, Group},
-    store::{Commit, Store as _},
-};
+use common::time::Timestamp;
+use coordinator::store::{Commit, Store as _};
 
 use crate::{
     fault::Fault,
@@ -28,7 +23,15 @@ impl World {
         if process.busy.is_some() {
             return;
         }
+        if process.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now) {
+            self.mend_store();
+        }
+        let Some(process) = &mut self.coordinator.process else { return };
         let inputs = std::mem::take(&mut process.inbox);
+        if process.trouble.is_some() {
+            self.hold(inputs);
+            return self.rest();
+        }
         let group = process.machine.handle(Timestamp(process.date + now), inputs);
         if group.commit.is_empty() {
             self.act(group.effects);
@@ -75,6 +78,7 @@ impl World {
                 self.write(&group.commit);
                 self.checks.stands(&self.coordinator);
                 self.act(group.effects);
+                self.collect();
             }
         }
         self.rest();
@@ -88,32 +92,14 @@ impl World {
         self.checks.committed(self.agenda.now(), commit, &self.coordinator.objects);
     }
 
-    /// Goes back to what is stored; whoever had a part in the group is cut off.
-    fn roll_back(&mut self, group: &Group) {
-        let Some(process) = &mut self.coordinator.process else { return };
-        let events = group.commit.events.iter().map(|(study, ..)| study.clone());
-        let studies: BTreeSet<StudyId> = events.chain(group.commit.deleted.iter().cloned()).collect();
-        let now = Timestamp(process.date + self.agenda.now());
-        for study in studies {
-            let log = self.coordinator.disk.log(&study).unwrap_or_default();
-            if let Err(error) = process.machine.restore(study, &log, now) {
-                return self.checks.fail(format!("the log does not replay: {error}"));
-            }
+    /// Deletes what nobody can ask for any more: now and then, because it may be deleted at any time.
+    fn collect(&mut self) {
+        let Some(process) = &self.coordinator.process else { return };
+        if self.dice.chance(300) {
+            let found = self.coordinator.objects.found();
+            let superfluous = process.machine.garbage(&found, process.started);
+            superfluous.iter().for_each(|key| self.coordinator.objects.delete(key));
         }
-        self.checks.stands(&self.coordinator);
-        // Leases of the study have a full term again.
-        self.checks.forgive(self.agenda.now());
-        let mut sessions = group.sessions.clone();
-        for effect in &group.effects {
-            match effect {
-                Effect::Send(session, _) | Effect::Close(session) | Effect::Refuse(session, _) => {
-                    sessions.insert(*session);
-                }
-                Effect::Answer(id, _) => self.answer_failed(*id),
-                Effect::Publish(_) | Effect::DeleteObjects(_) => {}
-            }
-        }
-        sessions.into_iter().for_each(|session| self.close_session(session));
     }
 
     /// Waits for what comes in, or for the machine's deadline.
@@ -123,9 +109,10 @@ impl World {
         if !process.inbox.is_empty() {
             return self.due(0);
         }
-        if let Some(deadline) = process.machine.next_deadline() {
-            let wait = deadline.0.saturating_sub(process.date + now);
-            self.due(wait);
+        let deadline = process.machine.next_deadline().map(|at| at.0.saturating_sub(process.date));
+        let deadline = process.trouble.as_ref().map_or(deadline, |trouble| Some(trouble.retry_at));
+        if let Some(deadline) = deadline {
+            self.due(deadline.saturating_sub(now));
         }
     }
 }
