@@ -13,6 +13,9 @@ use scheduler::{Event, Study, Trial, audit::Audit};
 
 use crate::objects::Objects;
 
+/// Leases in a row after which a trial, or its evaluation, is given up.
+const MOST_LOSSES: u32 = 5;
+
 /// A study's log so far, folded.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -21,7 +24,9 @@ pub(crate) struct Ledger {
     length: usize,
     /// Trials that have ended.
     ended: BTreeMap<TrialNumber, TrialState>,
-    /// Whether a trial was given up because its workers were lost: then the table is another.
+    /// Leases that each trial has lost since it last got on.
+    losses: BTreeMap<TrialNumber, u32>,
+    /// Whether a trial or its evaluation was given up because its workers were lost: then the table is another.
     exhausted: bool,
 }
 
@@ -41,7 +46,7 @@ impl Ledger {
         self.study.as_ref().map_or(StudyPhase::Running, Study::phase)
     }
 
-    /// Whether a trial was given up because its workers were lost.
+    /// Whether a trial or its evaluation was given up because its workers were lost.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.exhausted
     }
@@ -77,7 +82,14 @@ impl Ledger {
             None => self.study = Some(Study::replay([event]).map_err(|error| error.to_string())?),
         }
         match event {
-            Event::TrialFailed { reason, .. } => self.exhausted |= reason.contains("were lost"),
+            Event::LeaseLost { trial, .. } => {
+                let losses = self.losses.entry(*trial).or_default();
+                *losses += 1;
+                self.exhausted |= *losses >= MOST_LOSSES;
+            }
+            Event::Checkpointed { trial, .. } | Event::RungFinished { trial, .. } => {
+                self.losses.remove(trial);
+            }
             Event::AttemptFailed { reason, .. } if !is_deserved(reason, damaged) => {
                 return Err(format!("study {id}: an attempt fails that nobody hurt: {reason}"));
             }
