@@ -32,6 +32,27 @@ async fn a_wall_clock_that_jumps_ends_no_lease_and_changes_nothing() -> Result<(
     Ok(())
 }
 
+/// By the worker's own date its certificate, which lasts a day, has just begun.
+#[tokio::test]
+async fn a_certificate_that_has_ended_by_the_coordinators_date_is_renewed() -> Result<()> {
+    let expected = STUDY.undisturbed().await?;
+    let mut cluster = Cluster::stopped(3);
+    let Some(clock) = WallClock::new(cluster.folder())? else { return Ok(()) };
+    cluster.serve_in(clock.wrapper());
+    cluster.start_coordinator().await?;
+    cluster.start_worker_in(&Wrapper::default().abroad(), &[])?;
+    cluster.submit(&STUDY.yaml()).await?;
+    cluster.until("clock", 60, |study| study.epochs >= 5).await?;
+    clock.jump(3 * 86_400)?;
+    // Who is connected stays so; who connects again is asked for a certificate that holds.
+    cluster.kill_coordinator()?;
+    cluster.start_coordinator().await?;
+    assert_eq!(cluster.table("clock").await?, expected, "{}", cluster.logs());
+    let log = std::fs::read_to_string(cluster.folder().join("w0.log"))?;
+    assert!(log.contains("certificate renewed"), "{log}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_coordinator_that_comes_back_at_another_time_goes_on() -> Result<()> {
     let expected = STUDY.undisturbed().await?;

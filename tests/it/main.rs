@@ -11,6 +11,9 @@ mod storage;
 /// How soon a coordinator with a large store is at work again.
 mod recovery;
 
+/// A thousand workers at once.
+mod crowd;
+
 /// Loops of kill -9 and of stops past the lease.
 #[cfg(target_os = "linux")]
 mod kills;

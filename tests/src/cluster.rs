@@ -279,6 +279,14 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether a worker's process has ended by itself.
+    pub fn worker_has_ended(&mut self, index: usize) -> Result<bool> {
+        match &mut self.workers[index] {
+            Some(child) => Ok(child.try_wait()?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// Kills the coordinator with SIGKILL.
     pub fn kill_coordinator(&mut self) -> Result<()> {
         let mut child = self.coordinator.take().context("the coordinator is gone")?;

@@ -175,6 +175,15 @@ impl Rig {
         }
         self.cluster.serve_in(Wrapper::default());
         self.kill_coordinator(dice).await?;
+        self.look(Duration::from_secs(2)).await;
+        // By a date that is years off, certificates do not hold and tokens have expired: whom a coordinator turned away for
+        // that has ended, and is started again as a service manager would.
+        for machine in 0..self.machines.len() {
+            if self.cluster.worker_has_ended(self.machines[machine])? {
+                self.end_worker(machine)?;
+                self.start_worker(machine, &Wrapper::default())?;
+            }
+        }
         Ok(5)
     }
 

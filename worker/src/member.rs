@@ -35,7 +35,19 @@ enum Way {
     ///
     /// `spare` while the token may still be tried in place of a certificate that was not accepted: once, so that whatever
     /// is wrong does not use it up.
-    Certified { place: Place, pin: Pin, token: Option<Token>, spare: bool },
+    Certified { place: Place, pin: Pin, token: Option<Token>, spare: bool, renewal: Renewal },
+}
+
+/// What is done about a certificate that is not accepted although, by this machine's date, it has not ended. By the
+/// coordinator's it may have: then it is still good for a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    /// It may be renewed before it is used again.
+    Possible,
+    /// It is renewed before it is used again.
+    Due,
+    /// That was tried, and nothing has been accepted since.
+    Tried,
 }
 
 /// Why there is no connection.
@@ -66,7 +78,7 @@ impl Member {
             return Ok(Self {
                 address,
                 worker: place.worker().clone(),
-                way: Way::Certified { place, pin, token, spare: true },
+                way: Way::Certified { place, pin, token, spare: true, renewal: Renewal::Possible },
             });
         }
         let published =
@@ -79,7 +91,7 @@ impl Member {
             return Ok(Self {
                 address,
                 worker,
-                way: Way::Certified { place, pin, token: None, spare: false },
+                way: Way::Certified { place, pin, token: None, spare: false, renewal: Renewal::Possible },
             });
         }
         let worker = id.cloned().unwrap_or_else(host::worker_id);
@@ -145,9 +157,9 @@ impl Member {
                     None => Dial::plain(&self.address, bearer),
                 }
             }
-            Way::Certified { place, token, .. } => {
+            Way::Certified { place, token, renewal, .. } => {
                 match (&place.identity, token) {
-                    (Some(identity), _) if now() < ends(identity) => {}
+                    (Some(identity), _) if now() < ends(identity) && *renewal != Renewal::Due => {}
                     (Some(_), _) => self.renew_late().await?,
                     (None, Some(token)) => self.join(&token.clone()).await?,
                     (None, None) => return Err(Unjoined::Refused("its certificate is gone".to_owned())),
@@ -158,15 +170,28 @@ impl Member {
         open(&dial).await
     }
 
-    /// Whether something else may still let this worker in after its certificate was not accepted: a token that it was
-    /// started with.
+    /// Whether something else may still let this worker in after its certificate was not accepted: a new certificate, or
+    /// a token that it was started with.
     pub(crate) fn has_another_way(&mut self) -> bool {
         match &mut self.way {
+            Way::Certified { place, renewal, .. }
+                if *renewal == Renewal::Possible && place.identity.is_some() =>
+            {
+                *renewal = Renewal::Due;
+                true
+            }
             Way::Certified { place, token: Some(_), spare, .. } if *spare => {
                 *spare = false;
                 place.identity.take().is_some()
             }
             _ => false,
+        }
+    }
+
+    /// Notes that its certificate was accepted.
+    pub(crate) fn accepted(&mut self) {
+        if let Way::Certified { renewal, .. } = &mut self.way {
+            *renewal = Renewal::Possible;
         }
     }
 
@@ -198,8 +223,11 @@ impl Member {
         Ok(())
     }
 
-    /// Renews a certificate that has ended while this worker was away.
+    /// Renews a certificate that has ended while this worker was away, by its own date or by the coordinator's.
     async fn renew_late(&mut self) -> Result<(), Unjoined> {
+        if let Way::Certified { renewal, .. } = &mut self.way {
+            *renewal = Renewal::Tried;
+        }
         let link = open(&self.certified()?).await?;
         match self.renew(link).await {
             Ok(()) => Ok(()),

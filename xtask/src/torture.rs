@@ -19,7 +19,7 @@ a small disk in memory; nothing else on the machine is touched. Missing packages
   --minutes N     how long (default 10); the round under way is finished
   --seed S        what all that is random follows from (default 1)
   --only FAULT    one kind of fault: worker-kill, coordinator-kill, trainer-kill, worker-stop, coordinator-stop, cut,
-                  one-way, flapping, loss, reset, disk-full, sync, clock, corruption
+                  one-way, flapping, loss, slow, reset, disk-full, sync, clock, corruption
   --record FILE   where each round is written down as a line of JSON (default target/torture.jsonl); a run goes on after
                   the rounds that are in it";
 

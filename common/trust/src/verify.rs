@@ -1,5 +1,7 @@
 //! Knowing a coordinator by its authority's pin.
 
+use std::time::Duration;
+
 use rustls::{
     DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -11,12 +13,15 @@ use rustls::{
     server::ParsedCertificate,
 };
 
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
 use crate::{Pin, provider};
 
 /// Takes a server whose certificate was signed by the authority with this pin, whatever it is called.
 ///
 /// Such an authority signs servers' certificates for its own coordinator alone, and workers' only for the use of clients.
-/// So the name by which the coordinator was reached, which may be a tunnel's end, says nothing more.
+/// So the name by which the coordinator was reached, which may be a tunnel's end, says nothing more. A certificate that
+/// does not hold yet holds from now on: its coordinator's date is ahead of this machine's, and made it a moment ago.
 #[derive(Debug)]
 pub(crate) struct PinnedAuthority {
     pin: Pin,
@@ -43,6 +48,7 @@ impl ServerCertVerifier for PinnedAuthority {
             intermediates.iter().find(pinned).ok_or_else(|| Error::General(FOREIGN.to_owned()))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
+        let now = begun(leaf).map_or(now, |begun| now.max(begun));
         let leaf = ParsedCertificate::try_from(leaf)?;
         verify_server_cert_signed_by_trust_anchor(&leaf, &roots, &[], now, self.algorithms.all)?;
         Ok(ServerCertVerified::assertion())
@@ -69,6 +75,13 @@ impl ServerCertVerifier for PinnedAuthority {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// When a certificate begins to hold.
+fn begun(certificate: &[u8]) -> Option<UnixTime> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = u64::try_from(certificate.validity().not_before.timestamp()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
 /// What is said where none of a server's certificates has the pin.

@@ -65,7 +65,7 @@ pub(super) async fn hold(
             // Whoever has the id gives signs of life, so nothing is mended by waiting.
             Ended::Taken(reason) => drop(events.send(Event::Taken(reason)).await),
             Ended::Unknown(reason) if member.has_another_way() => {
-                info!(reason, "certificate not accepted: joining by the token");
+                info!(reason, "certificate not accepted: trying for a new one");
                 at_once = true;
             }
             Ended::Unknown(reason) if !welcomed || member.is_certified() => {
@@ -88,6 +88,7 @@ pub(super) async fn hold(
             return;
         }
         if was_up {
+            member.accepted();
             backoff.reset();
         }
         if !at_once {
