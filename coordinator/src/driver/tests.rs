@@ -353,6 +353,19 @@ fn leases_of_a_log_get_a_full_term_after_a_restart() {
 }
 
 #[test]
+fn a_worker_that_comes_back_is_told_what_is_its_own_no_longer() {
+    let mut world = World::new(2);
+    world.act(0, false);
+    let lost = world.workers[0].grants[0].lease.clone();
+    world.fall_silent();
+    world.act(1, false);
+    assert_eq!(world.workers[1].grants[0].lease.trial, lost.trial, "it was given to another");
+    assert_eq!(world.workers[0].grants[0].lease, lost, "it still works on it");
+    world.connect(0);
+    assert!(world.workers[0].grants.iter().all(|grant| grant.lease != lost), "{:?}", world.workers[0].grants);
+}
+
+#[test]
 fn a_worker_that_missed_its_drain_hears_of_it_on_its_next_stream() {
     let mut world = World::new(1);
     world.act(0, false);
