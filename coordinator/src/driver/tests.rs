@@ -301,6 +301,17 @@ fn a_silent_worker_loses_its_leases_after_their_term() {
 }
 
 #[test]
+fn a_worker_whose_stream_has_ended_has_a_second_to_come_back() {
+    let mut world = World::new(1);
+    world.act(0, false);
+    let ended = world.now;
+    world.kill_worker(0);
+    world.fall_silent();
+    assert_eq!(world.most_losses(), 1);
+    assert_eq!(world.now, ended + Duration::from_millis(1_100));
+}
+
+#[test]
 fn a_coordinator_that_was_stopped_itself_expires_nobody() {
     let mut world = World::new(1);
     world.act(0, false);
