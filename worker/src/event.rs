@@ -22,7 +22,7 @@ pub(crate) enum Event {
     /// A slot's trainer is up and idle; told once at first and once after each assignment.
     SlotFree(usize),
     /// A lease has news.
-    Reported(Report),
+    Reported(Box<Report>),
     /// A slot's trainer cannot be started any more.
     Broken(String),
 }

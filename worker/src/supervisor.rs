@@ -180,7 +180,7 @@ impl Supervisor {
                 self.session.lost(Instant::now());
             }
             Event::SlotFree(slot) => self.session.slot_free(slot),
-            Event::Reported(report) => self.reported(report),
+            Event::Reported(report) => self.reported(*report),
             Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
             Event::Unknown(reason) => return Err(WorkerError::Access(reason)),
             Event::Taken(reason) => return Err(WorkerError::Taken(reason)),

@@ -75,7 +75,7 @@ impl Delivery {
             let Some(news) = abandon.run_until_cancelled(self.store(outcome)).await else { break };
             let broken = matches!(news, News::Failed { .. });
             let report = Report { lease: self.lease.clone(), news };
-            if self.events.send(Event::Reported(report)).await.is_err() {
+            if self.events.send(Event::Reported(Box::new(report))).await.is_err() {
                 break;
             }
             if broken {

@@ -235,6 +235,11 @@ impl Slot {
 
     async fn tell(&self, lease: &LeaseId, news: News) {
         // The supervisor stops listening only when the worker ends.
-        drop(self.shared.events.send(Event::Reported(LeaseReport { lease: lease.clone(), news })).await);
+        drop(
+            self.shared
+                .events
+                .send(Event::Reported(Box::new(LeaseReport { lease: lease.clone(), news })))
+                .await,
+        );
     }
 }
