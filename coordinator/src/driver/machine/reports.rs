@@ -67,11 +67,6 @@ impl Machine {
             group.effects.push(refuse);
             return;
         }
-        if what == Happened::Missing {
-            self.lose(now, worker, &lease, group);
-            group.effects.push(refuse);
-            return;
-        }
         if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) =
             &what
             && self.trains(&lease, point.epoch)
