@@ -17,13 +17,13 @@ use tree::Tree;
 
 /// What `cargo xtask mutants --help` prints.
 pub(crate) const HELP: &str = "\
-usage: cargo xtask mutants [--only N] [--package NAME]
+usage: cargo xtask mutants [--only N]… [--package NAME]
 
 Applies each of tests/bugs/*.patch to a copy of this checkout, builds the fast suite there (the tests of scheduler and
 worker session, the simulated cluster, the coordinator's own) and runs it until a test fails. Prints which test
 noticed which bug. At least 95 of 100 bugs must be noticed.
 
-  --only N         the patch whose name begins with N
+  --only N         the patch whose name begins with N, for example 07; may be given several times
   --package NAME   only that package's tests: scheduler, drill, coordinator or worker
 
 The copy and what is built of it are kept in target/mutants.";
@@ -40,15 +40,15 @@ struct Bug {
 
 /// Runs `cargo xtask mutants`.
 pub(crate) fn run(mut args: Args) -> Result<()> {
-    let (mut only, mut package) = (None, None);
+    let (mut only, mut package) = (Vec::new(), None);
     while let Some(flag) = args.next() {
         match flag.as_str() {
-            "--only" => only = Some(args.value(&flag)?),
+            "--only" => only.push(args.value(&flag)?),
             "--package" => package = Some(args.value(&flag)?),
             _ => return Err(args::unknown(&flag, "mutants")),
         }
     }
-    let bugs = bugs(only.as_deref())?;
+    let bugs = bugs(&only)?;
     let tree = Tree::copy()?;
     println!("the suite without any bug");
     if let Verdict::Noticed(by) = suite::run(&tree, package.as_deref(), &[])? {
@@ -80,13 +80,15 @@ fn with_bug(tree: &Tree, bug: &Bug, package: Option<&str>) -> Result<Verdict> {
     verdict
 }
 
-fn bugs(only: Option<&str>) -> Result<Vec<Bug>> {
+/// Those whose patches' names begin with one of `only`, or all where there is none.
+fn bugs(only: &[String]) -> Result<Vec<Bug>> {
     let folder = root().join("tests/bugs");
     let mut bugs = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let patch = entry?.path();
         let name = patch.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.ends_with(".patch") && only.is_none_or(|only| name.starts_with(only)) {
+        let wanted = only.is_empty() || only.iter().any(|only| name.starts_with(only));
+        if name.ends_with(".patch") && wanted {
             let text = fs::read_to_string(&patch)?;
             let title = text.lines().next().unwrap_or_default().to_owned();
             bugs.push(Bug { patch, title });

@@ -43,6 +43,12 @@ pub(crate) fn metric(value: Option<f64>) -> String {
     value.filter(|value| !value.is_nan()).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
 
+/// A learning rate, to three digits that count.
+pub(crate) fn rate(value: f64) -> String {
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    if rounded != 0.0 && rounded.abs() < 1e-4 { format!("{rounded:e}") } else { rounded.to_string() }
+}
+
 /// A value as scripts read it: its shortest exact form; empty where there is none.
 pub(crate) fn exact(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
@@ -68,6 +74,12 @@ mod tests {
         assert_eq!(plural(1_u32, "epoch"), "1 epoch");
         assert_eq!(plural(1581_u32, "epoch"), "1,581 epochs");
         assert_eq!(plural(0_u32, "study"), "0 studies");
+    }
+
+    #[test]
+    fn rates_are_short() {
+        let rates = [0.027_773_532_268_880_73, 0.001, 8e-7, 0.0, 0.2, f64::NAN].map(rate);
+        assert_eq!(rates, ["0.0278", "0.001", "8e-7", "0", "0.2", "NaN"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     failure::Failure,
     output::{self, Show, Table},
     rows::{TrialRow, TrialRows},
-    text::{exact, metric, plural},
+    text::{exact, metric, plural, rate},
 };
 
 /// Flags of `rung trial`.
@@ -147,7 +147,7 @@ impl Show for TrialReport {
                 metric(Some(metrics.val_loss)),
                 metric(Some(metrics.val_accuracy)),
                 metric(Some(metrics.val_macro_f1)),
-                learning_rate.to_string(),
+                rate(*learning_rate),
                 format!("{seconds:.2}"),
             ]);
         }

@@ -85,16 +85,44 @@ fn part(tree: &Tree, arguments: &[&str]) -> Result<Option<String>> {
     let failed = output.lines().find_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
     match failed {
         Some(test) => Ok(Some(test.to_owned())),
-        None if errors.contains("signal") => Ok(Some("a test that was killed".to_owned())),
+        None if killed(&errors) => Ok(Some("a test that was killed".to_owned())),
         None => {
             let why = errors.lines().filter(|line| line.starts_with("error")).take(3).collect::<Vec<_>>();
-            Err(Failure::of_command(format!("a bug does not build: {}", why.join("; ")), Some(1)))
+            let why = format!(
+                "the copy does not build: {}\nwhere nothing is wrong with the sources, a build that was cut off may \
+                 have left something broken: remove {}",
+                why.join("; "),
+                tree.target().display()
+            );
+            Err(Failure::of_command(why, Some(1)))
         }
     }
+}
+
+/// Whether cargo's complaints are of tests that a signal has ended, and not of a compiler or a linker.
+fn killed(errors: &str) -> bool {
+    errors.contains("error: test failed") && errors.contains("(signal: ")
 }
 
 fn end(child: &mut Child) -> Result<()> {
     Command::new("kill").args(["-9", "--", &format!("-{}", child.id())]).status()?;
     child.wait()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linker_that_names_a_signal_is_no_test_that_was_killed() {
+        let ended = "error: test failed, to rerun pass `-p a --lib`\n\nCaused by:\n  process didn't exit successfully: \
+                     `a` (signal: 6, SIGABRT: process abort signal)\n";
+        assert!(killed(ended));
+        let linker = "error: undefined hidden symbol: signal\nerror: could not compile `a` (lib test)\n";
+        assert!(!killed(linker));
+        let compiler = "error: could not compile `a` (lib)\nCaused by:\n  process didn't exit (signal: 9, SIGKILL: kill)\n";
+        assert!(!killed(compiler));
+        assert!(!killed("error: test failed, to rerun pass `-p a --lib`\n"));
+    }
 }
