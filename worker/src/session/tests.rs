@@ -223,6 +223,15 @@ fn a_drain_takes_nothing_new_and_ends_when_all_is_durable() {
 }
 
 #[test]
+fn a_drain_asks_for_nothing_although_slots_are_free() {
+    let mut bench = Bench::welcomed(3);
+    bench.grant(&[(4, 1)]);
+    assert_eq!(bench.sent(), [credits(2, 1)]);
+    bench.session.drain(bench.now);
+    assert_eq!(bench.sent(), [credits(0, 1)]);
+}
+
+#[test]
 fn a_drain_without_coordinator_gives_up() {
     let mut bench = Bench::welcomed(1);
     bench.grant(&[(4, 1)]);
