@@ -26,6 +26,9 @@ use crate::{
 /// Longest time from the last fault to the end of all studies, in milliseconds.
 const PATIENCE: u64 = 6 * 3_600_000;
 
+/// Most events of one millisecond: a timer that is due again at once, for ever, holds time still.
+const MOST_AT_ONCE: u32 = 100_000;
+
 /// Everything there is.
 pub(crate) struct World {
     pub(crate) climate: Climate,
@@ -45,6 +48,8 @@ pub(crate) struct World {
     pub(crate) stormy: bool,
     /// Spells of packet loss under way.
     pub(crate) losses: u32,
+    /// A millisecond, and how many events it has seen.
+    moment: (u64, u32),
 }
 
 impl World {
@@ -65,6 +70,7 @@ impl World {
             checks: Checks::default(),
             stormy: true,
             losses: 0,
+            moment: (0, 0),
             climate,
         };
         world.begin();
@@ -113,11 +119,23 @@ impl World {
             self.checks.fail("L2: nothing happens any more, but not all studies have ended".to_owned());
             return false;
         };
+        if self.at_this_moment() > MOST_AT_ONCE {
+            self.checks.fail(format!("L2: time stands still, the last event was {event:?}"));
+            return false;
+        }
         self.trace.note(self.agenda.now(), &event);
         if let Some(event) = self.held_up(event) {
             self.happen(event);
         }
         true
+    }
+
+    /// How many events this millisecond has seen, the one that comes counted.
+    fn at_this_moment(&mut self) -> u32 {
+        let now = self.now();
+        let (moment, events) = self.moment;
+        self.moment = (now, if moment == now { events + 1 } else { 1 });
+        self.moment.1
     }
 
     /// Keeps an event for later whose recipient is stopped, or which cannot pass.
