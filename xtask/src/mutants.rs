@@ -4,7 +4,7 @@ mod suite;
 mod tree;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -86,7 +86,7 @@ fn bugs(only: &[String]) -> Result<Vec<Bug>> {
     let mut bugs = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let patch = entry?.path();
-        let name = patch.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = name(&patch);
         let wanted = only.is_empty() || only.iter().any(|only| name.starts_with(only));
         if name.ends_with(".patch") && wanted {
             let text = fs::read_to_string(&patch)?;
@@ -94,9 +94,32 @@ fn bugs(only: &[String]) -> Result<Vec<Bug>> {
             bugs.push(Bug { patch, title });
         }
     }
-    bugs.sort_by(|a, b| a.patch.cmp(&b.patch));
-    if bugs.is_empty() {
-        return Err(Failure::bad_input("no such patch in tests/bugs"));
+    let named = |only: &&String| bugs.iter().any(|bug| name(&bug.patch).starts_with(only.as_str()));
+    if let Some(unknown) = only.iter().find(|only| !named(only)) {
+        return Err(Failure::bad_input(format!("no patch in tests/bugs begins with `{unknown}`")));
     }
+    bugs.sort_by(|a, b| a.patch.cmp(&b.patch));
     Ok(bugs)
+}
+
+fn name(patch: &Path) -> String {
+    patch.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(only: &[&str]) -> Result<Vec<String>> {
+        let only: Vec<String> = only.iter().map(|only| (*only).to_owned()).collect();
+        Ok(bugs(&only)?.iter().map(|bug| name(&bug.patch)).collect())
+    }
+
+    #[test]
+    fn patches_are_those_that_were_named_and_a_wrong_name_is_an_error() {
+        assert_eq!(found(&["35", "02"]).unwrap(), ["02-attempt-reused.patch", "35-drain-takes-more.patch"]);
+        assert!(found(&[]).unwrap().len() > 30);
+        let error = found(&["02", "99"]).unwrap_err().to_string();
+        assert!(error.contains("begins with `99`"), "{error}");
+    }
 }
