@@ -84,25 +84,25 @@ pub(super) const ROWS: &[Row] = &[
         CNNS,
         "three blocks and a head",
         Figures { shirt: Some(0.78), ..with_loss(0.9308, 0.1952) },
-        (60, 3, 20.0),
+        (60, 3, 40.0),
     ),
     fixed(
         "cnn-4block-augmented",
         CNNS,
         "the same, augmented",
         Figures { shirt: Some(0.83), ..OWN },
-        (60, 1, 25.0),
+        (60, 1, 50.0),
     ),
-    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (60, 1, 25.0)),
+    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (60, 1, 60.0)),
     Row {
         kind: Kind::Search,
-        ..fixed("cnn-search", CNN_SEARCH, "Hyperband over the study's space", found(0.9409), (9, 1, 80.0))
+        ..fixed("cnn-search", CNN_SEARCH, "Hyperband over the study's space", found(0.9409), (9, 1, 90.0))
     },
     Row {
         kind: Kind::Search,
-        ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the study wished for", OWN, (9, 1, 70.0))
+        ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the study wished for", OWN, (9, 1, 90.0))
     },
-    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (24, 3, 20.0)),
+    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (24, 3, 39.0)),
     Row {
         kind: Kind::Ensemble,
         ..fixed(
@@ -110,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
             ENSEMBLE,
             "soft vote of residual nets, loss at validation's temperature",
             Figures { shirt: Some(0.85), ..with_loss(0.9509, 0.1552) },
-            (16, 15, 8.0),
+            (16, 15, 15.0),
         )
     },
 ];
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(scale(Some(0.1)), Scale { epochs: 8, runs: 1 });
         assert_eq!(scale(Some(1e-9)), Scale { epochs: 1, runs: 1 });
         let ensemble = named("ensemble");
-        let members = |runs| Limits { minutes: Some(4.0), runs }.scale(ensemble, &[ensemble]);
+        let members = |runs| Limits { minutes: Some(7.5), runs }.scale(ensemble, &[ensemble]);
         assert_eq!(
             (members(None), members(Some(1))),
             (Scale { epochs: 8, runs: 2 }, Scale { epochs: 8, runs: 2 })
