@@ -34,7 +34,7 @@ enum Verb {
     Watch(follow::FollowArgs),
     /// Wait until a study has finished
     Wait(follow::FollowArgs),
-    /// Train nothing more of a study until it is resumed
+    /// Lease nothing more of a study until it is resumed; what is being trained goes on to its rung
     Pause(change::ChangeArgs),
     /// Go on with a paused study
     Resume(change::ChangeArgs),
