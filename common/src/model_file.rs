@@ -1,5 +1,8 @@
 //! `model.json`: everything about a trained model that its weights do not say.
 
+mod inputs;
+pub use inputs::{Features, Inputs, Pixels};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// The newest version of the format; readers take any up to it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What stands beside `model.safetensors`: enough to build the model again and to feed it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,9 @@ pub struct ModelFile {
     /// How pixels become what the first layer takes.
     #[serde(default)]
     pub pixels: Pixels,
+    /// How rows of a table do; none of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
     /// The digest of the data set.
     #[serde(default)]
     pub data_digest: Option<String>,
@@ -67,47 +73,6 @@ pub struct ModelFile {
     /// How it was trained, as far as hyperparameters do not say: threads, for example, by which evaluations add.
     #[serde(default)]
     pub train: TrainSpec,
-}
-
-/// How pixels become what a model takes: floats, samples × channels × height × width.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pixels {
-    /// What a byte is multiplied by.
-    pub scale: f32,
-    /// What is taken off each channel after that; nothing where it is empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mean: Vec<f32>,
-    /// What each channel is divided by then; all are above 0.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deviation: Vec<f32>,
-}
-
-impl Pixels {
-    /// Whether channels are standardised.
-    pub fn are_standardised(&self) -> bool {
-        !self.mean.is_empty()
-    }
-
-    /// The first version of the format that says all of this: an older reader would feed the model other numbers.
-    pub fn version(&self) -> u32 {
-        if self.are_standardised() { 2 } else { 1 }
-    }
-
-    /// Whether images of so many channels can be made of them.
-    fn fit(&self, channels: u32) -> bool {
-        let sizes = [self.mean.len(), self.deviation.len()];
-        let sane = |number: &f32| number.is_finite();
-        (sizes == [0, 0] || sizes == [channels as usize; 2])
-            && self.mean.iter().all(sane)
-            && self.deviation.iter().all(|number| sane(number) && *number > 0.0)
-    }
-}
-
-impl Default for Pixels {
-    /// From 0 to 1.
-    fn default() -> Self {
-        Self { scale: 1.0 / 255.0, mean: Vec::new(), deviation: Vec::new() }
-    }
 }
 
 /// A model as far as it can be built without its weights.
@@ -134,6 +99,9 @@ pub enum InvalidModel {
     /// Means and deviations are not those of the channels.
     #[error("its `pixels` have no mean and deviation above 0 for each of {0} channels")]
     Pixels(u32),
+    /// Means, deviations and names are not those of the features.
+    #[error("its `features` have no mean and deviation above 0 for each of {0} features, or other names")]
+    Features(u32),
     /// The layers do not end with the classes.
     #[error("its layers end with {found:?} values, but there are {classes} classes")]
     Classes {
@@ -171,7 +139,20 @@ impl ModelFile {
         if !self.pixels.fit(shape.channels) {
             return Err(InvalidModel::Pixels(shape.channels));
         }
+        if self.features.as_ref().is_some_and(|features| !features.fit(&shape)) {
+            return Err(InvalidModel::Features(shape.width));
+        }
         Ok(Architecture { spec: ModelSpec { layers: self.layers.clone(), ..ModelSpec::default() }, shape })
+    }
+
+    /// Mean and deviation by which samples are standardised: of each feature of a table, or each channel of images.
+    pub fn standard(&self) -> Option<(&[f32], &[f32])> {
+        let pixels = Some(&self.pixels).filter(|pixels| pixels.are_standardised());
+        let of_pixels = pixels.map(|Pixels { mean, deviation, .. }| (&mean[..], &deviation[..]));
+        self.features
+            .as_ref()
+            .map(|Features { mean, deviation, .. }| (&mean[..], &deviation[..]))
+            .or(of_pixels)
     }
 
     /// What a class is called; its number where it has no name.
@@ -212,8 +193,30 @@ mod tests {
         let pixels = r#""format":"safetensors","pixels":{"scale":1.0,"mean":[0.25],"deviation":[0.5]}"#;
         let file = ModelFile::from_json(&FIRST.replace(r#""format":"safetensors""#, pixels)).unwrap();
         assert!(file.pixels.are_standardised() && file.architecture().is_ok());
-        assert_eq!((file.pixels.version(), Pixels::default().version()), (2, 1));
+        let standardised = Inputs { pixels: file.pixels, features: None };
+        assert_eq!((standardised.version(), Inputs::default().version()), (2, 1));
         assert_eq!(serde_json::to_string(&Pixels::default()).unwrap(), r#"{"scale":0.003921569}"#);
+    }
+
+    #[test]
+    fn rows_of_a_table_need_the_third_version_and_numbers_for_every_feature() {
+        let row = FIRST.replace(r#""height":2,"width":2"#, r#""height":1,"width":4"#);
+        let with = |features: &str| {
+            let text = row.replace(r#""format""#, &format!(r#""features":{{{features}}},"format""#));
+            ModelFile::from_json(&text).unwrap()
+        };
+        let file = with(r#""columns":["a","b","c","d"],"mean":[0,1,2,3],"deviation":[1,1,1,0.5]"#);
+        assert!(file.architecture().is_ok());
+        assert_eq!(file.standard(), Some((&[0.0, 1.0, 2.0, 3.0][..], &[1.0, 1.0, 1.0, 0.5][..])));
+        assert_eq!(Inputs { pixels: file.pixels, features: file.features }.version(), 3);
+        for wrong in [
+            r#""mean":[0,1,2,3],"deviation":[1,1,1,0]"#,
+            r#""mean":[0,1,2],"deviation":[1,1,1]"#,
+            r#""columns":["a"],"mean":[0,1,2,3],"deviation":[1,1,1,1]"#,
+        ] {
+            let said = with(wrong).architecture().unwrap_err().to_string();
+            assert!(said.contains("for each of 4 features"), "{said}");
+        }
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod tests {
             Ok(model) => panic!("{model:?}"),
         };
         assert!(message("{").starts_with("it is no model.json: "));
-        assert!(message(r#"{"version":3}"#).contains("version 3"));
+        assert!(message(r#"{"version":4}"#).contains("version 4"));
         for pixels in
             [r#""mean":[0.5]"#, r#""mean":[0.5],"deviation":[0]"#, r#""mean":[1,2],"deviation":[1,2]"#]
         {

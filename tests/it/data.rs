@@ -25,7 +25,7 @@ pub(crate) fn images(folder: &Path, each: u32) -> PathBuf {
 }
 
 /// A table of four features in which the first two tell three classes apart.
-fn table(folder: &Path, rows: u32) -> PathBuf {
+pub(crate) fn table(folder: &Path, rows: u32) -> PathBuf {
     let mut text = "a,b,c,d,species\n".to_owned();
     for row in 0..rows {
         let (class, noise) = (row % 3, f64::from(row * 17 % 23) / 23.0);
@@ -42,7 +42,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn study(name: &str, data: &str, model: &str) -> String {
+pub(crate) fn study(name: &str, data: &str, model: &str) -> String {
     let hparams = match model {
         "mlp" => "layers: 1, units: 16, lr: 0.01",
         _ => "blocks: 1, filters_1: 4, kernel: 3, pool: 2, dropout: 0.0, lr: 0.01",
@@ -124,6 +124,20 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     let model: serde_json::Value =
         serde_json::from_slice(&fs::read(out.join("model.json")).unwrap()).unwrap();
     assert_eq!(model["classes"], serde_json::json!(["setosa", "versicolor", "virginica"]));
+
+    // What leaves Rung takes rows as they stand in the table, whatever the order of its columns.
+    assert_eq!(model["features"]["columns"], serde_json::json!(["a", "b", "c", "d"]));
+    let evaluated = rung(&state, &["evaluate", text(&out), "-o", "json"]).ok().json();
+    assert_eq!(evaluated["accuracy"], best["test"]["accuracy"]);
+    assert_eq!(evaluated["loss"], best["test"]["loss"]);
+    let turned = folder.path().join("turned.csv");
+    fs::write(&turned, "note,d,c,b,a\nx,7,0.2,0.01,1100\n").unwrap();
+    let said = rung(&state, &["predict", text(&out), text(&turned), "-o", "json"]).ok().json();
+    assert_eq!(said[0]["label"], "versicolor", "{said}");
+    assert_eq!(said[0]["sample"], format!("{}:2", text(&turned)));
+    refused(&rung(&state, &["predict", "cut", text(&turned), "--resize"]), "are for images");
+    fs::write(&turned, "d,c,b\n7,0.2,0.01\n").unwrap();
+    refused(&rung(&state, &["predict", "cut", text(&turned)]), "no column `a`: the model takes a, b, c, d");
 
     fs::write(
         &file,

@@ -1,10 +1,12 @@
-"""Loads what `rung export` wrote in PyTorch and compares it with what `rung predict` said of the same images.
+"""Loads what `rung export` wrote in PyTorch and compares it with what `rung predict` said of the same samples.
 
-usage: export.py FOLDER IMAGES PREDICTIONS
+usage: export.py FOLDER SAMPLES PREDICTIONS
 
-FOLDER has model.py, model.safetensors and model.pt; IMAGES is an IDX file, PREDICTIONS the JSON of `rung predict`.
+FOLDER has model.py, model.safetensors and model.pt; SAMPLES is an IDX file, or a CSV file where the model takes rows of a
+table; PREDICTIONS is the JSON of `rung predict`.
 """
 
+import csv
 import json
 import sys
 
@@ -12,7 +14,7 @@ import numpy
 import torch
 from safetensors.torch import load_file
 
-folder, images, predictions = sys.argv[1:]
+folder, samples, predictions = sys.argv[1:]
 sys.path.insert(0, folder)
 import model  # noqa: E402  (the exported one)
 
@@ -24,17 +26,27 @@ def close(one, other, what):
     assert one.shape == other.shape and worst <= CLOSE, f"{what}: {one.shape} {other.shape} differ by {worst}"
 
 
-raw = numpy.fromfile(images, dtype=numpy.uint8)
-count, height, width = (int.from_bytes(raw[at : at + 4].tobytes(), "big") for at in (4, 8, 12))
-pixels = torch.from_numpy(raw[16:].copy()).reshape(count, 1, height, width).float() * model.SCALE
+
+def rows(path):
+    with open(path, newline="") as file:
+        return torch.tensor([[float(row[name]) for name in model.COLUMNS] for row in csv.DictReader(file)])
+
+
+def images(path):
+    raw = numpy.fromfile(path, dtype=numpy.uint8)
+    count, height, width = (int.from_bytes(raw[at : at + 4].tobytes(), "big") for at in (4, 8, 12))
+    return torch.from_numpy(raw[16:].copy()).reshape(count, 1, height, width).float() * model.SCALE
+
+
+taken = rows(samples) if samples.endswith(".csv") else images(samples)
 
 net = model.load()
 assert not net.training
 with torch.no_grad():
-    logits = net(pixels)
+    logits = net(taken)
 
 said = json.load(open(predictions))
-assert len(said) == count
+assert len(said) == len(taken) > 0
 close(logits, torch.tensor([row["logits"] for row in said]), "logits")
 close(logits.softmax(1), torch.tensor([row["probabilities"] for row in said]), "probabilities")
 assert [model.CLASSES[i] for i in logits.argmax(1)] == [row["label"] for row in said]
@@ -48,9 +60,10 @@ assert all(torch.equal(found[name], state[name]) for name in state)
 assert {name for name, _ in traced.named_parameters()} == {name for name, _ in net.named_parameters()}
 with torch.no_grad():
     for batch in (1, 3, 128):
-        close(traced(pixels[:batch]), logits[:batch], f"the traced model's logits of {batch}")
-    # Images that lie in memory in another order are the same images.
-    other = pixels[:5].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        close(traced(taken[:batch]), logits[:batch], f"the traced model's logits of {batch}")
+    # What lies in memory in another order is the same.
+    order = (0, 2, 3, 1) if taken.dim() == 4 else (1, 0)
+    other = taken[:5].permute(order).contiguous().permute((0, 3, 1, 2) if taken.dim() == 4 else (1, 0))
     close(traced(other), logits[:5], "the traced model's logits of channels-last images")
 
 # A weight more or less is noticed.

@@ -1,11 +1,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use data::{Samples, Sources};
+use ::data::{Samples, Sources};
 use serde_json::Value;
 use tests::{pytorch, rung, scratch};
+
+use crate::data::{study, table};
 
 const MLP: &str = "
 name: mlp
@@ -42,7 +45,7 @@ fn text(path: &Path) -> String {
 
 /// The first images of the test part as an IDX file.
 fn test_images(folder: &Path, count: usize) -> PathBuf {
-    let test = data::open("fashion-mnist", &Sources::from_env()).unwrap().test;
+    let test = ::data::open("fashion-mnist", &Sources::from_env()).unwrap().test;
     let (Samples { height, width, .. }, Some(pixels)) = (&test, test.pixels()) else { unreachable!() };
     let sizes = [count, *height, *width].map(|size| (size as u32).to_be_bytes());
     let path = folder.join("images.idx");
@@ -51,21 +54,25 @@ fn test_images(folder: &Path, count: usize) -> PathBuf {
     path
 }
 
-/// What is exported is the same model to PyTorch as to Rung.
+/// What is exported of a study of Fashion-MNIST is the same model to PyTorch as to Rung.
 fn agrees_with_pytorch(name: &str, study: &str) {
-    let Some(mut python) = pytorch() else { return };
+    let Some(python) = pytorch() else { return };
     let folder = scratch();
     let state = trained(folder.path(), name, study);
-    let out = text(&folder.path().join("out"));
-    rung(&state, &["export", name, "--to", "safetensors", "--out", &out]).ok();
-    rung(&state, &["export", name, "--to", "torchscript", "--out", &out]).ok();
-    let images = test_images(folder.path(), 300);
-    let said = rung(&state, &["predict", &out, &text(&images), "-o", "json"]).ok();
-    let predictions = folder.path().join("predictions.json");
+    agrees(python, folder.path(), (&state, name), &test_images(folder.path(), 300));
+}
+
+/// PyTorch and Rung say the same of samples.
+fn agrees(mut python: Command, folder: &Path, (state, name): (&Path, &str), samples: &Path) {
+    let out = text(&folder.join("out"));
+    rung(state, &["export", name, "--to", "safetensors", "--out", &out]).ok();
+    rung(state, &["export", name, "--to", "torchscript", "--out", &out]).ok();
+    let said = rung(state, &["predict", &out, &text(samples), "-o", "json"]).ok();
+    let predictions = folder.join("predictions.json");
     fs::write(&predictions, said.stdout).unwrap();
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/export.py");
-    let output = python.arg(script).arg(&out).arg(&images).arg(&predictions).output().unwrap();
+    let output = python.arg(script).arg(&out).arg(samples).arg(&predictions).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "same\n");
 }
@@ -78,6 +85,17 @@ fn an_exported_mlp_is_the_same_in_pytorch() {
 #[test]
 fn an_exported_cnn_of_standardised_images_is_the_same_in_pytorch() {
     agrees_with_pytorch("cnn", &format!("{CNN}data: {{input: standard}}\n"));
+}
+
+#[test]
+fn an_exported_mlp_of_a_table_is_the_same_in_pytorch() {
+    let Some(python) = pytorch() else { return };
+    let folder = scratch();
+    let (state, table) = (folder.path().join("state"), table(folder.path(), 150));
+    let add = ["data", "add", "flowers", &text(&table), "--format", "csv", "--label", "species"];
+    rung(&state, &add).ok();
+    let state = trained(folder.path(), "flowers", &study("flowers", "{name: flowers}", "mlp"));
+    agrees(python, folder.path(), (&state, "flowers"), &table);
 }
 
 /// Without Python: an evaluation repeats the study's own test, from the study and from a folder.

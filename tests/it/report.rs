@@ -125,6 +125,8 @@ fn a_study_without_result_is_refused_and_nothing_is_written() {
     let ran = rung(&state, &["report", "quick", "--out", &text(&out)]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("no result yet") && ran.stderr.contains("rung study watch quick"), "{ran:?}");
+    let best = rung(&state, &["best", "quick", "--out", &text(&out)]);
+    assert!(best.code == Some(2) && best.stderr.contains("no result yet"), "{best:?}");
     let unknown = rung(&state, &["report", "nothing", "--out", &text(&out)]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(!out.exists());

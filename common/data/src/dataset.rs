@@ -17,6 +17,8 @@ pub struct Dataset {
     pub test: Samples,
     /// What a table's features are standardised by; none for images.
     pub scale: Option<Scale>,
+    /// What a table's features are called, in their order; nothing for images and for tables without a head.
+    pub columns: Vec<String>,
     /// A blake3 of all samples and labels in hex, the same on every machine.
     pub digest: String,
 }

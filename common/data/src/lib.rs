@@ -27,7 +27,7 @@ mod dataset;
 pub use dataset::Dataset;
 
 mod own;
-pub use own::{Format, Packed, Reading, read};
+pub use own::{Format, Packed, Reading, read, unlabelled};
 
 mod packed;
 pub use packed::{LARGEST_OBJECT, unpack, verified};

@@ -17,7 +17,15 @@ pub(crate) fn open_entry(entry: &Entry, sources: &Sources) -> Result<Dataset, Da
     let test = images(&folder, &entry.test_images, &entry.test_labels, classes)?;
     let digest = dataset::digest(&train, &test);
     let classes = entry.classes.iter().map(|class| (*class).to_owned()).collect();
-    Ok(Dataset { name: entry.name.to_owned(), classes, train, test, scale: None, digest })
+    Ok(Dataset {
+        name: entry.name.to_owned(),
+        classes,
+        train,
+        test,
+        scale: None,
+        columns: Vec::new(),
+        digest,
+    })
 }
 
 fn images(folder: &Path, images: &File, labels: &File, classes: usize) -> Result<Samples, DataError> {

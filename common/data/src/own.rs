@@ -1,6 +1,7 @@
 //! One's own data: read from files as they are, checked, and packed into one object.
 
 mod columns;
+pub use columns::unlabelled;
 
 mod folder;
 
@@ -64,6 +65,8 @@ struct Found {
     train: Samples,
     test: Option<Samples>,
     classes: Vec<String>,
+    /// What a table's features are called; nothing where they have no names.
+    columns: Vec<String>,
 }
 
 /// Reads files into a data set and packs it. Nothing is written.
@@ -74,7 +77,7 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
         Format::Csv => columns::read(path, &reading.label),
         Format::Safetensors => tensors::read(path, reading.classes.as_deref()),
     };
-    let Found { train, test, classes } = found?;
+    let Found { train, test, classes, columns } = found?;
     let (train, test) = match test {
         Some(_) if reading.test_share.is_some() || reading.seed.is_some() => {
             let problem =
@@ -88,7 +91,7 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
     if test.count == 0 {
         return Err(unusable(path, "its test part is empty"));
     }
-    let bytes = packed::pack(&train, &test, &classes)?;
+    let bytes = packed::pack(&train, &test, (&classes, &columns))?;
     Ok(Packed { dataset: packed::unpack(name, &bytes)?, bytes })
 }
 

@@ -11,8 +11,8 @@ use crate::{DataError, Dataset, Samples, Scale, Values};
 /// Largest object, in bytes: as much as a coordinator stores.
 pub const LARGEST_OBJECT: u64 = 1 << 30;
 
-/// Largest header that is read, in bytes: a handful of tensors and 256 names of classes need a hundredth of it.
-const LARGEST_HEADER: u64 = 1 << 20;
+/// Largest header that is read, in bytes: room for the names of the columns of a very wide table.
+const LARGEST_HEADER: u64 = 8 << 20;
 
 /// The key of the metadata. One alone: more would be written in random order.
 const KEY: &str = "rung";
@@ -24,12 +24,19 @@ struct Metadata {
     /// The format's version.
     format: u32,
     classes: Vec<String>,
+    /// What a table's features are called, where they have names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<String>,
 }
 
-/// Packs samples and class names into an object; equal data gives equal bytes.
-pub(crate) fn pack(train: &Samples, test: &Samples, classes: &[String]) -> Result<Vec<u8>, DataError> {
+/// Packs samples and the names of classes and of columns into an object; equal data gives equal bytes.
+pub(crate) fn pack(
+    train: &Samples,
+    test: &Samples,
+    (classes, columns): (&[String], &[String]),
+) -> Result<Vec<u8>, DataError> {
     let object = |error: &dyn std::fmt::Display| DataError::Object(error.to_string());
-    let metadata = Metadata { format: 1, classes: classes.to_vec() };
+    let metadata = Metadata { format: 1, classes: classes.to_vec(), columns: columns.to_vec() };
     let metadata = serde_json::to_string(&metadata).map_err(|error| object(&error))?;
     let mut tensors = tensors("train", train);
     tensors.extend(self::tensors("test", test));
@@ -68,7 +75,7 @@ fn tensors(part: &str, samples: &Samples) -> Vec<(String, Dtype, Vec<usize>, Vec
 /// Reads an object that must be what [`pack`] makes: of any other bytes nothing is believed.
 pub fn verified(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let dataset = unpack(name, bytes)?;
-    let again = pack(&dataset.train, &dataset.test, &dataset.classes)?;
+    let again = pack(&dataset.train, &dataset.test, (&dataset.classes, &dataset.columns))?;
     if again != bytes {
         return Err(DataError::Object("its bytes are not in the canonical form".to_owned()));
     }
@@ -89,7 +96,7 @@ pub fn unpack(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let text = header.metadata().as_ref().and_then(|all| all.get(KEY));
     let text = text.ok_or_else(|| bad("it was not packed by `rung data add`".to_owned()))?;
     let metadata: Metadata = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    let Metadata { format, classes } = metadata;
+    let Metadata { format, classes, columns } = metadata;
     if format != 1 {
         return Err(bad(format!("it has format {format}, and this release of rung knows 1")));
     }
@@ -110,8 +117,12 @@ pub fn unpack(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
             deviation: features(&file, "deviation", train.width)?,
         }),
     };
+    let features = if scale.is_some() { train.width } else { 0 };
+    if ![0, features].contains(&columns.len()) {
+        return Err(bad(format!("it names {} columns, and has {features}", columns.len())));
+    }
     let digest = Digest::of(bytes).to_string();
-    Ok(Dataset { name: name.to_owned(), classes, train, test, scale, digest })
+    Ok(Dataset { name: name.to_owned(), classes, train, test, scale, columns, digest })
 }
 
 fn part(file: &SafeTensors<'_>, part: &str, classes: usize) -> Result<Samples, DataError> {
@@ -190,8 +201,8 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked_and_its_bytes_are_canonical() {
         for [train, test] in [images(), table()] {
-            let bytes = pack(&train, &test, &names()).unwrap();
-            assert_eq!(bytes, pack(&train, &test, &names()).unwrap());
+            let bytes = pack(&train, &test, (&names(), &[])).unwrap();
+            assert_eq!(bytes, pack(&train, &test, (&names(), &[])).unwrap());
             let dataset = verified("mine", &bytes).unwrap();
             assert_eq!((&dataset.train, &dataset.test, &dataset.classes), (&train, &test, &names()));
             assert_eq!(dataset.scale, Scale::of(&train));
@@ -205,14 +216,29 @@ mod tests {
     #[test]
     fn the_digest_of_a_packed_data_set_is_the_same_for_ever() {
         let [train, test] = images();
-        let digest = Digest::of(&pack(&train, &test, &names()).unwrap());
+        let digest = Digest::of(&pack(&train, &test, (&names(), &[])).unwrap());
         assert_eq!(digest.short(), "948dd62f");
+    }
+
+    #[test]
+    fn the_columns_of_a_table_keep_their_names() {
+        let [train, test] = table();
+        let columns = ["a", "b", "\"c\""].map(str::to_owned);
+        let bytes = pack(&train, &test, (&names(), &columns)).unwrap();
+        assert_eq!(verified("mine", &bytes).unwrap().columns, columns);
+        assert_ne!(bytes, pack(&train, &test, (&names(), &[])).unwrap());
+        let few = pack(&train, &test, (&names(), &columns[..2])).unwrap();
+        let problem = verified("mine", &few).unwrap_err().to_string();
+        assert!(problem.contains("it names 2 columns, and has 3"), "{problem}");
+        let [train, test] = images();
+        let of_images = pack(&train, &test, (&names(), &columns)).unwrap();
+        assert!(verified("mine", &of_images).is_err());
     }
 
     #[test]
     fn what_was_not_packed_so_is_refused() {
         let [train, test] = table();
-        let bytes = pack(&train, &test, &names()).unwrap();
+        let bytes = pack(&train, &test, (&names(), &[])).unwrap();
         let problem = |bytes: &[u8]| verified("mine", bytes).unwrap_err().to_string();
         let mut padded = bytes.clone();
         padded.push(0);
@@ -227,16 +253,16 @@ mod tests {
             );
         }
         let [other, _] = images();
-        let mixed = pack(&train, &other, &names()).unwrap();
+        let mixed = pack(&train, &other, (&names(), &[])).unwrap();
         assert!(problem(&mixed).contains("differ in shape"), "{}", problem(&mixed));
-        let few = pack(&train, &test, &names()[..1]).unwrap();
+        let few = pack(&train, &test, (&names()[..1], &[])).unwrap();
         assert!(problem(&few).contains("it has label 1, but there are 1 classes"), "{}", problem(&few));
     }
 
     #[test]
     fn a_header_that_claims_too_much_is_not_read() {
         let [train, test] = images();
-        let mut bytes = pack(&train, &test, &names()).unwrap();
+        let mut bytes = pack(&train, &test, (&names(), &[])).unwrap();
         bytes[..8].copy_from_slice(&(LARGEST_HEADER + 1).to_le_bytes());
         assert!(unpack("mine", &bytes).unwrap_err().to_string().contains("more than is read"));
     }
@@ -246,7 +272,7 @@ mod tests {
         #[test]
         fn a_changed_object_is_refused_or_another(changes in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6)) {
             for [train, test] in [images(), table()] {
-                let packed = pack(&train, &test, &names()).unwrap();
+                let packed = pack(&train, &test, (&names(), &[])).unwrap();
                 let mut bytes = packed.clone();
                 for (at, flip) in &changes {
                     let at = usize::from(*at) % bytes.len();

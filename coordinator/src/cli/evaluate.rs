@@ -65,8 +65,8 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
             dataset.name, model.file.data
         ));
     }
-    let Samples { pixels, truth } = samples(args.part, &dataset, &model.file);
-    let answers = model.ask(&pixels, &args.device).await?;
+    let Samples { values, truth } = samples(args.part, &dataset, &model.file);
+    let answers = model.ask(&values, &args.device).await?;
     if answers.len() != truth.len() {
         let (asked, answered) = (truth.len(), answers.len());
         return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
@@ -106,8 +106,8 @@ fn fits(shape: &DataShape, dataset: &Dataset) -> Result<(), Failure> {
 
 /// Samples as a model takes them.
 struct Samples {
-    /// Scaled floats, sample by sample.
-    pixels: Vec<f32>,
+    /// Floats as model.json asks for them, sample by sample.
+    values: Vec<f32>,
     /// Their classes.
     truth: Vec<usize>,
 }
@@ -124,14 +124,15 @@ fn samples(part: Part, dataset: &Dataset, model: &ModelFile) -> Samples {
             judged.pick(&validation)
         }
     };
-    let pixels = match &picked.values {
+    let values = match &picked.values {
         Values::Pixels(pixels) => pixels.iter().map(|byte| f32::from(*byte) * model.pixels.scale).collect(),
+        // Who wrote model.json before features were in it had to standardise.
         Values::Features(features) => match &dataset.scale {
-            Some(scale) => scale.standardised(features),
-            None => features.clone(),
+            Some(scale) if model.features.is_none() => scale.standardised(features),
+            _ => features.clone(),
         },
     };
-    Samples { pixels, truth: picked.labels.iter().map(|label| usize::from(*label)).collect() }
+    Samples { values, truth: picked.labels.iter().map(|label| usize::from(*label)).collect() }
 }
 
 /// What a model is worth.

@@ -20,7 +20,7 @@ use super::{
     output::Show as _,
     rows::TrialRows,
     text::{metric, plural},
-    trained::{describe, pixels},
+    trained::{describe, inputs},
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
@@ -52,7 +52,7 @@ pub(crate) async fn write(
     if let Some(leader) = &best.study.best {
         let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
         files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
-        files.push(("model.json", line(&describe(best, pixels(cluster, &best.spec).await?))?));
+        files.push(("model.json", line(&describe(best, inputs(cluster, &best.spec).await?))?));
     }
     write_all(folder, &files)?;
     Ok(files.into_iter().map(|(name, _)| name).collect())

@@ -1,6 +1,8 @@
-//! `rung predict`: what a model takes pictures for.
+//! `rung predict`: what a model takes samples for.
 
 mod pictures;
+
+mod tables;
 
 use clap::Args;
 use serde::Serialize;
@@ -18,10 +20,11 @@ pub(super) struct PredictArgs {
     /// Folder with model.json and model.safetensors, or a study, whose best model is meant
     #[arg(value_name = "MODEL")]
     model: String,
-    /// PNG or JPEG files, folders of them, IDX files (also gzipped), or `-` for one of these from standard input
-    #[arg(value_name = "IMAGES", required = true)]
-    images: Vec<String>,
-    /// Classes to show for each image in a table, the most likely first
+    /// PNG or JPEG files, folders of them, IDX files (also gzipped), or `-` for one of these from standard input; CSV
+    /// files with a head where the model takes rows of a table
+    #[arg(value_name = "SAMPLES", required = true)]
+    samples: Vec<String>,
+    /// Classes to show for each sample in a table, the most likely first
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     top: u32,
     /// Scale images of another size to the model's; without it they are refused
@@ -42,28 +45,42 @@ pub(super) struct PredictArgs {
 /// Prints classes and probabilities.
 pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
     let model = TrainedModel::open(&args.model, &args.target.target()).await?;
-    let reader = pictures::Reader {
-        shape: model.architecture.shape,
-        scale: model.file.pixels.scale,
-        resize: args.resize,
-        invert: args.invert,
+    let Named { names, samples } = match &model.file.features {
+        Some(_) if args.resize || args.invert => {
+            return Err(Failure::bad_input(
+                "--resize and --invert are for images: the model takes rows of a table",
+            ));
+        }
+        Some(features) => tables::read(features, &args.samples)?,
+        None => {
+            let (shape, scale) = (model.architecture.shape, model.file.pixels.scale);
+            pictures::Reader { shape, scale, resize: args.resize, invert: args.invert }.read(&args.samples)?
+        }
     };
-    let pictures = reader.read(&args.images)?;
-    let answers = model.ask(&pictures.samples, &args.device).await?;
-    if answers.len() != pictures.names.len() {
-        let (asked, answered) = (pictures.names.len(), answers.len());
-        return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} images")));
+    let answers = model.ask(&samples, &args.device).await?;
+    if answers.len() != names.len() {
+        let (asked, answered) = (names.len(), answers.len());
+        return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
     }
     let label = |class: usize| model.file.class(class);
-    let rows = pictures.names.into_iter().zip(&answers);
+    let rows = names.into_iter().zip(&answers);
     let rows = rows.map(|(name, answer)| Prediction::new(name, answer, args.top as usize, &label));
     output::show(&Predictions(rows.collect()), args.output.format)
 }
 
-/// What a model says of one image.
+/// Samples with their names.
+#[derive(Debug, Default)]
+struct Named {
+    /// Where each came from.
+    names: Vec<String>,
+    /// Floats as model.json asks for them, sample by sample; of images channel by channel, row by row.
+    samples: Vec<f32>,
+}
+
+/// What a model says of one sample.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Prediction {
-    image: String,
+    sample: String,
     class: usize,
     label: String,
     probability: f64,
@@ -72,7 +89,7 @@ struct Prediction {
     logits: Vec<f32>,
 }
 
-/// One class that an image may be of.
+/// One class that a sample may be of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Guess {
     class: usize,
@@ -81,14 +98,14 @@ struct Guess {
 }
 
 impl Prediction {
-    fn new(image: String, answer: &Answer, top: usize, label: &impl Fn(usize) -> String) -> Self {
+    fn new(sample: String, answer: &Answer, top: usize, label: &impl Fn(usize) -> String) -> Self {
         let (class, probabilities) = (answer.class(), answer.probabilities());
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         // Stable, so that the first of equals stays first.
         order.sort_by(|a, b| answer.log_probabilities[*b].total_cmp(&answer.log_probabilities[*a]));
         let guess = |class: usize| Guess { class, label: label(class), probability: probabilities[class] };
         Self {
-            image,
+            sample,
             class,
             label: label(class),
             probability: probabilities[class],
@@ -99,20 +116,20 @@ impl Prediction {
     }
 }
 
-/// Images in the order in which they were named.
+/// Samples in the order in which they were named.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 struct Predictions(Vec<Prediction>);
 
 impl Show for Predictions {
     fn table(&self) -> String {
-        let mut table = Table::new(["image", "class", "label", "probability", "next"]);
+        let mut table = Table::new(["sample", "class", "label", "probability", "next"]);
         for row in &self.0 {
             let next = row.top.iter().skip(1);
             let next: Vec<_> =
                 next.map(|guess| format!("{} {:.4}", guess.label, guess.probability)).collect();
             let probability = format!("{:.4}", row.probability);
-            table.row([&row.image, &row.class.to_string(), &row.label, &probability, &next.join(", ")]);
+            table.row([&row.sample, &row.class.to_string(), &row.label, &probability, &next.join(", ")]);
         }
         table.render()
     }
@@ -120,11 +137,11 @@ impl Show for Predictions {
     /// One column for each class's probability.
     fn csv(&self) -> Table {
         let classes = self.0.first().map_or(0, |row| row.probabilities.len());
-        let head = ["image", "class", "label", "probability"].map(str::to_owned);
+        let head = ["sample", "class", "label", "probability"].map(str::to_owned);
         let mut table = Table::new(head.into_iter().chain((0..classes).map(|class| format!("p{class}"))));
         for row in &self.0 {
             let fixed =
-                [row.image.clone(), row.class.to_string(), row.label.clone(), row.probability.to_string()];
+                [row.sample.clone(), row.class.to_string(), row.label.clone(), row.probability.to_string()];
             table.row(fixed.into_iter().chain(row.probabilities.iter().map(ToString::to_string)));
         }
         table
@@ -142,8 +159,11 @@ mod tests {
         let row = Prediction::new("a.png".to_owned(), &answer, 2, &label);
         assert_eq!((row.class, row.top.len(), row.top[1].label.as_str()), (1, 2, "coat"));
         let rows = Predictions(vec![row]);
-        assert!(rows.table().ends_with("a.png      1  bag         1.0000  coat 0.1353"), "{}", rows.table());
+        assert!(rows.table().ends_with("a.png       1  bag         1.0000  coat 0.1353"), "{}", rows.table());
         let csv = rows.csv().to_csv().unwrap();
-        assert!(csv.starts_with("image,class,label,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"), "{csv}");
+        assert!(
+            csv.starts_with("sample,class,label,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"),
+            "{csv}"
+        );
     }
 }

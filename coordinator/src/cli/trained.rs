@@ -5,11 +5,11 @@ mod answer;
 
 mod describe;
 
-mod pixels;
+mod inputs;
 
 pub(super) use answer::Answer;
 pub(super) use describe::describe;
-pub(super) use pixels::pixels;
+pub(super) use inputs::inputs;
 
 use std::{
     fs,
@@ -68,7 +68,7 @@ impl TrainedModel {
         trial: Option<TrialNumber>,
     ) -> Result<Self, Failure> {
         let chosen = chosen(cluster, study, trial).await?;
-        let described = describe(&chosen, pixels(cluster, &chosen.spec).await?);
+        let described = describe(&chosen, inputs(cluster, &chosen.spec).await?);
         let leader = chosen.study.best.ok_or_else(|| no_result(study))?;
         let [weights, _] = ObjectKey::of_checkpoint(&chosen.study.id, leader.trial, &leader.checkpoint);
         let bytes = cluster.object(&weights).await.map_err(|error| {

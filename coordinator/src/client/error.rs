@@ -109,7 +109,8 @@ impl ClientError {
     /// Whether the request was wrong, and not the cluster.
     pub fn is_bad_input(&self) -> bool {
         let named = matches!(self, Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. });
+        let early = matches!(self, Self::NoResult(_));
         let unknown = matches!(self, Self::Stranger(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_));
-        named || unknown || matches!(self, Self::Address(_))
+        named || early || unknown || matches!(self, Self::Address(_))
     }
 }

@@ -1,10 +1,10 @@
-//! Images less their channels' means, divided by their deviations.
+//! Samples less the means of their channels or features, divided by the deviations.
 
 use common::model_spec::DataShape;
 use tch::{Device, Tensor};
 use worker_ext::Error;
 
-/// What the pixels of a sample are standardised by, on a device.
+/// What the values of a sample are standardised by, on a device.
 #[derive(Debug)]
 pub(super) struct Standard {
     /// One number for each of a sample's values.
@@ -13,16 +13,19 @@ pub(super) struct Standard {
 }
 
 impl Standard {
-    /// Means and deviations by channel, for samples of a shape.
+    /// Means and deviations by channel, or by feature, for samples of a shape.
     pub(super) fn new(
         (mean, deviation): (&[f32], &[f32]),
         shape: &DataShape,
         device: Device,
     ) -> Result<Self, Error> {
-        let area = shape.height as usize * shape.width as usize;
-        let spread = |channels: &[f32]| {
+        let size =
+            [shape.channels, shape.height, shape.width].map(|side| side as usize).iter().product::<usize>();
+        // All pixels of a channel have one number; each feature has its own.
+        let area = size / mean.len().max(1);
+        let spread = |numbers: &[f32]| {
             let values: Vec<f32> =
-                channels.iter().flat_map(|value| std::iter::repeat_n(*value, area)).collect();
+                numbers.iter().flat_map(|value| std::iter::repeat_n(*value, area)).collect();
             Tensor::f_from_slice(&values)?.f_to_device(device)
         };
         Ok(Self { mean: spread(mean)?, deviation: spread(deviation)? })
@@ -46,5 +49,9 @@ mod tests {
         let standardised = Vec::<f32>::try_from(standard.apply(&pixels).unwrap().flatten(0, -1)).unwrap();
         assert_eq!(standardised, [1.0, 0.0, 0.0, 1.0]);
         assert_eq!(pixels.double_value(&[0, 0]), 1.0);
+        let row = DataShape { channels: 1, height: 1, width: 2, classes: 3 };
+        let standard = Standard::new((&[0.5, 1.0], &[0.5, 2.0]), &row, Device::Cpu).unwrap();
+        let features = standard.apply(&Tensor::from_slice(&[1.0f32, 0.0]).view([1, 2])).unwrap();
+        assert_eq!(Vec::<f32>::try_from(features.flatten(0, -1)).unwrap(), [1.0, -0.5]);
     }
 }

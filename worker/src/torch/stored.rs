@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use common::{
-    model_file::{Architecture, ModelFile, Pixels},
+    model_file::{Architecture, ModelFile},
     model_spec::{DataShape, ModelSpec},
     study::TrainSpec,
 };
@@ -57,11 +57,7 @@ impl Stored {
             other => anyhow::Error::from(other),
         })?;
         let counts = counts(&fs::read(&path)?)?;
-        let Pixels { mean, deviation, .. } = &file.pixels;
-        let standard = match file.pixels.are_standardised() {
-            true => Some(Standard::new((mean, deviation), &shape, device)?),
-            false => None,
-        };
+        let standard = file.standard().map(|scale| Standard::new(scale, &shape, device)).transpose()?;
         Ok(Self { spec, shape, weights, standard, train: file.train, counts, _arithmetic: arithmetic })
     }
 

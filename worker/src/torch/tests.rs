@@ -51,6 +51,7 @@ pub(super) fn dataset(train: usize, test: usize) -> Dataset {
         train: images(1, train),
         test: images(2, test),
         scale: None,
+        columns: Vec::new(),
         digest: "made-up".to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! Tables: a head, columns of numbers, and one of labels.
 
-use std::path::Path;
+use std::{collections::HashSet, fs::File, io::Read, path::Path};
+
+use csv::StringRecord;
 
 use super::{Found, labels, unusable};
 use crate::{DataError, Samples};
@@ -29,42 +31,68 @@ pub(super) fn read(path: &Path, label: &str) -> Result<Found, DataError> {
         return Err(unusable(&test_file, format!("its columns are not those of `{}`", train_file.display())));
     }
     let test = test.map(|test| samples(&test_file, test, &classes)).transpose()?;
-    Ok(Found { train: samples(&train_file, train, &classes)?, test, classes })
+    let columns = train.features.clone();
+    Ok(Found { train: samples(&train_file, train, &classes)?, test, classes, columns })
+}
+
+/// Rows of a table with a head, for a model that takes so many features: line by line its number and its features.
+///
+/// Where the features have names, they are found by them, in any order, and other columns are left alone. Where they
+/// have none, the table's columns are the features.
+///
+/// # Errors
+///
+/// [`DataError::Unusable`] where a column is missing, there, where it should not be, or holds no finite number.
+pub fn unlabelled(
+    path: &Path,
+    input: impl Read,
+    (names, width): (&[String], usize),
+) -> Result<Vec<(u64, Vec<f32>)>, DataError> {
+    let mut table = Table::open(path, input)?;
+    let places: Vec<usize> = if names.is_empty() {
+        (0..table.head.len()).collect()
+    } else {
+        let place = |name: &String| {
+            table.place(name).ok_or_else(|| {
+                unusable(path, format!("it has no column `{name}`: the model takes {}", names.join(", ")))
+            })
+        };
+        names.iter().map(place).collect::<Result<_, _>>()?
+    };
+    if places.len() != width {
+        let problem = format!("it has {} columns, and the model takes {width} features", places.len());
+        return Err(unusable(path, problem));
+    }
+    let mut rows = Vec::new();
+    while let Some((line, record)) = table.next()? {
+        let features = places.iter().map(|at| table.number(line, &record, *at)).collect::<Result<_, _>>()?;
+        rows.push((line, features));
+    }
+    if rows.is_empty() { Err(unusable(path, "it has no row")) } else { Ok(rows) }
 }
 
 fn rows(path: &Path, label: &str) -> Result<Rows, DataError> {
-    let failed = |error: csv::Error| unusable(path, error.to_string());
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(failed)?;
-    let head: Vec<String> = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
-    let Some(column) = head.iter().position(|name| name == label) else {
+    let file = File::open(path).map_err(|error| unusable(path, error.to_string()))?;
+    let mut table = Table::open(path, file)?;
+    let Some(column) = table.place(label) else {
         let problem = format!(
             "it has no column `{label}`: name the column of labels with --label, one of {}",
-            head.join(", ")
+            table.head.join(", ")
         );
         return Err(unusable(path, problem));
     };
+    let places: Vec<usize> = (0..table.head.len()).filter(|at| *at != column).collect();
     let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for record in reader.records() {
-        let record = record.map_err(failed)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        for (at, cell) in record.iter().enumerate() {
-            if at == column && !cell.is_empty() {
-                labels.push(cell.to_owned());
-                continue;
-            }
-            match cell.parse::<f32>() {
-                Ok(value) if at != column && value.is_finite() => values.push(value),
-                _ => {
-                    let expected = if at == column { "label" } else { "finite number" };
-                    let problem =
-                        format!("line {line}: column `{}` is `{cell}`, which is no {expected}", head[at]);
-                    return Err(unusable(path, problem));
-                }
-            }
+    while let Some((line, record)) = table.next()? {
+        for at in &places {
+            values.push(table.number(line, &record, *at)?);
+        }
+        match &record[column] {
+            "" => return Err(table.no(line, &record, (column, "label"))),
+            label => labels.push(label.to_owned()),
         }
     }
-    let features: Vec<String> =
-        head.into_iter().enumerate().filter(|(at, _)| *at != column).map(|(_, n)| n).collect();
+    let features: Vec<String> = places.iter().map(|at| table.head[*at].clone()).collect();
     if labels.is_empty() || features.is_empty() {
         return Err(unusable(path, "it has no row, or no column besides the labels"));
     }
@@ -81,4 +109,50 @@ fn samples(path: &Path, rows: Rows, classes: &[String]) -> Result<Samples, DataE
     };
     let labels = rows.labels.iter().enumerate().map(number).collect::<Result<Vec<_>, _>>()?;
     Ok(Samples::table([labels.len(), rows.features.len()], rows.values, labels))
+}
+
+/// A table as it is read, line by line.
+struct Table<'a, R> {
+    path: &'a Path,
+    head: Vec<String>,
+    reader: csv::Reader<R>,
+}
+
+impl<'a, R: Read> Table<'a, R> {
+    /// Reads the head.
+    fn open(path: &'a Path, input: R) -> Result<Self, DataError> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+        let head = reader.headers().map_err(|error| unusable(path, error.to_string()))?;
+        let head: Vec<String> = head.iter().map(str::to_owned).collect();
+        let mut seen = HashSet::new();
+        match head.iter().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(unusable(path, format!("two of its columns are called `{name}`"))),
+            None => Ok(Self { path, head, reader }),
+        }
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.head.iter().position(|column| column == name)
+    }
+
+    /// The next row, with its line.
+    fn next(&mut self) -> Result<Option<(u64, StringRecord)>, DataError> {
+        let mut record = StringRecord::new();
+        let more =
+            self.reader.read_record(&mut record).map_err(|error| unusable(self.path, error.to_string()))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        Ok(more.then_some((line, record)))
+    }
+
+    /// The number in a column of a row.
+    fn number(&self, line: u64, record: &StringRecord, at: usize) -> Result<f32, DataError> {
+        let number = record[at].parse().ok().filter(|number: &f32| number.is_finite());
+        number.ok_or_else(|| self.no(line, record, (at, "finite number")))
+    }
+
+    /// That a cell is not what it should be.
+    fn no(&self, line: u64, record: &StringRecord, (at, expected): (usize, &str)) -> DataError {
+        let (column, cell) = (&self.head[at], &record[at]);
+        unusable(self.path, format!("line {line}: column `{column}` is `{cell}`, which is no {expected}"))
+    }
 }

@@ -42,7 +42,12 @@ pub(super) fn read(path: &Path) -> Result<Found, DataError> {
         );
         return Err(unusable(&other.path, problem));
     }
-    Ok(Found { train: samples(&train, coloured), test: test.map(|test| samples(&test, coloured)), classes })
+    Ok(Found {
+        train: samples(&train, coloured),
+        test: test.map(|test| samples(&test, coloured)),
+        classes,
+        columns: Vec::new(),
+    })
 }
 
 /// The folders in a folder, which must hold nothing else.

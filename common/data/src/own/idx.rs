@@ -26,7 +26,7 @@ pub(super) fn read(folder: &Path, names: Option<&[String]>) -> Result<Found, Dat
         let [a, b] = [&train, test].map(|samples| format!("{} × {}", samples.height, samples.width));
         return Err(unusable(folder, format!("training images are {a} and test images {b}")));
     }
-    Ok(Found { train, test, classes })
+    Ok(Found { train, test, classes, columns: Vec::new() })
 }
 
 fn part(folder: &Path, stems: &[&str]) -> Result<Option<Samples>, DataError> {

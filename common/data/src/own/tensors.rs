@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path, names: Option<&[String]>) -> Result<Found, DataE
     if test.as_ref().is_some_and(|test| shape(test) != shape(&train)) {
         return Err(unusable(path, "training and test samples differ in shape"));
     }
-    Ok(Found { train, test, classes })
+    Ok(Found { train, test, classes, columns: Vec::new() })
 }
 
 fn part(path: &Path, file: &SafeTensors<'_>, part: &str) -> Result<Option<Samples>, DataError> {

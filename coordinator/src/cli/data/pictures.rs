@@ -153,6 +153,7 @@ mod tests {
             train: Samples::images([45, 3, 1, 2], vec![7; 270], [0, 1].repeat(23)[..45].to_vec()),
             test: Samples::images([1, 3, 1, 2], vec![7; 6], vec![1]),
             scale: None,
+            columns: Vec::new(),
             digest: "0".repeat(64),
         }
     }

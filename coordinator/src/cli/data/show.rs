@@ -143,6 +143,7 @@ mod tests {
             train: Samples::images([4, 1, 1, 1], vec![0; 4], vec![0, 0, 0, 1]),
             test: Samples::images([2, 1, 1, 1], vec![0; 2], vec![1, 1]),
             scale: None,
+            columns: Vec::new(),
             digest: "0".repeat(64),
         };
         let report = DataReport::new(&Opened { dataset, folder: None }).unwrap();

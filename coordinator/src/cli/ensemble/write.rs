@@ -12,7 +12,7 @@ use super::{
         failure::Failure,
         files,
         output::{Show as _, Table},
-        trained::{describe, pixels},
+        trained::{describe, inputs},
     },
     Labelled,
     gather::Gathered,
@@ -34,14 +34,14 @@ pub(super) async fn write(
         (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
         (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
     ];
-    let pixels = pixels(cluster, spec).await?;
+    let inputs = inputs(cluster, spec).await?;
     let mut below = Vec::new();
     for member in &gathered.members {
         let Some(trial) = gathered.trials.iter().find(|trial| trial.trial == member.trial) else { continue };
         let Some(checkpoint) = trial.checkpoint else { continue };
         let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
         let weights = cluster.object(&weights).await?.to_vec();
-        let model = files::line(&describe(&alone(view, spec, trial), pixels.clone()))?;
+        let model = files::line(&describe(&alone(view, spec, trial), inputs.clone()))?;
         let own = vec![("model.safetensors", weights), ("model.json", model)];
         below.push((folder.join(format!("member-{}", trial.trial)), own));
     }

@@ -2,7 +2,7 @@
 
     import model
     net = model.load()        # reads model.safetensors beside this file; every tensor must fit
-    logits = net(pixels)      # pixels: float, samples × {sample}, a byte times SCALE
+    logits = net({input}
     names = [model.CLASSES[i] for i in logits.argmax(1)]
 """
 
@@ -14,8 +14,7 @@ from torch import nn
 
 CLASSES = [{classes}]
 
-# What a pixel's byte is multiplied by.
-SCALE = {scale}
+{constant}
 
 
 class Model(nn.Module):

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    model_file::{Architecture, ModelFile, Pixels},
+    model_file::{Architecture, ModelFile},
     model_spec::{DataShape, Layer, ModelSpec, Op},
 };
 
@@ -20,7 +20,7 @@ struct Lines {
     forward: String,
 }
 
-/// The module with gaps: words in braces, each once.
+/// The module with gaps: words in braces, and no other braces.
 const TEMPLATE: &str = include_str!("model.py");
 
 /// Begins each line of a method's body.
@@ -30,26 +30,52 @@ const INDENT: &str = "\n        ";
 pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, Failure> {
     let DataShape { channels, height, width, classes } = model.shape;
     let (init, mut forward) = bodies(&model.spec);
-    if file.pixels.are_standardised() {
-        forward.insert(0, standardise(&file.pixels));
+    if let Some(scale) = file.standard() {
+        // Broadcasts over samples, and over the pixels of a channel.
+        let shape = if file.features.is_some() { "" } else { ".reshape(1, -1, 1, 1)" };
+        forward.insert(0, standardise(scale, shape));
     }
-    // A text in JSON is the same text in Python.
-    let names: Vec<String> = (0..classes as usize)
-        .map(|class| serde_json::to_string(&file.class(class)))
-        .collect::<Result<_, _>>()?;
+    let classes: Vec<String> = (0..classes as usize).map(|class| file.class(class)).collect();
     let ModelFile { trial, study, metric: name, .. } = file;
     let (kind, epochs, value) = (file.model.as_str(), plural(file.epochs, "epoch"), metric(file.value));
     let title = format!("Trial {trial} of study {study}: {kind}, {name} {value} after {epochs}");
-    let gaps = [
-        ("{title}", title),
-        ("{sample}", format!("{channels} × {height} × {width}")),
-        ("{scale}", scale(file.pixels.scale)),
-        ("{init}", init.join(INDENT)),
-        ("{forward}", forward.join(INDENT)),
-        // Last: what classes are called may look like a gap.
-        ("{classes}", names.join(", ")),
-    ];
-    Ok(gaps.into_iter().fold(TEMPLATE.to_owned(), |text, (gap, filled)| text.replacen(gap, &filled, 1)))
+    let (input, constant) = match &file.features {
+        None => (
+            format!(
+                "pixels)      # pixels: float, samples × {channels} × {height} × {width}, a byte times SCALE"
+            ),
+            format!("# What a pixel's byte is multiplied by.\nSCALE = {}", scale(file.pixels.scale)),
+        ),
+        Some(features) => (
+            format!("features)    # features: float, samples × {width}, in the order of COLUMNS"),
+            format!(
+                "# What the features are called; nothing where the table had no names for them.\nCOLUMNS = [{}]",
+                texts(&features.columns)?
+            ),
+        ),
+    };
+    Ok(filled(&[
+        ("title", title),
+        ("input", input),
+        ("classes", texts(&classes)?),
+        ("constant", constant),
+        ("init", init.join(INDENT)),
+        ("forward", forward.join(INDENT)),
+    ]))
+}
+
+/// The template with its gaps filled; what fills one may look like a gap and is none.
+fn filled(gaps: &[(&str, String)]) -> String {
+    // Outside and inside of braces by turns.
+    let pieces = TEMPLATE.split(['{', '}']).enumerate();
+    let fill = |name: &str| gaps.iter().find(|(gap, _)| *gap == name).map_or("", |(_, text)| text).to_owned();
+    pieces.map(|(at, piece)| if at % 2 == 0 { piece.to_owned() } else { fill(piece) }).collect()
+}
+
+/// Texts as the items of a list: in JSON a text is the same as in Python.
+fn texts(names: &[String]) -> Result<String, Failure> {
+    let names: Vec<String> = names.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    Ok(names.join(", "))
 }
 
 /// The lines that make the layers, and those that pass a batch through them.
@@ -86,10 +112,10 @@ fn kept(layer: &str) -> String {
 }
 
 /// The line that standardises a batch, on whatever device it is.
-fn standardise(Pixels { mean, deviation, .. }: &Pixels) -> String {
+fn standardise((mean, deviation): (&[f32], &[f32]), shape: &str) -> String {
     let tensor = |numbers: &[f32]| {
         let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-        format!("x.new_tensor([{}]).reshape(1, -1, 1, 1)", numbers.join(", "))
+        format!("x.new_tensor([{}]){shape}", numbers.join(", "))
     };
     format!("x = (x - {}) / {}", tensor(mean), tensor(deviation))
 }
@@ -131,6 +157,7 @@ fn lines(layer: &Layer) -> Lines {
 mod tests {
     use common::{
         hparams::{Hparams, Scalar},
+        model_file::{Features, Inputs, Pixels},
         study::ModelKind,
     };
 
@@ -148,7 +175,7 @@ mod tests {
             ("pool", Scalar::Int(2)),
             ("dropout", Scalar::Float(0.25)),
         ]);
-        let mut file = describe(&best, Pixels::default());
+        let mut file = describe(&best, Inputs::default());
         let text = module(&file, &file.architecture().unwrap()).unwrap();
         for line in [
             "        self.block_1 = nn.Module()\n        self.block_1.conv_0 = nn.Conv2d(1, 4, 5, padding=2)\n",
@@ -166,5 +193,27 @@ mod tests {
         let text = module(&file, &file.architecture().unwrap()).unwrap();
         let line = "        x = (x - x.new_tensor([0.25]).reshape(1, -1, 1, 1)) / x.new_tensor([0.5]).reshape(1, -1, 1, 1)\n";
         assert!(text.contains(&format!("def forward(self, x):\n{line}")), "{text}");
+    }
+
+    #[test]
+    fn rows_of_a_table_are_standardised_and_their_columns_named() {
+        let mut file = describe(&fixture::best(), Inputs::default());
+        file.classes = Some(["{constant}", "{init}"].map(str::to_owned).to_vec());
+        let columns = ["{forward}", "a \"b\""].map(str::to_owned).to_vec();
+        file.features = Some(Features { columns, mean: vec![0.5, 2.0], deviation: vec![1.0, 0.25] });
+        let model = file.architecture().map(|_| ()).unwrap_err();
+        assert!(model.to_string().contains("for each of 28 features"), "{model}");
+        let shape = DataShape { channels: 1, height: 1, width: 2, classes: 2 };
+        let spec = ModelSpec::build(ModelKind::Mlp, &fixture::best().trial.hparams, &shape).unwrap();
+        let text = module(&file, &Architecture { spec, shape }).unwrap();
+        for line in [
+            "    logits = net(features)    # features: float, samples × 2, in the order of COLUMNS\n",
+            "CLASSES = [\"{constant}\", \"{init}\"]\n",
+            "COLUMNS = [\"{forward}\", \"a \\\"b\\\"\"]\n",
+            "(self, x):\n        x = (x - x.new_tensor([0.5, 2])) / x.new_tensor([1, 0.25])\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("SCALE"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use common::model_spec::DataShape;
 use data::idx;
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, imageops::FilterType};
 
-use super::super::failure::Failure;
+use super::{super::failure::Failure, Named};
 
 /// How files become samples.
 #[derive(Debug, Clone, Copy)]
@@ -25,25 +25,16 @@ pub(super) struct Reader {
     pub(super) invert: bool,
 }
 
-/// Samples with their names.
-#[derive(Debug, Default)]
-pub(super) struct Pictures {
-    /// Where each came from.
-    pub(super) names: Vec<String>,
-    /// Scaled floats: sample by sample, channel by channel, row by row.
-    pub(super) samples: Vec<f32>,
-}
-
 impl Reader {
     /// Reads everything that is named, folders by file name.
-    pub(super) fn read(&self, sources: &[String]) -> Result<Pictures, Failure> {
+    pub(super) fn read(&self, sources: &[String]) -> Result<Named, Failure> {
         if ![1, 3].contains(&self.shape.channels) {
             let channels = self.shape.channels;
             return Err(Failure::bad_input(format!(
                 "the model takes {channels} values a pixel: pictures have 1 (grey) or 3 (colours)"
             )));
         }
-        let mut pictures = Pictures::default();
+        let mut pictures = Named::default();
         for source in sources {
             let path = Path::new(source);
             if source == "-" {
@@ -62,7 +53,7 @@ impl Reader {
     }
 
     /// Adds the picture, or the pictures, of one file.
-    fn add(&self, name: &str, bytes: Vec<u8>, to: &mut Pictures) -> Result<(), Failure> {
+    fn add(&self, name: &str, bytes: Vec<u8>, to: &mut Named) -> Result<(), Failure> {
         let bad = |problem: String| Failure::bad_input(format!("{name}: {problem}"));
         let bytes = idx::uncompressed(bytes).map_err(bad)?;
         if bytes.starts_with(&[0, 0]) {
@@ -84,7 +75,7 @@ impl Reader {
     }
 
     /// Adds one picture in the model's colours and size.
-    fn take(&self, name: String, image: DynamicImage, to: &mut Pictures) -> Result<(), Failure> {
+    fn take(&self, name: String, image: DynamicImage, to: &mut Named) -> Result<(), Failure> {
         let DataShape { channels, height, width, .. } = self.shape;
         let fits = (image.width(), image.height()) == (width, height);
         let image = match (fits, self.resize) {

@@ -1,12 +1,12 @@
 use common::{
-    model_file::{ModelFile, Pixels},
+    model_file::{Inputs, ModelFile},
     model_spec::ModelSpec,
     study::ModelKind,
     view::BestView,
 };
 
-/// What model.json says of a study's best trial, whose model takes pixels so.
-pub(in crate::cli) fn describe(best: &BestView, pixels: Pixels) -> ModelFile {
+/// What model.json says of a study's best trial, whose model takes samples so.
+pub(in crate::cli) fn describe(best: &BestView, inputs: Inputs) -> ModelFile {
     let BestView { study, spec, trial, parameters } = best;
     // The trial itself may have trained on since.
     let leader = study.best.as_ref();
@@ -30,8 +30,9 @@ pub(in crate::cli) fn describe(best: &BestView, pixels: Pixels) -> ModelFile {
         classes: facts.as_ref().map(|facts| facts.classes.clone()),
         layers: model.map(|model| model.layers).unwrap_or_default(),
         format: "safetensors".to_owned(),
-        version: pixels.version(),
-        pixels,
+        version: inputs.version(),
+        pixels: inputs.pixels,
+        features: inputs.features,
         data_digest: facts.map(|facts| facts.digest.to_string()),
         split: spec.data.split,
         split_seed: spec.data.split_seed,
@@ -47,7 +48,7 @@ mod tests {
     #[test]
     fn a_described_model_can_be_built_again() {
         let best = fixture::best();
-        let file = describe(&best, Pixels::default());
+        let file = describe(&best, Inputs::default());
         let json = serde_json::to_string(&file).unwrap();
         assert!(
             json.starts_with(r#"{"study":"fashion-mlp","trial":3,"metric":"val_accuracy","value":0.875,"#)
