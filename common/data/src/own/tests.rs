@@ -163,6 +163,7 @@ fn a_table_has_its_labels_in_a_column() {
     let by_kind = Reading { test_share: None, ..by_kind };
     let Packed { dataset, .. } = read("mine", folder.path(), &by_kind).unwrap();
     assert_eq!((dataset.train.count, &dataset.test), (4, &Samples::table([1, 2], vec![9.0, 10.0], vec![1])));
+    assert_eq!(dataset.columns, ["x", "y"]);
 }
 
 #[test]
@@ -193,6 +194,27 @@ fn tables_that_are_not_as_asked_for_are_refused_by_line_and_column() {
     };
     assert!(test("b,label\n1,0\n").contains("its columns are not those of"));
     assert!(test("a,label\n1,7\n").contains("row 1: label `7` does not occur among the training labels"));
+}
+
+#[test]
+fn rows_without_labels_are_read_by_name_or_else_by_place() {
+    let read = |text: &str, names: &[&str], width: usize| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        unlabelled(Path::new("rows.csv"), text.as_bytes(), (&names, width)).map_err(|error| error.to_string())
+    };
+    let rows = Ok(vec![(2, vec![1.0, 2.0]), (3, vec![3.0, 4.0])]);
+    assert_eq!(read("b,id,a\n2,x,1\n4,,3\n", &["a", "b"], 2), rows);
+    assert_eq!(read("p,q\n1,2\n3,4\n", &[], 2), rows);
+    for (text, names, says) in [
+        ("a,c\n1,2\n", &["a", "b"][..], "it has no column `b`: the model takes a, b"),
+        ("a,b,c\n1,2,3\n", &[][..], "it has 3 columns, and the model takes 2 features"),
+        ("a,b\n1,x\n", &["a", "b"][..], "line 2: column `b` is `x`, which is no finite number"),
+        ("a,b\n", &["a", "b"][..], "it has no row"),
+        ("a,a\n1,2\n", &[][..], "two of its columns are called `a`"),
+    ] {
+        let problem = read(text, names, 2).unwrap_err();
+        assert!(problem.contains(says), "{problem}");
+    }
 }
 
 /// A safetensors file of these tensors.
