@@ -91,7 +91,7 @@ impl Cli {
 pub enum Command {
     /// Print what this worker would train on, and whether it can
     Doctor(DoctorArgs),
-    /// Answer pixels on stdin with logits and log-probabilities on stdout, for `rung predict` and `rung evaluate`
+    /// Answer samples on stdin with logits and log-probabilities on stdout, for `rung predict` and `rung evaluate`
     #[command(hide = true)]
     Ask(AskArgs),
     /// Write a model as TorchScript, for `rung export`
@@ -185,8 +185,8 @@ pub enum Output {
     Json,
 }
 
-/// Flags of `ask`. Pixels are scaled floats, little-endian, sample by sample; so are a sample's logits and then its
-/// log-probabilities.
+/// Flags of `ask`. Samples are floats as model.json asks for them, little-endian, one after another; so are a sample's
+/// logits and then its log-probabilities.
 #[derive(Debug, Args)]
 pub struct AskArgs {
     /// Folder with model.json and model.safetensors.

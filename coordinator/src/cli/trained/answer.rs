@@ -33,7 +33,7 @@ impl Answer {
 }
 
 impl TrainedModel {
-    /// The model's answers to samples of scaled floats, one after another.
+    /// The model's answers to samples, floats as model.json asks for them, one after another.
     pub(in crate::cli) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
         let arguments = ["--device", device];
         let bytes: Vec<u8> = samples.iter().flat_map(|value| value.to_le_bytes()).collect();
