@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{WorkerError, settings};
 
-/// Answers samples, floats as model.json asks for them, with each one's logits and then its log-probabilities, all little-endian.
+/// Answers samples, floats as model.json asks for them, with each one's logits and then its log-probabilities, all
+/// little-endian.
 ///
 /// The answers are those of a study's evaluation: the same passes over as many samples at a time.
 pub fn ask(

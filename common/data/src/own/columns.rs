@@ -42,7 +42,8 @@ pub(super) fn read(path: &Path, label: &str) -> Result<Found, DataError> {
 ///
 /// # Errors
 ///
-/// [`DataError::Unusable`] where a column is missing, there, where it should not be, or holds no finite number.
+/// [`DataError::Unusable`] where a column is missing or holds no finite number, or where features without names are not as
+/// many as the columns.
 pub fn unlabelled(
     path: &Path,
     input: impl Read,
