@@ -91,9 +91,9 @@ pub(super) const ROWS: &[Row] = &[
         CNNS,
         "the same, augmented",
         Figures { shirt: Some(0.83), ..OWN },
-        (60, 1, 50.0),
+        (24, 1, 44.0),
     ),
-    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (60, 1, 60.0)),
+    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (24, 1, 49.0)),
     Row {
         kind: Kind::Search,
         ..fixed("cnn-search", CNN_SEARCH, "Hyperband over the study's space", found(0.9409), (9, 1, 90.0))
