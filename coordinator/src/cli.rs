@@ -164,7 +164,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Write a study's report: one page to look at, the same numbers as JSON and CSV, the pictures as SVG
     ///
-    /// It needs a study whose best trial has been evaluated, and the study's data set on this machine. The page loads
+    /// It needs a study whose best trial has been evaluated, and Fashion-MNIST on this machine where the study trained on
+    /// it: your own data comes out of the cluster's store. The page loads
     /// nothing from anywhere, so it can be mailed, printed or kept.
     Report(report::ReportArgs),
     /// List presets and stored weights, show a model's layers and parameters, add weights; alone, it lists
@@ -182,8 +183,8 @@ enum Command {
     /// Back a state folder up, beside a running coordinator or without one
     ///
     /// The backup is a state folder of one moment, with all checkpoints that its studies may still ask for, each verified;
-    /// on the same file system they are linked and take no space. To restore it, copy it and serve the copy:
-    /// `cp -a BACKUP STATE; rung serve --state STATE`.
+    /// on the same file system they are linked and take no space. To restore it, copy it to where nothing
+    /// is yet and serve the copy: `cp -a BACKUP STATE; rung serve --state STATE`.
     Backup(backup::BackupArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),

@@ -57,6 +57,7 @@ fn bad_studies_are_refused_with_what_to_do() {
         ("name: x\nmodel: formula\nschedular: {kind: hyperband}\n", vec!["schedular", "scheduler", "3"]),
         ("name: x\nmodel: mpl\nspace: mlp\n", vec!["mpl", "mlp"]),
         (&format!("{start}space: {{}}\n"), vec!["space"]),
+        (&format!("{start}train.patience: 1\n"), vec!["`train.patience`", "`train: {patience: …}`"]),
         (&format!("{start}space: {{lr: {{float: [2, 1]}}}}\n"), vec!["lr"]),
         (
             &format!("{start}space: {{a: {{int: [1, 9]}}}}\nscheduler: {{kind: hyperband, eta: 1}}\n"),
@@ -78,7 +79,11 @@ fn bad_arguments_are_refused_with_what_to_do() {
     refused(&["run", "mlp", "--eta", "1"], &["eta"]);
     refused(&["run", "mlp", "--max-epochs", "0"], &["max_epochs"]);
     refused(&["run", "mlp", "--set", "scheduler.max_epoch=3"], &["max_epoch", "max_epochs"]);
-    refused(&["run", "no/such/file.yaml"], &["no/such/file.yaml"]);
+    refused(
+        &["run", "no/such/file.yaml"],
+        &["no/such/file.yaml", "`rung study example mlp > no/such/file.yaml`"],
+    );
+    refused(&["plan", "mlp-small", "--eta", "3"], &["--eta is for Hyperband", "leave it out"]);
     refused(&["model", "show", "cnn-4blok"], &["cnn-4block"]);
     refused(&["data", "show", "fashion-minst"], &["fashion-mnist"]);
     refused(&["serve", "--listen", "0.0.0.0:0", "--no-tls"], &["127.0.0.1", "--no-tls"]);

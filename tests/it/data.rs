@@ -113,6 +113,16 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     refused(&rung(&state, &["study", "submit", text(&file)]), "needs images, and `flowers` is a table");
     fs::write(&file, study("cut", "{name: flowers, split: none}", "mlp")).unwrap();
     refused(&rung(&state, &["study", "submit", text(&file)]), "use train_loss or train_accuracy");
+    for search in [
+        "space: mlp-best",
+        "scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 0, augment: light}}]}",
+    ] {
+        fs::write(&file, format!("name: cut\ndata: {{name: flowers}}\nmodel: mlp\n{search}\n")).unwrap();
+        refused(
+            &rung(&state, &["study", "submit", text(&file)]),
+            "`augment` needs images, and `flowers` is a table",
+        );
+    }
 
     fs::write(&file, study("cut", "{name: flowers, split: paper}", "mlp")).unwrap();
     let out = folder.path().join("out");
@@ -147,6 +157,7 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     rung(&state, &["run", text(&file), "--local", "1"]).ok();
     let best = rung(&state, &["best", "all", "-o", "json"]).ok().json();
     assert!(best["value"].as_f64().unwrap() < 0.7 && best["metric"] == "train_loss", "{best}");
+    refused(&rung(&state, &["evaluate", "all", "--part", "validation"]), "which held nothing out");
 
     // The file that trains the same model again names the data that it was trained on.
     rung(&state, &["run", text(&out.join("best.yaml")), "--local", "1"]).ok();

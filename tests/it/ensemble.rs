@@ -132,6 +132,9 @@ async fn trials_of_the_study_vote_without_training() -> Result<()> {
     assert!((found - tested).abs() < 3e-4, "{found} is not {tested}");
     let study = cluster.until("parent-ensemble", 60, |study| study.phase == StudyPhase::Finished).await?;
     assert_eq!((study.epochs, study.test_touches), (0, 2));
+    // The last study is the ensemble now, and who says how many members there shall be means the tuned one.
+    let ran = command(&cluster, "ensemble @last --members 1 --from trials -o json").await?.ok();
+    assert_eq!((&ran.json()["parent"], &ran.json()["members"]), (&Value::from("parent"), &Value::from(1)));
     Ok(())
 }
 

@@ -129,14 +129,15 @@ pub struct JoinArgs {
     /// Cores to divide among the trainers, for example 0-3,8; each is pinned to its own [default: all, not pinned]
     #[arg(long, env = "RUNG_CORES", value_name = "LIST")]
     cores: Option<Cores>,
-    /// A trainer that makes no step for this long, or evaluates for longer, is killed and the attempt failed
-    #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    /// A trainer that makes no step for this long (seconds, or 90s, 5m), or evaluates for longer, is killed and the
+    /// attempt failed
+    #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = duration::span)]
     hang_timeout: Duration,
     /// Exit as soon as stdin closes, as it does when the process that started this one ends in any way
     #[arg(long, hide = true)]
     pub exit_with_parent: bool,
     /// A checkpoint is taken at the end of an epoch when the last one is at least this old
-    #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "TIME", default_value = "10s", value_parser = duration::span)]
     checkpoint_every: Duration,
     #[command(flatten)]
     leave: LeaveArgs,
@@ -290,14 +291,6 @@ impl TryFrom<JoinArgs> for Settings {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "a number of seconds is expected".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(span) if span >= Duration::from_millis(1) => Ok(span),
-        _ => Err("a positive number of seconds is expected".to_owned()),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -339,6 +332,14 @@ pub(crate) mod tests {
         for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
             assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn patience_is_a_span_of_time() {
+        let flags = ["--join", "host:7070", "--hang-timeout", "1m", "--checkpoint-every", "0.001"];
+        let settings = settings(&flags).unwrap();
+        assert_eq!(settings.hang_timeout, Duration::from_secs(60));
+        assert_eq!(settings.checkpoint_every, Duration::from_millis(1));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use super::Preset;
 
 /// What stands at the end of an example: keys that it could have besides, as overrides would write them.
 const MORE: &[(&str, &str, &str)] = &[
+    ("Configurations that are given and not searched.", "scheduler", FIXED),
+    ("Every point of a space that can be counted, once.", "sampler", "{kind: grid}"),
     (
         "A space written out: choices, whole numbers, real numbers, conditions on earlier parameters.",
         "space",
@@ -13,13 +15,17 @@ const MORE: &[(&str, &str, &str)] = &[
     (
         "Ends a trial's training when its validation loss no longer improves.",
         "train.early_stopping",
-        "{patience: 10}",
+        "{monitor: val_loss, patience: 10, min_delta: 0, restore_best: true}",
     ),
+    ("Shortens gradients to this norm.", "train.clip_norm", "1.0"),
+    ("Images with mean 0 and deviation 1, and not from 0 to 1.", "data.input", "standard"),
     ("Cuts the plan (max_trials, total_epochs), or stops the study (max_time, target).", "budget", BUDGET),
 ];
 
-const SPACE: &str =
-    "{layers: {int: [2, 6]}, lr: {float: [0.0001, 0.01], log: true}, units: {choice: [32, 64]}}";
+const SPACE: &str = "{layers: {int: [1, 3]}, units: {choice: [32, 64]}, lr: {float: [0.001, 0.1], log: true, when: layers >= 2}}";
+
+const FIXED: &str =
+    "{kind: fixed, epochs: 20, trials: [{hparams: {layers: 1, units: 64}}, {hparams: {layers: 0}}]}";
 
 const BUDGET: &str = "{max_trials: 50, total_epochs: 500, max_time: 1h30m, target: 0.93}";
 
@@ -27,7 +33,9 @@ const BUDGET: &str = "{max_trials: 50, total_epochs: 500, max_time: 1h30m, targe
 pub fn commented_example(preset: &Preset) -> String {
     let mut example = format!("# {}: {}.\n\n", preset.name, preset.summary);
     example.push_str(&preset.study.to_commented_yaml());
-    example.push_str("\n# More that a study may say, in a file or as `--set KEY=VALUE`:\n");
+    example.push_str(
+        "\n# More that a study may say, as `--set KEY=VALUE`; in a file a dot is a step into a section:\n",
+    );
     for (comment, key, value) in MORE {
         example.push_str(&format!("#\n# {comment}\n#   {key}: {value}\n"));
     }

@@ -58,7 +58,7 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
     if study.model == ModelKind::Formula {
         return Ok(());
     }
-    let table = spec.facts.as_ref().is_some_and(|facts| facts.kind == DataKind::Table);
+    let table = is_table(spec);
     if table && study.model != ModelKind::Mlp {
         let message = format!(
             "model `{}` needs images, and `{}` is a table: use `model: mlp`",
@@ -74,8 +74,7 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
     let mirrored = study.train.flip_averaging;
     if table && (mirrored || !study.train.augment.is_none()) {
         let key = if mirrored { "flip_averaging" } else { "augment" };
-        let message = format!("`{key}` needs images, and `{}` is a table: leave it out", spec.name);
-        return Err(Flaw::new(&["train", key], SpecError::new(message)));
+        return Err(Flaw::new(&["train", key], needs_images(key, spec)));
     }
     if spec.split != Split::None {
         return Ok(());
@@ -97,6 +96,15 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the data are a table, as far as that is known.
+fn is_table(spec: &DataSpec) -> bool {
+    spec.facts.as_ref().is_some_and(|facts| facts.kind == DataKind::Table)
+}
+
+fn needs_images(key: &str, table: &DataSpec) -> SpecError {
+    SpecError::new(format!("`{key}` needs images, and `{}` is a table: leave it out", table.name))
 }
 
 /// Checks recorded facts.
@@ -125,7 +133,7 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: Option<&DataShape>) -
             Some("give `space` a name or parameters, or use `scheduler: {kind: fixed, …}`".to_owned());
         return Err(Flaw::new(&["space"], error));
     }
-    space.parameters.iter().try_for_each(|parameter| known(study.model, parameter))?;
+    space.parameters.iter().try_for_each(|parameter| known(study, parameter))?;
     if study.sampler == (Sampler::Grid {}) && space.points().is_none() {
         let message = "a grid needs a space that can be counted, and this one is continuous or too large";
         let mut error = SpecError::new(message);
@@ -136,7 +144,8 @@ fn search(study: &StudySpec, hyperband: &Hyperband, shape: Option<&DataShape>) -
 }
 
 /// Checks that the model knows a parameter and the names among its values, and that training can use all of them.
-fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
+fn known(study: &StudySpec, parameter: &Parameter) -> Result<(), Flaw> {
+    let model = study.model;
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
         return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
@@ -153,17 +162,22 @@ fn known(model: ModelKind, parameter: &Parameter) -> Result<(), Flaw> {
     };
     for value in values {
         let hparams = Hparams::from([(parameter.name.as_str(), value)]);
-        usable(model, &hparams).map_err(|error| Flaw::new(&path, error))?;
+        usable(study, &hparams).map_err(|error| Flaw::new(&path, error))?;
     }
     Ok(())
 }
 
 /// Checks the hyperparameters of training; the formula takes anything.
-fn usable(model: ModelKind, hparams: &Hparams) -> Result<(), SpecError> {
-    match Recipe::of(&TrainSpec::default(), hparams) {
-        Err(unusable) if model != ModelKind::Formula => Err(SpecError::new(unusable.to_string())),
-        _ => Ok(()),
+fn usable(study: &StudySpec, hparams: &Hparams) -> Result<(), SpecError> {
+    if study.model == ModelKind::Formula {
+        return Ok(());
     }
+    let recipe = Recipe::of(&TrainSpec::default(), hparams);
+    let recipe = recipe.map_err(|unusable| SpecError::new(unusable.to_string()))?;
+    if is_table(&study.data) && !recipe.augment.is_none() {
+        return Err(needs_images("augment", &study.data));
+    }
+    Ok(())
 }
 
 fn is_text(value: &Scalar, text: &str) -> bool {
@@ -244,7 +258,7 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: Option<&DataShape>) ->
     if let Some((name, _)) = hparams.iter().find(|(name, _)| !study.model.knows(name)) {
         return Err(unknown_hparam(study.model, name));
     }
-    usable(study.model, hparams)?;
+    usable(study, hparams)?;
     let Some(shape) = shape else { return Ok(()) };
     let model =
         ModelSpec::build(study.model, hparams, shape).map_err(|error| SpecError::new(error.to_string()))?;

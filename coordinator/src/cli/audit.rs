@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     args::{FormatArgs, TargetArgs},
-    embedded::with_coordinator,
+    embedded::read_with_coordinator,
     failure::Failure,
     output::{self, Show, Table},
 };
@@ -27,7 +27,11 @@ pub(super) struct AuditArgs {
 /// Prints the newest entries, oldest first.
 pub(super) async fn run(args: AuditArgs) -> Result<(), Failure> {
     let target = args.target.target();
-    let entries = with_coordinator(&target, None, async |remote| remote.audit(args.last).await).await?;
+    let entries = read_with_coordinator(&target, async |remote| remote.audit(args.last).await).await?;
+    let entries = entries.unwrap_or_default();
+    if entries.is_empty() {
+        output::message("the audit log is empty");
+    }
     output::show(&Entries(entries.into_iter().map(Row::from).collect()), args.output.format)
 }
 

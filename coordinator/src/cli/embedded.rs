@@ -74,6 +74,17 @@ pub(crate) async fn with_coordinator<T>(
     Ok(done?)
 }
 
+/// Reads what only a coordinator tells; none where no coordinator has ever run on the state folder, which stays as it is.
+pub(crate) async fn read_with_coordinator<T>(
+    target: &Target,
+    read: impl AsyncFnOnce(&Remote) -> Result<T, ClientError>,
+) -> Result<Option<T>, Failure> {
+    if target.coordinator().await?.is_none() && Stored::open(&target.folder())?.is_new() {
+        return Ok(None);
+    }
+    with_coordinator(target, None, read).await.map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use common::{study::StudySpec, view::StudyPhase};
@@ -94,6 +105,17 @@ mod tests {
         assert!(target.coordinator().await.unwrap().is_none());
         let stored = Stored::open(&target.folder()).unwrap();
         assert_eq!(stored.study("drill").unwrap().0.phase, StudyPhase::Paused);
+    }
+
+    #[tokio::test]
+    async fn reading_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let target = Target { state: Some(state.clone()), ..Target::default() };
+        let tokens = async || read_with_coordinator(&target, async |remote| remote.tokens().await).await;
+        assert!(tokens().await.unwrap().is_none() && !state.exists());
+        with_coordinator(&target, None, async |remote| remote.tokens().await).await.unwrap();
+        assert_eq!(tokens().await.unwrap().map(|tokens| tokens.len()), Some(0));
     }
 
     #[tokio::test]

@@ -66,6 +66,13 @@ struct MemberArgs {
     set: Vec<(String, String)>,
 }
 
+impl MemberArgs {
+    /// Whether any flag says who the members are.
+    fn choose(&self) -> bool {
+        self.members.is_some() || self.from.is_some() || self.epochs.is_some() || !self.set.is_empty()
+    }
+}
+
 /// Where members come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Origin {

@@ -49,13 +49,17 @@ pub(super) struct EvaluateArgs {
 enum Part {
     /// The test part; whoever chooses by it has no test part left
     Test,
-    /// What the study held out of the training part to rank trials
+    /// What the study ranked trials on: of the training part, or of the test part with `split: paper`
     Validation,
 }
 
 /// Prints accuracy, loss and a row for each class.
 pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     let model = TrainedModel::open(&args.model, &args.target.target()).await?;
+    if args.part == Part::Validation && model.file.split == Split::None {
+        return Err(Failure::bad_input("the model was trained with `split: none`, which held nothing out")
+            .help("use --part test"));
+    }
     let name = args.data.as_deref().unwrap_or(&model.file.data);
     let Opened { dataset, .. } = data::open(&args.target.target(), name).await?;
     fits(&model.architecture.shape, &dataset)?;

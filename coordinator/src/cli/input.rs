@@ -74,6 +74,11 @@ pub(crate) fn read_training(args: &StudyArgs) -> Result<StudySpec, Failure> {
 pub(crate) fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<StudySpec, Failure> {
     let fault = |error: SpecError| SpecFault { source: source.to_owned(), text: text.to_owned(), error };
     let spec = StudySpec::from_yaml_with(text, &overrides.set).map_err(fault)?;
+    if overrides.eta.is_some() && matches!(spec.scheduler, SchedulerSpec::Fixed { .. }) {
+        let failure =
+            "--eta is for Hyperband, and this study lists its trials (`scheduler: {kind: fixed, …}`)";
+        return Err(Failure::bad_input(failure).help("leave it out"));
+    }
     let pairs = overrides.pairs(&spec.scheduler);
     if pairs.len() == overrides.set.len() {
         return Ok(spec);
@@ -95,7 +100,15 @@ fn text(study: &str, known: impl Fn(&str) -> Option<Preset>) -> Result<(String, 
         Err(error) if error.kind() == io::ErrorKind::NotFound && !looks_like_file => {
             Err(unknown_preset(study))
         }
-        Err(error) => Err(Failure::bad_input(format!("cannot read study file {study}: {error}"))),
+        Err(error) => {
+            let failure = Failure::bad_input(format!("cannot read study file {study}: {error}"));
+            Err(match error.kind() {
+                io::ErrorKind::NotFound => {
+                    failure.help(format!("`rung study example mlp > {study}` writes one to start from"))
+                }
+                _ => failure,
+            })
+        }
     }
 }
 

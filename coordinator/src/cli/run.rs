@@ -46,7 +46,8 @@ pub(super) struct Options {
     /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
     #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = clap::value_parser!(u32).range(..=1024))]
     local: Option<u32>,
-    /// Write best.json, best.yaml, trials.csv, model.safetensors, model.json and report.html to this folder at the end
+    /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json and
+    /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h

@@ -10,7 +10,7 @@ use trust::Role;
 
 use super::{
     args::{FormatArgs, TargetArgs},
-    embedded::with_coordinator,
+    embedded::{read_with_coordinator, with_coordinator},
     failure::Failure,
     output::{self, Show, Table},
 };
@@ -117,7 +117,11 @@ pub(super) fn line(role: Role, address: &str, token: &str) -> String {
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
     let target = args.target.target();
-    let tokens = with_coordinator(&target, None, async |remote| remote.tokens().await).await?;
+    let tokens =
+        read_with_coordinator(&target, async |remote| remote.tokens().await).await?.unwrap_or_default();
+    if tokens.is_empty() {
+        output::message("there is no token; `rung token create` makes one, where a coordinator runs");
+    }
     output::show(&TokenRows(tokens.iter().map(Row::from).collect()), args.output.format)
 }
 

@@ -38,6 +38,11 @@ impl Stored {
         Ok(Self { folder: folder.to_owned(), reader })
     }
 
+    /// Whether no coordinator has ever run on the folder.
+    pub fn is_new(&self) -> bool {
+        self.reader.is_none()
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder

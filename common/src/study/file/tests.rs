@@ -105,6 +105,12 @@ fn overrides_change_parts_of_named_spaces_and_of_the_default_scheduler() {
 fn errors_name_the_override() {
     for (key, value, expected) in [
         ("scheduler.max_epoch", "9", "unknown key `max_epoch`; did you mean `max_epochs`?"),
+        (
+            "space",
+            "{x: 2}",
+            "`x` must be a mapping, not 2; write `{KEY: …}` with keys of choice, float, int, log, name, step, when",
+        ),
+        ("space", "{x: {int: 2}}", "`int` must be a list, not 2; write `[2, …]`"),
         ("scheduler.eta", "1", "`eta` must be at least 2, not 1"),
         ("seed.x", "1", "`x` is under 1, which is no mapping"),
         ("seed", "[1", "this is no valid YAML: unclosed bracket '['"),

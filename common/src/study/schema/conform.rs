@@ -115,6 +115,11 @@ fn unknown_key(entry: &Entry, schema: &Schema) -> SpecError {
             error.help = Some(format!("it belongs under `{owner}`"));
         }
     }
+    if let Some((outer, inner)) = entry.key.split_once('.')
+        && keys.contains(&outer)
+    {
+        error.help = Some(format!("in a file a dot is a step into a section: `{outer}: {{{inner}: …}}`"));
+    }
     error.place.clone_from(&entry.key_place);
     error
 }
@@ -139,6 +144,9 @@ fn tagged<'a>(
     chosen.copied().ok_or_else(|| given.error(format!("`{tag}` cannot be `{text}`")).with_nearest(text, &all))
 }
 
+/// How many keys a hint lists at most.
+const FEW_KEYS: usize = 8;
+
 /// The error for a value whose type no alternative has.
 fn wrong_type(name: &str, node: &Node, alternatives: &[&Schema]) -> SpecError {
     let mut expected: Vec<&str> = Vec::new();
@@ -157,8 +165,18 @@ fn wrong_type(name: &str, node: &Node, alternatives: &[&Schema]) -> SpecError {
         }
     }
     let error = node.error(format!("{name} must be {}, not {}", expected.join(" or "), node.value));
-    let quotes = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
-    let help = (quotes && expected == ["a text"]).then(|| "put it in quotes".to_owned());
+    let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    let help = match expected[..] {
+        ["a text"] if scalar => Some("put it in quotes".to_owned()),
+        ["a list"] if scalar => Some(format!("write `[{}, …]`", node.value)),
+        ["a mapping"] => {
+            let keys: Vec<&str> = alternatives.iter().flat_map(|schema| keys(schema)).collect();
+            (1..=FEW_KEYS)
+                .contains(&keys.len())
+                .then(|| format!("write `{{KEY: …}}` with keys of {}", keys.join(", ")))
+        }
+        _ => None,
+    };
     SpecError { help, ..error }
 }
 

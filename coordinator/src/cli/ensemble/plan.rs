@@ -38,7 +38,7 @@ pub(super) struct Plan {
 
 /// The ensemble of a study; or the study itself, where it is an ensemble.
 pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Result<Plan, Failure> {
-    let (view, spec) = cluster.study(study).await?;
+    let (view, spec) = meant(cluster, study, args).await?;
     let name = &view.name;
     if spec.model == ModelKind::Formula {
         return Err(Failure::bad_input(format!("study {name} trains no model: a formula has no votes")));
@@ -50,7 +50,7 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         return Err(failure.help("tune with `data: {split: holdout}`, and make the ensemble of that study"));
     }
     if let Some(parent) = &spec.parent {
-        if args.members.is_some() || args.from.is_some() || args.epochs.is_some() || !args.set.is_empty() {
+        if args.choose() {
             let failure =
                 Failure::bad_input(format!("{name} is an ensemble already, whose members are fixed"));
             return Err(failure
@@ -76,6 +76,17 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         Origin::Trials => top(&view, &cluster.trials(view.id.as_str()).await?, members)?,
     };
     Ok(Plan { spec: spec_of(&best, scheduler, &args.set)?, parent: Some(view.name), finished: None })
+}
+
+/// The study that a text means. With flags that choose members `@last` is the tuned study, also where its ensemble has
+/// begun since: the same command goes on.
+async fn meant(cluster: &Cluster, study: &str, args: &MemberArgs) -> Result<(StudyView, StudySpec), Failure> {
+    let (view, spec) = cluster.study(study).await?;
+    let Some(parent) = spec.parent.as_ref().filter(|_| study == "@last" && args.choose()) else {
+        return Ok((view, spec));
+    };
+    let still_there = cluster.studies().await?.iter().any(|other| other.id == *parent);
+    if still_there { Ok(cluster.study(parent.as_str()).await?) } else { Ok((view, spec)) }
 }
 
 /// The ensemble's study, with values replaced; each member that trains has its own data seed.
