@@ -68,6 +68,14 @@ pub(crate) async fn with_coordinator<T>(
     if let Some(study) = study {
         Stored::open(&target.folder())?.study(study)?;
     }
+    with_embedded(target, act).await
+}
+
+/// Does something through a coordinator that runs just for this.
+async fn with_embedded<T>(
+    target: &Target,
+    act: impl AsyncFnOnce(&Remote) -> Result<T, ClientError>,
+) -> Result<T, Failure> {
     let (embedded, remote) = Embedded::start(target.folder()).await?;
     let done = act(&remote).await;
     embedded.stop().await?;
@@ -79,10 +87,11 @@ pub(crate) async fn read_with_coordinator<T>(
     target: &Target,
     read: impl AsyncFnOnce(&Remote) -> Result<T, ClientError>,
 ) -> Result<Option<T>, Failure> {
-    if target.coordinator().await?.is_none() && Stored::open(&target.folder())?.is_new() {
-        return Ok(None);
+    match target.coordinator().await? {
+        Some(remote) => Ok(Some(read(&remote).await?)),
+        None if Stored::open(&target.folder())?.is_new() => Ok(None),
+        None => with_embedded(target, read).await.map(Some),
     }
-    with_coordinator(target, None, read).await.map(Some)
 }
 
 #[cfg(test)]
