@@ -79,6 +79,22 @@ impl Op {
             _ => 0,
         }
     }
+
+    /// What one sample costs in training, in multiply-adds of a product, for an output of this shape.
+    ///
+    /// A layer that makes no product is as slow as memory: a value costs it about as much as 40 multiply-adds, measured with
+    /// residual nets on one core with AVX-512, which spend a third of their time there.
+    pub(super) fn cost(&self, output: &[u32]) -> u64 {
+        let values = || output.iter().fold(1_u64, |product, side| product.saturating_mul(u64::from(*side)));
+        match *self {
+            Self::Flatten => 0,
+            Self::Dense { inputs, .. } => values().saturating_mul(inputs.into()),
+            Self::Conv { inputs, kernel, .. } => {
+                values().saturating_mul(inputs.into()).saturating_mul(u64::from(kernel).pow(2))
+            }
+            _ => values().saturating_mul(40),
+        }
+    }
 }
 
 fn one() -> u32 {

@@ -33,6 +33,17 @@ fn presets_have_the_published_parameter_counts() {
     assert_eq!(ModelSpec::build(ModelKind::Formula, &Hparams::default(), &SHAPE).unwrap().parameters(), 0);
 }
 
+/// Training took so many microseconds an image on one core, each net measured beside the others.
+#[test]
+fn costs_are_in_proportion_to_what_was_measured() {
+    let measured = [("resnet-small", 1480.0), ("resnet-20", 2114.0)];
+    let rates = measured.map(|(name, microseconds)| model(name).cost() as f64 / microseconds);
+    assert!((0.8..1.25).contains(&(rates[0] / rates[1])), "{rates:?}");
+    // A convolution trains few numbers but uses them for every pixel.
+    assert!(model("cnn-4block").parameters() < model("mlp-large").parameters());
+    assert!(model("cnn-4block").cost() > 10 * model("mlp-large").cost());
+}
+
 #[test]
 fn a_dense_network_is_flatten_then_dense_relu_dropout() {
     let hparams = Hparams::from([

@@ -80,6 +80,8 @@ pub struct Trial {
     pub(crate) fruitless: Fruitless,
     /// What an epoch of it costs, in proportion to other trials.
     pub(crate) cost: u64,
+    /// What an epoch of a trial cost on average when it last began to wait for a lease.
+    pub(crate) usual_cost: u64,
     /// The event that ended its last lease, by which a repeated message is recognised.
     pub(crate) closed: Option<Box<Event>>,
 }
@@ -112,6 +114,7 @@ impl Trial {
             losses: 0,
             fruitless: Fruitless::default(),
             cost,
+            usual_cost: cost,
             closed: None,
         }
     }

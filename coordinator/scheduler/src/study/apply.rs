@@ -92,8 +92,9 @@ impl Study {
     }
 
     /// Adds a trial.
-    fn draw(&mut self, trial: Trial) {
+    fn draw(&mut self, mut trial: Trial) {
         self.states[trial.state as usize] += 1;
+        trial.usual_cost = self.queue.usual_cost();
         if let Some(plan) = self.plan.brackets().get(trial.bracket as usize) {
             self.queue.push(Place::of(&trial, plan));
         }
@@ -114,6 +115,7 @@ impl Study {
         self.states[state as usize] -= 1;
         self.states[trial.state as usize] += 1;
         if trial.state == TrialState::Pending && !bracket.carries(number) && self.ended.is_none() {
+            trial.usual_cost = self.queue.usual_cost();
             self.queue.push(Place::of(trial, plan));
         }
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use common::{ids::TrialNumber, time::Timestamp};
-use scheduler::{Event, Input, Phase, Study, Work};
+use common::{ids::TrialNumber, model_spec::ModelSpec, study::StudySpec, time::Timestamp};
+use scheduler::{Event, Input, Phase, Study, Trial, Work};
 
 use crate::support::{Nature, begin, done, hyperband, spec, worker};
 
@@ -65,14 +65,14 @@ fn a_lost_trial_with_a_checkpoint_waits_behind_one_without() {
     assert_eq!(lease(&mut study, 3), [1, 2, 0]);
 }
 
-/// Epochs are weighed with the model's parameters, as far as there is a model.
+/// Epochs are weighed with the model's cost, as far as there is a model.
 #[test]
 fn a_large_model_goes_before_a_small_one() {
     let mlp = "model: mlp\nscheduler: {kind: fixed, epochs: 9, trials: [\
         {hparams: {layers: 1, units: 32, dropout: 0.0, lr: 0.001}}, \
         {hparams: {layers: 1, units: 512, dropout: 0.0, lr: 0.001}}]}";
     let yaml = format!("name: sizes\n{mlp}\n");
-    let (mut study, _) = begin(common::study::StudySpec::from_yaml(&yaml).unwrap());
+    let (mut study, _) = begin(StudySpec::from_yaml(&yaml).unwrap());
     assert_eq!(lease(&mut study, 2), [0, 1]);
     for trial in [0, 1].map(TrialNumber) {
         let attempt = study.lease(trial).unwrap().attempt;
@@ -85,32 +85,61 @@ fn a_large_model_goes_before_a_small_one() {
 /// than one such trial's last rung at the end.
 #[test]
 fn the_last_rung_is_no_tail() {
-    assert_eq!(epochs_long(81, 3, 1_000), 81);
+    assert_eq!(played(hyperband(81, 3), 1_000, |_| 1).long, 81);
     for workers in [1, 2, 4, 8, 16] {
-        let even = 1581_u32.div_ceil(workers);
-        let long = epochs_long(81, 3, workers);
+        let even = 1581_u64.div_ceil(workers.into());
+        let long = played(hyperband(81, 3), workers, |_| 1).long;
         assert!((even..even + 54).contains(&long), "{workers} workers take {long} epochs, {even} if even");
     }
 }
 
-/// How long a study takes when an epoch takes one unit of time.
-fn epochs_long(max_epochs: u32, eta: u32, workers: u32) -> u32 {
-    let (mut study, _) = begin(hyperband(max_epochs, eta));
-    let mut busy = BTreeSet::new();
-    let mut now = 0;
+/// Epochs of models that differ a hundredfold: two workers share them evenly, as far as the largest one's rungs, which
+/// follow each other, leave them to.
+#[test]
+fn models_of_all_sizes_leave_two_workers_little_idle() {
+    let mut shares = Vec::new();
+    for seed in 1..=20 {
+        let yaml = format!(
+            "name: sizes\nseed: {seed}\nmodel: cnn\nspace: cnn-all\nscheduler: {{kind: hyperband, max_epochs: 27}}\n"
+        );
+        let spec = StudySpec::from_yaml(&yaml).unwrap();
+        let shape = spec.data.shape().unwrap();
+        let cost = |trial: &Trial| ModelSpec::build(spec.model, &trial.hparams, &shape).unwrap().cost();
+        let Played { long, busy } = played(spec.clone(), 2, cost);
+        shares.push(busy as f64 / (2 * long) as f64);
+    }
+    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+    assert!(mean > 0.915, "{mean}, {shares:?}");
+}
+
+/// How a study went.
+struct Played {
+    /// When it ended.
+    long: u64,
+    /// How long its workers trained, added up.
+    busy: u64,
+}
+
+/// Plays a study on workers, an epoch of a trial being as long as its cost.
+fn played(spec: StudySpec, workers: u32, cost: impl Fn(&Trial) -> u64) -> Played {
+    let (mut study, _) = begin(spec);
+    let mut out = BTreeSet::new();
+    let (mut long, mut busy) = (0, 0);
     while study.phase() == Phase::Running {
-        for trial in lease(&mut study, workers - busy.len() as u32) {
-            let Work::Train { from_epoch, to_epoch, .. } = study.lease(TrialNumber(trial)).unwrap().work
-            else {
+        for trial in lease(&mut study, workers - out.len() as u32) {
+            let number = TrialNumber(trial);
+            let Work::Train { from_epoch, to_epoch, .. } = study.lease(number).unwrap().work else {
                 panic!("trial {trial} does not train");
             };
-            busy.insert((now + to_epoch - from_epoch, trial));
+            let takes = cost(study.trial(number).unwrap()) * u64::from(to_epoch - from_epoch);
+            out.insert((long + takes, trial));
+            busy += takes;
         }
-        let (end, trial) = busy.pop_first().unwrap();
-        now = end;
+        let (end, trial) = out.pop_first().unwrap();
+        long = end;
         finish(&mut study, [trial]);
     }
-    now
+    Played { long, busy }
 }
 
 /// One run of all brackets is finished before the next takes workers from it.
