@@ -38,6 +38,8 @@ pub mod checkpoint;
 
 pub mod model_file;
 
+pub mod ballot;
+
 pub mod weights;
 
 pub mod view;

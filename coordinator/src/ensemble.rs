@@ -17,7 +17,7 @@ pub mod temperature;
 mod comparison;
 
 pub use answers::{Answers, Unusable};
-pub use comparison::{Comparison, Entry, Member, Truth, Vote, compare};
+pub use comparison::{Comparison, Entry, Member, Truth, compare};
 pub use score::{Objective, Score, score};
 
 #[cfg(test)]

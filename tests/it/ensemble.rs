@@ -55,6 +55,7 @@ async fn an_ensemble_is_the_same_whatever_happens_to_its_workers() -> Result<()>
         assert!(calm.path().join(name).exists(), "{name}");
     }
     assert_eq!(file(calm.path(), "predictions.csv")?.lines().count(), 10_001);
+    its_vote_answers(&cluster, calm.path(), &expected.json()).await?;
     members_that_are_missing_are_left_out(&cluster).await?;
 
     let mut killed = tuned(2).await?;
@@ -91,6 +92,33 @@ fn sound(found: &Value) {
     assert!(value("soft vote", "test") > 0.75, "{found}");
     assert_eq!(row("soft vote")["test"]["f1"].as_array().unwrap().len(), 10);
     assert_eq!(found["chosen_on"], "validation");
+}
+
+/// The vote measures, out of the study and out of the folder, what the ensemble measured; and answers samples.
+async fn its_vote_answers(cluster: &Cluster, folder: &Path, ensemble: &Value) -> Result<()> {
+    let folder = folder.display().to_string();
+    let vote = format!("{} vote", ensemble["vote"].as_str().context("a vote")?);
+    let row = ensemble["rows"].as_array().context("rows")?.iter().find(|row| row["name"] == *vote);
+    let row = row.context("the vote's row")?;
+    let number = |value: &Value| value.as_f64().context("a number");
+    for model in ["parent-ensemble", &folder] {
+        let found = command(cluster, &format!("evaluate {model} -o json")).await?.ok().json();
+        let (accuracy, loss) = (number(&row["test"]["accuracy"])?, number(&row["scaled"]["test_loss"])?);
+        // A member's stored probabilities are of single precision, and may tie two classes.
+        assert!((number(&found["accuracy"])? - accuracy).abs() < 3e-4, "{found} is not {row}");
+        assert!((number(&found["loss"])? - loss).abs() < 1e-5, "{found} is not {row}");
+        let name = found["model"].as_str().context("a name")?;
+        assert!(name.starts_with(&vote) && name.ends_with("of parent-ensemble"), "{name}");
+    }
+    let alone = command(cluster, &format!("evaluate {folder}/member-1")).await?.ok().stdout;
+    assert!(alone.contains("trial 1 of parent-ensemble"), "{alone}");
+    let path = Path::new(&folder).join("member-1/model.json");
+    fs::rename(&path, path.with_extension("away"))?;
+    let ran = command(cluster, &format!("evaluate {folder}")).await?;
+    fs::rename(path.with_extension("away"), &path)?;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("member-1/model.json: No such file"), "{}", ran.stderr);
+    Ok(())
 }
 
 /// Of a finished ensemble what one member said is lost, then what all said.
@@ -179,6 +207,7 @@ async fn what_makes_no_ensemble_is_refused() -> Result<()> {
         ("ensemble parent", "`rung study wait parent`"),
         ("ensemble parent --members 0", "--members"),
         ("ensemble parent --vote most", "possible values: soft, hard, greedy"),
+        ("export parent --to torchscript --out nowhere --vote soft", "study parent is no ensemble"),
     ] {
         let ran = command(&cluster, line).await?;
         assert_eq!(ran.code, Some(2), "{line}: {ran:?}");

@@ -30,6 +30,18 @@ scheduler:
 train: {batch_size: 512}
 ";
 
+const TWO: &str = "
+name: two
+model: mlp
+scheduler:
+  kind: fixed
+  epochs: 1
+  trials:
+    - hparams: {layers: 2, units_0: 32, units_1: 16, dropout_0: 0.2, dropout_1: 0.0, lr: 0.003}
+    - hparams: {layers: 1, units_0: 16, dropout_0: 0.0, lr: 0.01}
+train: {batch_size: 512, flip_averaging: true}
+";
+
 /// A state folder with one trained study.
 fn trained(folder: &Path, name: &str, study: &str) -> PathBuf {
     let (state, file) = (folder.join("state"), folder.join("study.yaml"));
@@ -71,10 +83,38 @@ fn agrees(mut python: Command, folder: &Path, (state, name): (&Path, &str), samp
     let predictions = folder.join("predictions.json");
     fs::write(&predictions, said.stdout).unwrap();
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/export.py");
-    let output = python.arg(script).arg(&out).arg(samples).arg(&predictions).output().unwrap();
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/it/export.py"));
+    says_same(python.arg(&out).arg(samples).arg(&predictions));
+}
+
+/// Python finds nothing that differs.
+fn says_same(python: &mut Command) {
+    let output = python.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "same\n");
+}
+
+/// Members whose vote PyTorch counts as Rung does, from the members' files and from one file; with mirror images.
+#[test]
+fn an_exported_ensemble_votes_the_same_in_pytorch() {
+    let Some(mut python) = pytorch() else { return };
+    let folder = scratch();
+    let state = trained(folder.path(), "two", TWO);
+    rung(&state, &["ensemble", "two", "--from", "trials", "--members", "2", "--local", "1"]).ok();
+    let samples = test_images(folder.path(), 300);
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/it/export_ensemble.py")).arg(&samples);
+    for vote in ["soft", "hard", "greedy"] {
+        let out = folder.path().join(vote);
+        for form in ["safetensors", "torchscript"] {
+            let export = ["export", "two-ensemble", "--to", form, "--vote", vote, "--out", &text(&out)];
+            let ran = rung(&state, &export).ok();
+            assert!(ran.stderr.contains("ensemble.json"), "{ran:?}");
+        }
+        let said = rung(&state, &["predict", &text(&out), &text(&samples), "-o", "json"]).ok();
+        fs::write(out.join("predictions.json"), said.stdout).unwrap();
+        python.arg(&out);
+    }
+    says_same(&mut python);
 }
 
 #[test]

@@ -14,10 +14,12 @@ pub(super) use summary::summary;
 
 use clap::{Args, ValueEnum};
 use common::{
+    ballot::Vote,
     split::Parts,
-    study::{DataSpec, Split},
+    study::{DataSpec, Split, StudySpec},
     view::{StudyPhase, StudyView},
 };
+use tempfile::TempDir;
 
 use super::{
     args::{StudyRef, key_value},
@@ -28,7 +30,7 @@ use super::{
 };
 use crate::{
     client::Cluster,
-    ensemble::{Objective, Truth, Vote, compare},
+    ensemble::{Objective, Truth, compare},
 };
 
 use gather::Gathered;
@@ -85,7 +87,7 @@ enum Origin {
 
 /// How members vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum VoteArg {
+pub(super) enum VoteArg {
     /// The mean of the members' probabilities.
     Soft,
     /// One vote each; ties go to the larger summed probability.
@@ -140,6 +142,27 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
             run::tune_then(spec, options, async |done| show(done.cluster, done.study).await).await
         }
     }
+}
+
+/// A folder with the files of a finished ensemble as `--out` writes them, which is deleted with the value. Where no vote is asked
+/// for it is the one that is best on validation.
+pub(super) async fn unpacked(
+    cluster: &Cluster,
+    view: &StudyView,
+    spec: &StudySpec,
+    vote: Option<VoteArg>,
+) -> Result<TempDir, Failure> {
+    let name = &view.name;
+    if view.phase != StudyPhase::Finished {
+        let failure = Failure::bad_input(format!("ensemble {name} is not finished, so it has no vote yet"));
+        return Err(failure.help(format!("`rung study wait {name}` waits")));
+    }
+    let plan = Plan { spec: spec.clone(), parent: None, finished: Some(view.clone()) };
+    let labelled = Labelled::of(cluster, &spec.data).await?;
+    let (report, gathered) = assemble(cluster, view, (&plan, &labelled), vote).await?;
+    let folder = tempfile::tempdir()?;
+    write::write(cluster, (view, spec), (&report, &gathered, &labelled), folder.path()).await?;
+    Ok(folder)
 }
 
 /// Gathers what the members say and compares their votes.

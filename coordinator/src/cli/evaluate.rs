@@ -5,6 +5,7 @@ mod scores;
 use ::data::{Dataset, Values};
 use clap::{Args, ValueEnum};
 use common::{
+    ids::TrialNumber,
     model_file::ModelFile,
     model_spec::DataShape,
     split::Parts,
@@ -19,13 +20,14 @@ use super::{
     failure::Failure,
     output::{self, Show, Table},
     text::count,
-    trained::TrainedModel,
+    trained::Answerer,
 };
 
 /// Flags of `rung evaluate`.
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
-    /// Folder with model.json and model.safetensors, or a study, whose best model is meant
+    /// A study, whose best model answers, or by their vote the members of an ensemble; or a folder with the files of
+    /// either, as `rung export` and `rung ensemble --out` write them
     #[arg(value_name = "MODEL")]
     model: String,
     /// The data set; without it, the one that the model was trained on
@@ -55,7 +57,8 @@ enum Part {
 
 /// Prints accuracy, loss and a row for each class.
 pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
-    let model = TrainedModel::open(&args.model, &args.target.target()).await?;
+    let answerer = Answerer::open(&args.model, &args.target.target()).await?;
+    let model = answerer.model();
     if args.part == Part::Validation && model.file.split == Split::None {
         return Err(Failure::bad_input("the model was trained with `split: none`, which held nothing out")
             .help("use --part test"));
@@ -70,7 +73,7 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         ));
     }
     let Samples { values, truth } = samples(args.part, &dataset, &model.file);
-    let answers = model.ask(&values, &args.device).await?;
+    let answers = answerer.ask(&values, &args.device).await?;
     if answers.len() != truth.len() {
         let (asked, answered) = (truth.len(), answers.len());
         return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
@@ -80,8 +83,9 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     }
     let scores = Scores::of(&answers, &truth, &|class| model.file.class(class));
     let report = Evaluation {
+        model: answerer.name(),
         study: model.file.study.to_string(),
-        trial: model.file.trial.0,
+        trial: answerer.trial(),
         data: dataset.name,
         part: args.part,
         scores,
@@ -142,8 +146,11 @@ fn samples(part: Part, dataset: &Dataset, model: &ModelFile) -> Samples {
 /// What a model is worth.
 #[derive(Debug, Serialize)]
 struct Evaluation {
+    model: String,
     study: String,
-    trial: u32,
+    /// None of an ensemble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<TrialNumber>,
     data: String,
     part: Part,
     #[serde(flatten)]
@@ -158,7 +165,7 @@ impl Show for Evaluation {
             Part::Validation => "validation",
         };
         let facts = output::facts(&[
-            ("model", format!("trial {} of {}", self.trial, self.study)),
+            ("model", self.model.clone()),
             ("data", format!("{}, {part}, {} samples", self.data, count(*samples))),
             ("accuracy", format!("{accuracy:.4}")),
             ("loss", format!("{loss:.4}")),

@@ -1,19 +1,26 @@
-//! `rung export`: a study's model and numbers in files that other programs read.
+//! `rung export`: a study's model, or an ensemble's, and its numbers in files that other programs read.
+
+mod models;
 
 mod pytorch;
 
 mod tables;
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use common::ids::TrialNumber;
 
 use super::{
     args::{StudyRef, TargetArgs},
+    ensemble::VoteArg,
     failure::Failure,
     files, output,
-    trained::TrainedModel,
+    text::plural,
+    trained::{Answerer, Pick},
 };
 
 /// Flags of `rung export`.
@@ -27,9 +34,12 @@ pub(super) struct ExportArgs {
     /// Folder for the files; made where it is missing, files of the same names are replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Write this trial's model and not the best one
+    /// Write this trial's model, and not the best one or the vote of an ensemble's members
     #[arg(long, value_name = "N")]
     trial: Option<u32>,
+    /// How an ensemble's members vote [default: what is best on the validation part]
+    #[arg(long, value_enum, value_name = "VOTE", conflicts_with = "trial")]
+    vote: Option<VoteArg>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -37,9 +47,10 @@ pub(super) struct ExportArgs {
 /// What can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// model.safetensors, model.json, and model.py, which loads both in PyTorch
+    /// model.safetensors, model.json, and model.py, which loads both in PyTorch; of an ensemble these of each member,
+    /// and ensemble.py, which loads all
     Safetensors,
-    /// model.pt, which PyTorch and libtorch run without Rung, and model.json
+    /// model.pt, which PyTorch and libtorch run without Rung, and model.json; of an ensemble its vote in one file
     Torchscript,
     /// trials.csv, one row a trial, and curves.csv, one row an epoch
     Csv,
@@ -47,39 +58,44 @@ enum Form {
     Jsonl,
 }
 
-/// Files by name.
-type Files = Vec<(&'static str, Vec<u8>)>;
+/// Files by name; a name may lead into a folder.
+type Files = Vec<(PathBuf, Vec<u8>)>;
 
 /// Writes files of a study.
 pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
     files::check(&args.out)?;
     let study = &args.study.study;
     let tables = matches!(args.to, Form::Csv | Form::Jsonl);
-    if tables && args.trial.is_some() {
-        return Err(Failure::bad_input("--trial is for a model: tables have all trials"));
+    if tables && (args.trial.is_some() || args.vote.is_some()) {
+        return Err(Failure::bad_input("--trial and --vote are for a model: tables have all trials"));
     }
     let cluster = args.target.target().cluster().await?;
-    let model = || TrainedModel::of_study(&cluster, study, args.trial.map(TrialNumber));
+    let pick = Pick { trial: args.trial.map(TrialNumber), vote: args.vote };
+    let answerer = || Answerer::of_study(&cluster, study, pick);
     let written = match args.to {
-        Form::Safetensors => safetensors(&model().await?)?,
-        Form::Torchscript => {
-            let model = model().await?;
-            vec![("model.pt", model.torchscript().await?), ("model.json", model.bytes("model.json")?)]
-        }
+        Form::Safetensors => models::safetensors(&answerer().await?)?,
+        Form::Torchscript => models::torchscript(&answerer().await?).await?,
         Form::Csv => tables::csv(&tables::read(&cluster, study).await?)?,
         Form::Jsonl => tables::jsonl(&tables::read(&cluster, study).await?)?,
     };
     files::write_all(&args.out, &written)?;
-    let names: Vec<&str> = written.iter().map(|(name, _)| *name).collect();
-    output::message(&format!("wrote {} to {}", names.join(", "), args.out.display()));
+    output::message(&format!("wrote {} to {}", listed(&written), args.out.display()));
     Ok(())
 }
 
-fn safetensors(model: &TrainedModel) -> Result<Files, Failure> {
-    let python = pytorch::module(&model.file, &model.architecture)?;
-    Ok(vec![
-        ("model.safetensors", model.bytes("model.safetensors")?),
-        ("model.json", model.bytes("model.json")?),
-        ("model.py", python.into_bytes()),
-    ])
+/// The names of files, and how many folders stand beside them.
+fn listed(files: &Files) -> String {
+    let (top, below): (Vec<&Path>, Vec<&Path>) =
+        files.iter().map(|(name, _)| name.as_path()).partition(|name| name.components().count() == 1);
+    let names: Vec<String> = top.iter().map(|name| name.display().to_string()).collect();
+    let folders: BTreeSet<_> = below.iter().filter_map(|name| name.parent()).collect();
+    match folders.len() {
+        0 => names.join(", "),
+        count => format!(
+            "{} and {} to {}",
+            names.join(", "),
+            plural(below.len() as u64, "file"),
+            plural(count as u64, "folder")
+        ),
+    }
 }

@@ -58,15 +58,21 @@ pub(crate) async fn write(
     Ok(files.into_iter().map(|(name, _)| name).collect())
 }
 
-/// Writes files into a folder, which is made where it is missing. Each file is whole or not there.
+/// Writes files into a folder, or, where their names say so, into folders below it; all are made where they are missing.
+/// Each file is whole or not there, and there once those before it are.
 pub(crate) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
     fs::create_dir_all(folder)?;
     for (name, bytes) in files {
         let path = folder.join(name);
-        whole(folder, &path, bytes)
-            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
+        let own = path.parent().unwrap_or(folder);
+        let write = || {
+            fs::create_dir_all(own)?;
+            whole(own, &path, bytes)?;
+            File::open(own)?.sync_all()
+        };
+        write().map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
     }
-    Ok(File::open(folder)?.sync_all()?)
+    Ok(())
 }
 
 /// A study file that trains exactly the best trial's model again, weight for weight.

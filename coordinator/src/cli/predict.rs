@@ -11,13 +11,14 @@ use super::{
     args::{FormatArgs, TargetArgs},
     failure::Failure,
     output::{self, Show, Table},
-    trained::{Answer, TrainedModel},
+    trained::{Answer, Answerer},
 };
 
 /// Flags of `rung predict`.
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
-    /// Folder with model.json and model.safetensors, or a study, whose best model is meant
+    /// A study, whose best model answers, or by their vote the members of an ensemble; or a folder with the files of
+    /// either, as `rung export` and `rung ensemble --out` write them
     #[arg(value_name = "MODEL")]
     model: String,
     /// PNG or JPEG files, folders of them, IDX files (also gzipped), or `-` for one of these from standard input; CSV
@@ -44,7 +45,8 @@ pub(super) struct PredictArgs {
 
 /// Prints classes and probabilities.
 pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
-    let model = TrainedModel::open(&args.model, &args.target.target()).await?;
+    let answerer = Answerer::open(&args.model, &args.target.target()).await?;
+    let model = answerer.model();
     let Named { names, samples } = match &model.file.features {
         Some(_) if args.resize || args.invert => {
             return Err(Failure::bad_input(
@@ -57,7 +59,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
             pictures::Reader { shape, scale, resize: args.resize, invert: args.invert }.read(&args.samples)?
         }
     };
-    let answers = model.ask(&samples, &args.device).await?;
+    let answers = answerer.ask(&samples, &args.device).await?;
     if answers.len() != names.len() {
         let (asked, answered) = (names.len(), answers.len());
         return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
@@ -86,6 +88,8 @@ struct Prediction {
     probability: f64,
     top: Vec<Guess>,
     probabilities: Vec<f64>,
+    /// Of one model; a vote has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     logits: Vec<f32>,
 }
 

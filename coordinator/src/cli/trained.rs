@@ -1,13 +1,18 @@
 //! A trained model as other commands use it: a folder with model.json and model.safetensors, and the program that
-//! computes with it.
+//! computes with it; and several of them that vote.
 
 mod answer;
+
+mod voters;
+
+mod answerer;
 
 mod describe;
 
 mod inputs;
 
 pub(super) use answer::Answer;
+pub(super) use answerer::{Answerer, Pick};
 pub(super) use describe::describe;
 pub(super) use inputs::inputs;
 
@@ -27,7 +32,7 @@ use tempfile::TempDir;
 use super::{failure::Failure, files::line};
 use crate::{
     blobs::ObjectKey,
-    client::{ClientError, Cluster, Target},
+    client::{ClientError, Cluster},
 };
 
 /// A model in a folder.
@@ -43,24 +48,6 @@ pub(super) struct TrainedModel {
 }
 
 impl TrainedModel {
-    /// The model in a folder, or else the best one of a study of that name.
-    pub(super) async fn open(model: &str, target: &Target) -> Result<Self, Failure> {
-        let folder = Path::new(model);
-        if folder.is_dir() {
-            return Self::read(folder, None);
-        }
-        if folder.is_file() {
-            let help = "name the folder that holds model.json and model.safetensors, or a study";
-            return Err(Failure::bad_input(format!("{model} is a file and no model")).help(help));
-        }
-        let help = "a model is a folder with model.json and model.safetensors, or a study's name";
-        let cluster = target.cluster().await?;
-        Self::of_study(&cluster, model, None).await.map_err(|failure| match failure.help {
-            None => failure.help(help),
-            Some(_) => failure,
-        })
-    }
-
     /// The model of a study's trial; of its best one where none is named.
     pub(super) async fn of_study(
         cluster: &Cluster,
@@ -97,6 +84,13 @@ impl TrainedModel {
             Some(_) => Failure::bad_input(format!("study {} has no model to use: {error}", file.study)),
         })?;
         Ok(Self { file, architecture, folder: folder.to_owned(), _temporary: temporary })
+    }
+
+    /// Whether it takes the same samples as another model and sorts them into the same classes.
+    fn takes_what(&self, other: &Self) -> bool {
+        let (a, b) = (&self.file, &other.file);
+        self.architecture.shape == other.architecture.shape
+            && (&a.pixels, &a.features, &a.classes) == (&b.pixels, &b.features, &b.classes)
     }
 
     /// One of the model's files.

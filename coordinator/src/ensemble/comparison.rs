@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use common::ids::TrialNumber;
-use serde::Serialize;
+use common::{ballot::Vote, ids::TrialNumber};
 
 use super::{
     answers::Answers,
@@ -40,23 +39,6 @@ impl Truth {
         let left = (0..).zip(&self.test).filter(|(sample, _)| !self.validated.contains(sample));
         left.map(|(_, label)| *label).collect()
     }
-}
-
-/// How members are made one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Vote {
-    /// The mean of their distributions.
-    Soft,
-    /// The mean of those that a greedy selection picked.
-    Greedy,
-    /// One vote each.
-    Hard,
-}
-
-impl Vote {
-    /// All votes; of equally good ones the first is chosen.
-    pub const ALL: [Self; 3] = [Self::Soft, Self::Greedy, Self::Hard];
 }
 
 /// How one member or vote does.
@@ -96,6 +78,11 @@ impl Comparison {
     pub fn vote(&self, vote: Vote) -> Option<&Entry> {
         self.votes.iter().find(|(other, _)| *other == vote).map(|(_, entry)| entry)
     }
+
+    /// How often each member counts in the vote that the ensemble is.
+    pub fn weights(&self) -> Vec<u32> {
+        weights(self.chosen, &self.picks)
+    }
 }
 
 /// Compares members and votes; none where there is no member. The vote that is asked for is chosen, or else the one
@@ -113,18 +100,21 @@ pub fn compare(
         |a: &usize, b: &usize| objective.compare(&entries[*a].1.validation, &entries[*b].1.validation);
     let best_single = (0..entries.len()).min_by(better)?;
     let picks = greedy::select(&validation, &truth.validation, objective);
-    let even = vec![1; members.len()];
-    let answers = |of: Vote, members: &[&Answers]| match of {
-        Vote::Soft => vote::soft(members, &even),
-        Vote::Greedy => vote::soft(members, &picks),
-        Vote::Hard => vote::hard(members),
-    };
+    let answers = |of: Vote, members: &[&Answers]| vote::together(of, members, &weights(of, &picks));
     let votes = Vote::ALL.map(|of| (of, entry((&answers(of, &validation), &answers(of, &test)), truth)));
     let best = votes.iter().min_by(|a, b| objective.compare(&a.1.validation, &b.1.validation));
     let chosen = asked.or_else(|| best.map(|(vote, _)| *vote))?;
     let fitted = votes.iter().find(|(vote, _)| *vote == chosen).map(|(_, entry)| entry.temperature)?;
     let predictions = temperature::scale(&answers(chosen, &test), fitted);
     Some(Comparison { members: entries, best_single, picks, votes: votes.to_vec(), chosen, predictions })
+}
+
+/// How often each member counts in a vote, given how often the greedy selection picked it.
+fn weights(vote: Vote, picks: &[u32]) -> Vec<u32> {
+    match vote {
+        Vote::Greedy => picks.to_vec(),
+        Vote::Soft | Vote::Hard => vec![1; picks.len()],
+    }
 }
 
 /// Measures answers on both parts, as they are and at the temperature that fits them.

@@ -1,4 +1,5 @@
 use common::{
+    ballot::Vote,
     ids::TrialNumber,
     metrics::{Goal, Metric},
 };

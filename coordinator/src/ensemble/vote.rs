@@ -1,6 +1,18 @@
 //! Votes: one distribution from those of several members.
 
+use common::ballot::Vote;
+
 use super::answers::{Answers, likeliest};
+
+/// What members say together by a vote, each counted as often as its weight says; in a hard vote all count once.
+///
+/// There must be a member whose weight is above 0, and all must have answered the same samples.
+pub fn together(vote: Vote, members: &[&Answers], weights: &[u32]) -> Answers {
+    match vote {
+        Vote::Soft | Vote::Greedy => soft(members, weights),
+        Vote::Hard => hard(members),
+    }
+}
 
 /// The soft vote: the mean of the members' distributions, each counted as often as its weight says.
 ///

@@ -1,16 +1,24 @@
-//! A trained model as TorchScript.
+//! A trained model, or an ensemble's vote, as TorchScript.
 
-use std::path::Path;
+mod vote;
 
-use common::study::Precision;
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use common::{ballot::Ballot, study::Precision};
 use tch::{Device, Kind, Tensor};
-use worker_ext::trace::{Named, trace};
+use worker_ext::{
+    Error,
+    trace::{Named, trace},
+};
 
+use self::vote::Voting;
 use super::{
     graph::GraphNet,
     net::{EVALUATION_ROWS, Plan},
     stored::Stored,
 };
+use crate::WorkerError;
 
 /// Samples of the example that is traced: more than one, as some sizes are special at one.
 const EXAMPLE: i64 = 2;
@@ -19,40 +27,91 @@ const EXAMPLE: i64 = 2;
 ///
 /// It takes floats, samples × channels × height × width, scaled as `model.json` says, and answers logits, samples ×
 /// classes, for any number of samples. Its parameters and buffers have their names in the state dict.
-pub fn torchscript(model: &Path, out: &Path) -> anyhow::Result<()> {
-    let stored = Stored::open(model, Device::Cpu)?;
+///
+/// Of an ensemble's folder the module is the vote: it answers the log-probabilities of its members together, at the
+/// vote's temperature, of which a softmax makes the probabilities again. The names of trial N's tensors begin with
+/// `member_N`.
+pub fn torchscript(folder: &Path, out: &Path) -> anyhow::Result<()> {
     let _guard = tch::no_grad_guard();
-    let plan = Plan {
-        rows: EVALUATION_ROWS,
-        trial_seed: 0,
-        smoothing: 0.0,
-        precision: Precision::Float32,
-        frozen: 0,
+    let Some(ballot) = ballot(folder)? else {
+        let model = Traced::open(folder)?;
+        return Ok(trace(out, &model.named(""), &model.example()?, &mut |pixels| model.logits(pixels))?);
     };
-    let mut net = GraphNet::new(&stored.spec, &stored.shape, &stored.weights, plan)?;
-    for tensor in net.tensors_mut().iter_mut().flatten() {
-        // Out of the shared buffer, into memory of its own, contiguous as PyTorch's own tensors are.
-        let mut own = Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?;
-        own.f_copy_(&tensor.f_detach()?)?;
-        tensor.set_data(&own);
-    }
-    let counts: Vec<Tensor> = stored.counts.iter().map(|(_, count)| Tensor::from(*count)).collect();
-    let [parameters, statistics] = net.tensors();
-    let slots =
-        [(&stored.weights.parameters, parameters, false), (&stored.weights.statistics, statistics, true)];
-    let mut named: Vec<Named<'_>> = Vec::new();
-    for (layout, tensors, buffer) in slots {
-        let names = layout.slots().iter().map(|slot| slot.name.clone());
-        named.extend(names.zip(tensors).map(|(name, tensor)| Named { name, tensor, buffer }));
-    }
-    let names = stored.counts.iter().map(|(name, _)| name.clone());
-    named.extend(names.zip(&counts).map(|(name, tensor)| Named { name, tensor, buffer: true }));
+    let voting = Voting::open(folder, &ballot)?;
+    let named: Vec<Named<'_>> = voting.members().flat_map(|(prefix, model)| model.named(&prefix)).collect();
+    Ok(trace(out, &named, &voting.example()?, &mut |pixels| voting.log_probabilities(pixels))?)
+}
 
-    let [channels, height, width] =
-        [stored.shape.channels, stored.shape.height, stored.shape.width].map(i64::from);
-    let example = Tensor::f_rand([EXAMPLE, channels, height, width], (Kind::Float, Device::Cpu))?;
-    Ok(trace(out, &named, &example, &mut |pixels| match &stored.standard {
-        None => net.logits(pixels),
-        Some(standard) => net.logits(&standard.apply(&pixels.f_flatten(1, -1)?)?),
-    })?)
+/// Who votes in a folder; none where it is a single model's.
+fn ballot(folder: &Path) -> anyhow::Result<Option<Ballot>> {
+    let path = folder.join(Ballot::FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let bad =
+        |error: common::ballot::InvalidBallot| WorkerError::Model(format!("{}: {error}", path.display()));
+    Ok(Some(Ballot::from_json(&text).map_err(bad)?))
+}
+
+/// A model whose passes can be traced.
+#[derive(Debug)]
+struct Traced {
+    stored: Stored,
+    net: GraphNet,
+    /// Batches that each batch norm has counted, in the order of the names that are stored.
+    counts: Vec<Tensor>,
+}
+
+impl Traced {
+    /// The model of a folder.
+    fn open(folder: &Path) -> anyhow::Result<Self> {
+        let stored = Stored::open(folder, Device::Cpu)?;
+        let plan = Plan {
+            rows: EVALUATION_ROWS,
+            trial_seed: 0,
+            smoothing: 0.0,
+            precision: Precision::Float32,
+            frozen: 0,
+        };
+        let mut net = GraphNet::new(&stored.spec, &stored.shape, &stored.weights, plan)?;
+        for tensor in net.tensors_mut().iter_mut().flatten() {
+            // Out of the shared buffer, into memory of its own, contiguous as PyTorch's own tensors are.
+            let mut own = Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?;
+            own.f_copy_(&tensor.f_detach()?)?;
+            tensor.set_data(&own);
+        }
+        let counts = stored.counts.iter().map(|(_, count)| Tensor::from(*count)).collect();
+        Ok(Self { stored, net, counts })
+    }
+
+    /// The model's tensors under their names in the state dict, after a prefix.
+    fn named(&self, prefix: &str) -> Vec<Named<'_>> {
+        let [parameters, statistics] = self.net.tensors();
+        let weights = &self.stored.weights;
+        let slots = [(&weights.parameters, parameters, false), (&weights.statistics, statistics, true)];
+        let mut named = Vec::new();
+        for (layout, tensors, buffer) in slots {
+            let names = layout.slots().iter().map(|slot| format!("{prefix}{}", slot.name));
+            named.extend(names.zip(tensors).map(|(name, tensor)| Named { name, tensor, buffer }));
+        }
+        let names = self.stored.counts.iter().map(|(name, _)| format!("{prefix}{name}"));
+        named.extend(names.zip(&self.counts).map(|(name, tensor)| Named { name, tensor, buffer: true }));
+        named
+    }
+
+    /// Samples for a trace.
+    fn example(&self) -> Result<Tensor, Error> {
+        let shape = &self.stored.shape;
+        let [channels, height, width] = [shape.channels, shape.height, shape.width].map(i64::from);
+        Ok(Tensor::f_rand([EXAMPLE, channels, height, width], (Kind::Float, Device::Cpu))?)
+    }
+
+    /// What comes out of the last layer.
+    fn logits(&self, pixels: &Tensor) -> Result<Tensor, Error> {
+        match &self.stored.standard {
+            None => self.net.logits(pixels),
+            Some(standard) => self.net.logits(&standard.apply(&pixels.f_flatten(1, -1)?)?),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! An ensemble as people and scripts read it.
 
 use common::{
+    ballot::{Ballot, Voter},
     ids::{StudyName, TrialNumber},
     metrics::Metric,
     view::StudyView,
@@ -14,21 +15,20 @@ use super::{
     gather::{Gathered, LeftOut},
     plan::Plan,
 };
-use crate::ensemble::{Answers, Comparison, Entry, Score, Vote};
+use crate::ensemble::{Answers, Comparison, Entry, Score};
 
 /// An ensemble and all that it was chosen from.
 #[derive(Debug, Serialize)]
 pub(super) struct EnsembleReport {
-    ensemble: StudyName,
+    #[serde(flatten)]
+    ballot: Ballot,
     parent: Option<StudyName>,
     from: &'static str,
     planned: u32,
     members: usize,
     failed: Vec<LeftOut>,
     metric: Metric,
-    vote: Vote,
     chosen_on: &'static str,
-    temperature: f64,
     classes: Vec<String>,
     validation_samples: usize,
     test_samples: usize,
@@ -77,16 +77,19 @@ impl EnsembleReport {
         let from = if plan.spec.is_adopted() { Origin::Trials } else { Origin::Seeds };
         let fitted = comparison.vote(comparison.chosen).map(|entry| entry.temperature);
         Self {
-            ensemble: view.name.clone(),
+            ballot: Ballot {
+                ensemble: view.name.clone(),
+                vote: comparison.chosen,
+                temperature: fitted.unwrap_or(1.0),
+                voters: voters(&comparison),
+            },
             parent: plan.parent.clone(),
             from: from.as_str(),
             planned: gathered.planned,
             members: gathered.members.len(),
             failed: gathered.failed.clone(),
             metric: view.metric,
-            vote: comparison.chosen,
             chosen_on: if asked { "request" } else { "validation" },
-            temperature: fitted.unwrap_or(1.0),
             classes: labelled.classes.clone(),
             validation_samples: labelled.truth.validation.len(),
             test_samples: labelled.truth.test.len(),
@@ -123,6 +126,12 @@ impl Row {
     }
 }
 
+/// The members that count in the vote.
+fn voters(comparison: &Comparison) -> Vec<Voter> {
+    let counted = comparison.members.iter().zip(comparison.weights()).filter(|(_, weight)| *weight > 0);
+    counted.map(|((trial, _), weight)| Voter { trial: *trial, weight }).collect()
+}
+
 /// Members, the best of them, and the votes.
 fn rows(comparison: &Comparison) -> Vec<Row> {
     let member = |(index, (trial, entry)): (usize, &(TrialNumber, Entry))| Row {
@@ -134,18 +143,9 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
     if let Some((trial, entry)) = comparison.members.get(comparison.best_single) {
         rows.push(Row { trial: Some(*trial), ..Row::new(BEST.to_owned(), entry) });
     }
-    rows.extend(comparison.votes.iter().map(|(vote, entry)| Row::new(name(*vote).to_owned(), entry)));
+    rows.extend(comparison.votes.iter().map(|(vote, entry)| Row::new(vote.name().to_owned(), entry)));
     rows
 }
 
 /// The row of the member that is best on the validation part.
 const BEST: &str = "best single";
-
-/// What a vote is called.
-pub(super) fn name(vote: Vote) -> &'static str {
-    match vote {
-        Vote::Soft => "soft vote",
-        Vote::Greedy => "greedy vote",
-        Vote::Hard => "hard vote",
-    }
-}

@@ -5,7 +5,7 @@ use common::{
     view::{BestView, StudyPhase, StudyView},
 };
 
-use super::{super::failure::Failure, Labelled, gather, report};
+use super::{super::failure::Failure, Labelled, gather};
 use crate::{
     client::Cluster,
     ensemble::{Comparison, Entry, Objective, Truth, compare},
@@ -57,7 +57,7 @@ fn told(view: &StudyView, comparison: &Comparison, truth: &Truth) -> Option<Ense
     });
     let rows = comparison.votes.iter().map(|(vote, entry)| {
         let (accuracy, loss) = scored(entry);
-        EnsembleRow { vote: report::name(*vote).to_owned(), accuracy, loss: Some(loss) }
+        EnsembleRow { vote: vote.name().to_owned(), accuracy, loss: Some(loss) }
     });
     let clean = truth.test.len() - truth.validated.len();
     Some(EnsembleSummary {

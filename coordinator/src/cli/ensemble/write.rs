@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use common::{
+    ballot::{Ballot, Voter},
     study::StudySpec,
     view::{BestView, Leader, StudyView, TrialView},
 };
@@ -29,29 +30,25 @@ pub(super) async fn write(
     (report, gathered, labelled): (&EnsembleReport, &Gathered, &Labelled),
     folder: &Path,
 ) -> Result<u64, Failure> {
-    let top = vec![
-        (PathBuf::from("ensemble.json"), files::line(report)?),
-        (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
-        (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
-    ];
     let inputs = inputs(cluster, spec).await?;
-    let mut below = Vec::new();
+    let mut written = Vec::new();
     for member in &gathered.members {
         let Some(trial) = gathered.trials.iter().find(|trial| trial.trial == member.trial) else { continue };
         let Some(checkpoint) = trial.checkpoint else { continue };
         let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
         let weights = cluster.object(&weights).await?.to_vec();
         let model = files::line(&describe(&alone(view, spec, trial), inputs.clone()))?;
-        let own = vec![("model.safetensors", weights), ("model.json", model)];
-        below.push((folder.join(format!("member-{}", trial.trial)), own));
-    }
-    let count = top.len() + below.iter().map(|(_, own)| own.len()).sum::<usize>();
-    for (folder, own) in below {
-        files::write_all(&folder, &own)?;
+        let own = PathBuf::from(Voter::folder_of(trial.trial));
+        written.extend([(own.join("model.safetensors"), weights), (own.join("model.json"), model)]);
     }
     // Last, so that whoever finds the report finds the models too.
-    files::write_all(folder, &top)?;
-    Ok(count as u64)
+    written.extend([
+        (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
+        (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
+        (PathBuf::from(Ballot::FILE), files::line(report)?),
+    ]);
+    files::write_all(folder, &written)?;
+    Ok(written.len() as u64)
 }
 
 /// A member as if it led its study, which is how its model is described.

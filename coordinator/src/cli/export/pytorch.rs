@@ -1,8 +1,9 @@
-//! `model.py`: a plain PyTorch module for exactly one model.
+//! `model.py`: a plain PyTorch module for exactly one model; and `ensemble.py`, for the vote of several.
 
 use std::collections::BTreeSet;
 
 use common::{
+    ballot::{Ballot, Vote},
     model_file::{Architecture, ModelFile},
     model_spec::{DataShape, Layer, ModelSpec, Op},
 };
@@ -20,25 +21,67 @@ struct Lines {
     forward: String,
 }
 
-/// The module with gaps: words in braces, and no other braces.
-const TEMPLATE: &str = include_str!("model.py");
+/// A model's module with gaps: words in braces, and no other braces.
+const MODEL: &str = include_str!("model.py");
+
+/// The same of an ensemble.
+const ENSEMBLE: &str = include_str!("ensemble.py");
 
 /// Begins each line of a method's body.
 const INDENT: &str = "\n        ";
 
 /// The text of a Python module with `Model` and `load`, which needs PyTorch and safetensors alone.
 pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, Failure> {
-    let DataShape { channels, height, width, classes } = model.shape;
     let (init, mut forward) = bodies(&model.spec);
     if let Some(scale) = file.standard() {
         // Broadcasts over samples, and over the pixels of a channel.
         let shape = if file.features.is_some() { "" } else { ".reshape(1, -1, 1, 1)" };
         forward.insert(0, standardise(scale, shape));
     }
-    let classes: Vec<String> = (0..classes as usize).map(|class| file.class(class)).collect();
     let ModelFile { trial, study, metric: name, .. } = file;
     let (kind, epochs, value) = (file.model.as_str(), plural(file.epochs, "epoch"), metric(file.value));
     let title = format!("Trial {trial} of study {study}: {kind}, {name} {value} after {epochs}");
+    let mut gaps = around(file, model.shape)?;
+    gaps.extend([("title", title), ("init", init.join(INDENT)), ("forward", forward.join(INDENT))]);
+    Ok(filled(MODEL, &gaps))
+}
+
+/// The text of a Python module with `Ensemble` and `load`, which reads the members' folders beside it; all members take
+/// what this one of them takes.
+pub(super) fn vote(ballot: &Ballot, member: &ModelFile, shape: DataShape) -> Result<String, Failure> {
+    let Ballot { ensemble, vote, temperature, voters } = ballot;
+    let members = plural(voters.len() as u64, "member");
+    let listed = voters.iter().map(|voter| format!("(\"{}\", {})", voter.folder(), voter.weight));
+    let together = match vote {
+        Vote::Soft | Vote::Greedy => [
+            "counts = x.new_tensor([count for _, count in MEMBERS]).reshape(-1, 1, 1)",
+            "together = (said * counts).sum(0) / counts.sum()",
+        ],
+        Vote::Hard => [
+            "votes = nn.functional.one_hot(said.argmax(2), len(CLASSES)).sum(0)",
+            "together = (votes + said.mean(0)) / (len(MEMBERS) + 1)",
+        ],
+    };
+    let distribution = if member.train.flip_averaging {
+        "return (member(x).softmax(1) + member(x.flip(3)).softmax(1)) / 2"
+    } else {
+        "return member(x).softmax(1)"
+    };
+    let mut gaps = around(member, shape)?;
+    gaps.extend([
+        ("title", format!("The {} of {members} of study {ensemble}", vote.name())),
+        ("members", listed.collect::<Vec<_>>().join(", ")),
+        ("temperature", temperature.to_string()),
+        ("distribution", distribution.to_owned()),
+        ("vote", together.join(INDENT)),
+    ]);
+    Ok(filled(ENSEMBLE, &gaps))
+}
+
+/// What fills the gaps around a module: what goes in, what the classes are called, and a constant for whoever feeds it.
+fn around(file: &ModelFile, shape: DataShape) -> Result<Vec<(&'static str, String)>, Failure> {
+    let DataShape { channels, height, width, classes } = shape;
+    let classes: Vec<String> = (0..classes as usize).map(|class| file.class(class)).collect();
     let (input, constant) = match &file.features {
         None => (
             format!(
@@ -54,20 +97,13 @@ pub(super) fn module(file: &ModelFile, model: &Architecture) -> Result<String, F
             ),
         ),
     };
-    Ok(filled(&[
-        ("title", title),
-        ("input", input),
-        ("classes", texts(&classes)?),
-        ("constant", constant),
-        ("init", init.join(INDENT)),
-        ("forward", forward.join(INDENT)),
-    ]))
+    Ok(vec![("input", input), ("classes", texts(&classes)?), ("constant", constant)])
 }
 
-/// The template with its gaps filled; what fills one may look like a gap and is none.
-fn filled(gaps: &[(&str, String)]) -> String {
+/// A template with its gaps filled; what fills one may look like a gap and is none.
+fn filled(template: &str, gaps: &[(&str, String)]) -> String {
     // Outside and inside of braces by turns.
-    let pieces = TEMPLATE.split(['{', '}']).enumerate();
+    let pieces = template.split(['{', '}']).enumerate();
     let fill = |name: &str| gaps.iter().find(|(gap, _)| *gap == name).map_or("", |(_, text)| text).to_owned();
     pieces.map(|(at, piece)| if at % 2 == 0 { piece.to_owned() } else { fill(piece) }).collect()
 }

@@ -87,7 +87,7 @@ pub(super) fn csv(tables: &Tables) -> Result<Files, Failure> {
     }
     let curves = curves.into_inner().map_err(|error| Failure::failed(error.error()))?;
     let trials = TrialRows::new(&tables.trials).csv().to_csv()?;
-    Ok(vec![("trials.csv", trials.into_bytes()), ("curves.csv", curves)])
+    Ok(vec![("trials.csv".into(), trials.into_bytes()), ("curves.csv".into(), curves)])
 }
 
 /// A JSON object a line.
@@ -98,7 +98,7 @@ pub(super) fn jsonl(tables: &Tables) -> Result<Files, Failure> {
         early_stopped: trial.early_stopped,
         failure: trial.failure.as_deref(),
     });
-    Ok(vec![("trials.jsonl", lines(trials)?), ("curves.jsonl", lines(tables.epochs.iter())?)])
+    Ok(vec![("trials.jsonl".into(), lines(trials)?), ("curves.jsonl".into(), lines(tables.epochs.iter())?)])
 }
 
 fn lines(rows: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>, Failure> {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn text(files: &Files, name: &str) -> String {
-        let (_, bytes) = files.iter().find(|(found, _)| *found == name).unwrap();
+        let (_, bytes) = files.iter().find(|(found, _)| found.as_os_str() == name).unwrap();
         String::from_utf8(bytes.clone()).unwrap()
     }
 

@@ -13,7 +13,7 @@ use crate::cli::run;
 /// What a model says of one sample.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::cli) struct Answer {
-    /// What comes out of the last layer, by class.
+    /// What comes out of the last layer, by class; nothing where several models voted.
     pub(in crate::cli) logits: Vec<f32>,
     /// The classes' log-probabilities.
     pub(in crate::cli) log_probabilities: Vec<f32>,
@@ -46,14 +46,14 @@ impl TrainedModel {
         });
         Ok(answers.collect())
     }
+}
 
-    /// The model as a TorchScript file's bytes.
-    pub(in crate::cli) async fn torchscript(&self) -> Result<Vec<u8>, Failure> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("model.pt");
-        worker("torchscript", &self.folder, |command| command.arg("--out").arg(&path), Vec::new()).await?;
-        Ok(std::fs::read(&path)?)
-    }
+/// What is in a folder, a model or an ensemble, as a TorchScript file's bytes.
+pub(super) async fn torchscript(model: &Path) -> Result<Vec<u8>, Failure> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.pt");
+    worker("torchscript", model, |command| command.arg("--out").arg(&path), Vec::new()).await?;
+    Ok(std::fs::read(&path)?)
 }
 
 /// Runs a subcommand of `rung-worker` on a model's folder; what it writes to its stdout.

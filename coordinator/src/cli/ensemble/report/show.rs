@@ -5,7 +5,7 @@ use super::{
         output::{self, Show, Table},
         text::{count, plural},
     },
-    BEST, EnsembleReport, Row, name,
+    BEST, EnsembleReport, Row,
 };
 
 /// Columns that there are only where some test samples validated.
@@ -23,9 +23,9 @@ impl EnsembleReport {
     /// What stands below the tables.
     fn facts(&self, chosen: Option<&Row>) -> Vec<(&'static str, String)> {
         let mut facts = vec![
-            ("ensemble", self.ensemble.to_string()),
+            ("ensemble", self.ballot.ensemble.to_string()),
             ("members", format!("{} of {}, from {}", self.members, self.planned, self.from)),
-            ("vote", format!("{}, chosen on {}", name(self.vote), self.chosen_on)),
+            ("vote", format!("{}, chosen on {}", self.ballot.vote.name(), self.chosen_on)),
         ];
         let text = |accuracy: f64, loss: f64, scaled: f64| {
             format!("{accuracy:.4} (loss {loss:.4}, {scaled:.4} at its temperature)")
@@ -71,7 +71,7 @@ impl Show for EnsembleReport {
             ];
             table.row(first.into_iter().chain(row.clean_figures().map(four)));
         }
-        let chosen = self.row(name(self.vote));
+        let chosen = self.row(self.ballot.vote.name());
         let mut classes = Table::new(["class", "f1 of the best single", "f1 of the ensemble"]);
         let f1 =
             |row: Option<&Row>, class: usize| row.map_or_else(String::new, |row| four(row.test.f1[class]));

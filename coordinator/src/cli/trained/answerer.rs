@@ -1,0 +1,111 @@
+//! What answers about samples.
+
+use std::path::Path;
+
+use common::ids::TrialNumber;
+
+use super::{
+    super::{
+        ensemble::{self, VoteArg},
+        failure::Failure,
+    },
+    Answer, TrainedModel, answer,
+    voters::Voters,
+};
+use crate::client::{Cluster, Target};
+
+/// What is meant of what a study made: its best model, or of an ensemble the vote that is best on validation, unless
+/// something is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::cli) struct Pick {
+    /// This trial's model.
+    pub(in crate::cli) trial: Option<TrialNumber>,
+    /// This vote.
+    pub(in crate::cli) vote: Option<VoteArg>,
+}
+
+/// One model, or the members of an ensemble by their vote.
+#[derive(Debug)]
+pub(in crate::cli) enum Answerer {
+    Model(Box<TrainedModel>),
+    Ensemble(Voters),
+}
+
+impl Answerer {
+    /// What is in a folder, or else the best model of a study of that name, or the vote of an ensemble.
+    pub(in crate::cli) async fn open(model: &str, target: &Target) -> Result<Self, Failure> {
+        let folder = Path::new(model);
+        if folder.is_dir() {
+            return Ok(if Voters::are_in(folder) {
+                Self::Ensemble(Voters::read(folder, None)?)
+            } else {
+                Self::Model(Box::new(TrainedModel::read(folder, None)?))
+            });
+        }
+        if folder.is_file() {
+            let help = "name the folder that holds model.json and model.safetensors, or a study";
+            return Err(Failure::bad_input(format!("{model} is a file and no model")).help(help));
+        }
+        let help = "a model is a folder with model.json and model.safetensors, or a study's name";
+        let cluster = target.cluster().await?;
+        Self::of_study(&cluster, model, Pick::default()).await.map_err(|failure| match failure.help {
+            None => failure.help(help),
+            Some(_) => failure,
+        })
+    }
+
+    /// What a study made.
+    pub(in crate::cli) async fn of_study(cluster: &Cluster, name: &str, pick: Pick) -> Result<Self, Failure> {
+        let (view, spec) = cluster.study(name).await?;
+        if pick.vote.is_some() && spec.parent.is_none() {
+            let failure = Failure::bad_input(format!("study {name} is no ensemble, so nobody votes in it"));
+            return Err(failure.help(format!("`rung ensemble {name}` makes one")));
+        }
+        if spec.parent.is_none() || pick.trial.is_some() {
+            return Ok(Self::Model(Box::new(TrainedModel::of_study(cluster, name, pick.trial).await?)));
+        }
+        let folder = ensemble::unpacked(cluster, &view, &spec, pick.vote).await?;
+        let path = folder.path().to_owned();
+        Ok(Self::Ensemble(Voters::read(&path, Some(folder))?))
+    }
+
+    /// A model that says what goes in and what the classes are: the model itself, or a member.
+    pub(in crate::cli) fn model(&self) -> &TrainedModel {
+        match self {
+            Self::Model(model) => model,
+            Self::Ensemble(voters) => voters.first(),
+        }
+    }
+
+    /// The trial, where one model answers.
+    pub(in crate::cli) fn trial(&self) -> Option<TrialNumber> {
+        match self {
+            Self::Model(model) => Some(model.file.trial),
+            Self::Ensemble(_) => None,
+        }
+    }
+
+    /// Who answers, in words.
+    pub(in crate::cli) fn name(&self) -> String {
+        match self {
+            Self::Model(model) => format!("trial {} of {}", model.file.trial, model.file.study),
+            Self::Ensemble(voters) => voters.name(),
+        }
+    }
+
+    /// As a TorchScript file's bytes.
+    pub(in crate::cli) async fn torchscript(&self) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Model(model) => answer::torchscript(&model.folder).await,
+            Self::Ensemble(voters) => answer::torchscript(voters.folder()).await,
+        }
+    }
+
+    /// Answers to samples, floats as model.json asks for them, one after another.
+    pub(in crate::cli) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
+        match self {
+            Self::Model(model) => model.ask(samples, device).await,
+            Self::Ensemble(voters) => voters.ask(samples, device).await,
+        }
+    }
+}
