@@ -112,6 +112,12 @@ async fn its_vote_answers(cluster: &Cluster, folder: &Path, ensemble: &Value) ->
     }
     let alone = command(cluster, &format!("evaluate {folder}/member-1")).await?.ok().stdout;
     assert!(alone.contains("trial 1 of parent-ensemble"), "{alone}");
+    let stray = Path::new(&folder).join("model.json");
+    fs::write(&stray, "{}")?;
+    let ran = command(cluster, &format!("evaluate {folder}")).await?;
+    fs::remove_file(&stray)?;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("holds a model and an ensemble"), "{}", ran.stderr);
     let path = Path::new(&folder).join("member-1/model.json");
     fs::rename(&path, path.with_extension("away"))?;
     let ran = command(cluster, &format!("evaluate {folder}")).await?;

@@ -35,6 +35,9 @@ use crate::{
     client::{ClientError, Cluster},
 };
 
+/// The file of a model's folder that says what it is.
+const FILE: &str = "model.json";
+
 /// A model in a folder.
 #[derive(Debug)]
 pub(super) struct TrainedModel {
@@ -70,8 +73,13 @@ impl TrainedModel {
         Self::read(&path, Some(folder))
     }
 
+    /// Whether a folder is a model's.
+    fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     fn read(folder: &Path, temporary: Option<TempDir>) -> Result<Self, Failure> {
-        let path = folder.join("model.json");
+        let path = folder.join(FILE);
         let bad = |error: String| {
             Failure::bad_input(format!("{}: {error}", path.display()))
                 .help("`rung export STUDY --to safetensors --out DIR` writes a model's folder")

@@ -36,11 +36,11 @@ impl Answerer {
     pub(in crate::cli) async fn open(model: &str, target: &Target) -> Result<Self, Failure> {
         let folder = Path::new(model);
         if folder.is_dir() {
-            return Ok(if Voters::are_in(folder) {
-                Self::Ensemble(Voters::read(folder, None)?)
-            } else {
-                Self::Model(Box::new(TrainedModel::read(folder, None)?))
-            });
+            return match (Voters::are_in(folder), TrainedModel::is_in(folder)) {
+                (true, true) => Err(both(model)),
+                (true, false) => Ok(Self::Ensemble(Voters::read(folder, None)?)),
+                (false, _) => Ok(Self::Model(Box::new(TrainedModel::read(folder, None)?))),
+            };
         }
         if folder.is_file() {
             let help = "name the folder that holds model.json and model.safetensors, or a study";
@@ -108,4 +108,10 @@ impl Answerer {
             Self::Ensemble(voters) => voters.ask(samples, device).await,
         }
     }
+}
+
+/// Two exports in one folder, of which nobody can say which is meant.
+fn both(folder: &str) -> Failure {
+    Failure::bad_input(format!("{folder} holds a model and an ensemble: model.json and ensemble.json"))
+        .help("write each into a folder of its own")
 }
