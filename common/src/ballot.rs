@@ -1,8 +1,13 @@
 //! `ensemble.json`: who votes in an ensemble, and how.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{StudyName, TrialNumber};
+
+/// The largest weight that is read: far more than any selection gives, and far from where sums run over.
+const MOST_WEIGHT: u32 = 1000;
 
 /// How members are made one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,9 +64,12 @@ pub enum InvalidBallot {
     /// The text is none.
     #[error("{0}")]
     Json(String),
-    /// Nobody votes, or somebody who does not count.
-    #[error("`voters` must have a member, and each a `weight` of at least 1")]
+    /// Nobody votes, somebody does not count, or somebody votes twice.
+    #[error("`voters` must name a member or more, each once, with a `weight` from 1 to {MOST_WEIGHT}")]
     Voters,
+    /// Some have more than their vote.
+    #[error("in a hard vote every `weight` is 1")]
+    Hard,
     /// There is no such temperature.
     #[error("`temperature` must be above 0")]
     Temperature,
@@ -75,8 +83,14 @@ impl Ballot {
     pub fn from_json(text: &str) -> Result<Self, InvalidBallot> {
         let ballot: Self =
             serde_json::from_str(text).map_err(|error| InvalidBallot::Json(error.to_string()))?;
-        if ballot.voters.is_empty() || ballot.voters.iter().any(|voter| voter.weight == 0) {
+        let weights = || ballot.voters.iter().map(|voter| voter.weight);
+        let trials: BTreeSet<TrialNumber> = ballot.voters.iter().map(|voter| voter.trial).collect();
+        let each_once = !trials.is_empty() && trials.len() == ballot.voters.len();
+        if !each_once || weights().any(|weight| !(1..=MOST_WEIGHT).contains(&weight)) {
             return Err(InvalidBallot::Voters);
+        }
+        if ballot.vote == Vote::Hard && weights().any(|weight| weight != 1) {
+            return Err(InvalidBallot::Hard);
         }
         if !(ballot.temperature > 0.0 && ballot.temperature.is_finite()) {
             return Err(InvalidBallot::Temperature);
@@ -113,8 +127,11 @@ mod tests {
     #[test]
     fn a_ballot_without_a_vote_is_refused() {
         for (right, wrong, says) in [
-            (r#""weight":2"#, r#""weight":0"#, "`weight` of at least 1"),
-            (r#"{"trial":3,"weight":2}"#, "", "must have a member"),
+            (r#""weight":2"#, r#""weight":0"#, "`weight` from 1 to 1000"),
+            (r#""weight":2"#, r#""weight":1001"#, "`weight` from 1 to 1000"),
+            (r#""weight":2}"#, r#""weight":2},{"trial":3,"weight":1}"#, "each once"),
+            (r#"{"trial":3,"weight":2}"#, "", "a member or more"),
+            ("greedy", "hard", "in a hard vote every `weight` is 1"),
             ("0.5", "0.0", "`temperature` must be above 0"),
             ("0.5", "-1", "`temperature` must be above 0"),
             ("greedy", "loud", "unknown variant `loud`"),

@@ -113,6 +113,9 @@ pub enum InvalidModel {
 }
 
 impl ModelFile {
+    /// The file's name in a model's folder.
+    pub const NAME: &str = "model.json";
+
     /// Reads a `model.json`.
     pub fn from_json(text: &str) -> Result<Self, InvalidModel> {
         #[derive(Deserialize)]

@@ -64,6 +64,9 @@ async fn an_ensemble_is_the_same_whatever_happens_to_its_workers() -> Result<()>
         tokio::task::spawn_blocking(move || rung(&state, &line.split(' ').collect::<Vec<_>>()))
     };
     killed.until("parent-ensemble", 120, |study| study.leases == 2 && study.epochs == 0).await?;
+    let early = command(&killed, "evaluate parent-ensemble").await?;
+    assert_eq!(early.code, Some(2), "{early:?}");
+    assert!(early.stderr.contains("`rung study wait parent-ensemble` waits"), "{}", early.stderr);
     killed.kill_worker(0)?;
     killed.until("parent-ensemble", 120, |study| study.epochs >= 3).await?;
     killed.kill_coordinator()?;
@@ -146,6 +149,8 @@ async fn members_that_are_missing_are_left_out(cluster: &Cluster) -> Result<()> 
     assert_eq!((&ran.json()["members"], &ran.json()["vote"]), (&Value::from(2), &Value::from("hard")));
     lose(0)?;
     lose(2)?;
+    let ran = command(cluster, "evaluate parent-ensemble").await?;
+    assert!(ran.stderr.contains("--trial N --out DIR` writes one member's model"), "{}", ran.stderr);
     let ran = command(cluster, "ensemble parent-ensemble").await?;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("no member of ensemble parent-ensemble is left"), "{}", ran.stderr);

@@ -32,14 +32,15 @@ train: {batch_size: 512}
 
 const TWO: &str = "
 name: two
-model: mlp
+model: cnn
 scheduler:
   kind: fixed
   epochs: 1
   trials:
-    - hparams: {layers: 2, units_0: 32, units_1: 16, dropout_0: 0.2, dropout_1: 0.0, lr: 0.003}
-    - hparams: {layers: 1, units_0: 16, dropout_0: 0.0, lr: 0.01}
+    - hparams: {blocks: 1, filters_1: 2, kernel: 3, pool: 4, dropout: 0.1, lr: 0.003}
+    - hparams: {blocks: 1, filters_1: 3, kernel: 3, pool: 4, dropout: 0.0, lr: 0.01}
 train: {batch_size: 512, flip_averaging: true}
+data: {input: standard}
 ";
 
 /// A state folder with one trained study.
@@ -115,6 +116,7 @@ fn an_exported_ensemble_votes_the_same_in_pytorch() {
         python.arg(&out);
     }
     says_same(&mut python);
+    files_of_two_votes_never_mix(&state, folder.path());
 }
 
 #[test]
@@ -136,6 +138,43 @@ fn an_exported_mlp_of_a_table_is_the_same_in_pytorch() {
     rung(&state, &add).ok();
     let state = trained(folder.path(), "flowers", &study("flowers", "{name: flowers}", "mlp"));
     agrees(python, folder.path(), (&state, "flowers"), &table);
+}
+
+/// Another vote takes the place of the first; a member's model and an ensemble want folders of their own.
+fn files_of_two_votes_never_mix(state: &Path, folder: &Path) {
+    let out = folder.join("soft");
+    let export = |more: &[&str], out: &Path| {
+        let line = ["export", "two-ensemble", "--out", &text(out), "--to"];
+        rung(state, &[&line, more].concat())
+    };
+    export(&["torchscript", "--vote", "hard"], &out).ok();
+    let ballot = fs::read_to_string(out.join("ensemble.json")).unwrap();
+    assert!(ballot.contains(r#""vote":"hard""#) && !out.join("ensemble.py").exists(), "{ballot}");
+    let alone = folder.join("alone");
+    export(&["safetensors", "--trial", "1"], &alone).ok();
+    let member = rung(state, &["evaluate", &text(&alone)]).ok();
+    assert!(member.stdout.contains("trial 1 of two-ensemble"), "{member:?}");
+    for (more, out, says) in [
+        (&["safetensors"][..], &alone, "has model.json: one folder holds a model or an ensemble"),
+        (
+            &["safetensors", "--trial", "1"],
+            &out,
+            "has ensemble.json: one folder holds a model or an ensemble",
+        ),
+        (&["csv", "--vote", "hard"], &alone, "--trial and --vote are for a model"),
+        (&["safetensors", "--vote", "hard", "--trial", "1"], &alone, "cannot be used with"),
+    ] {
+        let ran = export(more, out);
+        assert_eq!(ran.code, Some(2), "{more:?}: {ran:?}");
+        assert!(ran.stderr.contains(says), "{more:?} does not say `{says}`: {}", ran.stderr);
+    }
+    fs::write(out.join("ensemble.json"), ballot.replace(r#""voters""#, r#""others""#)).unwrap();
+    let ran = rung(state, &["predict", &text(&out), "nothing.png"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("missing field `voters`"), "{}", ran.stderr);
+    fs::write(out.join("ensemble.json"), ballot.replace("two-ensemble", "other-ensemble")).unwrap();
+    let ran = rung(state, &["predict", &text(&out), "nothing.png"]);
+    assert!(ran.stderr.contains("member-0 holds trial 0 of two-ensemble"), "{}", ran.stderr);
 }
 
 /// Without Python: an evaluation repeats the study's own test, from the study and from a folder.

@@ -54,10 +54,9 @@ pub enum Work {
 /// One run of all brackets goes before the next, so that the trials under way stay few. In a run the longest
 /// remaining path comes first (Hu, "Parallel sequencing and assembly line problems", 1961), so that a study does not
 /// end with one slow trial on one worker: a trial's own epochs to its rung's end, and those from there to its bracket's
-/// end, which are those of whichever trial is promoted and may begin only when the whole rung has ended. Each is
-/// weighed with what an epoch costs, the latter with the mean of all trials. A small trial of a rung that many epochs
-/// wait for so goes before a large one that nothing waits for. Trials on a higher rung come before others of the same
-/// path, then lower numbers before higher ones.
+/// end, which are those of whichever trials are promoted. Each is weighed with what an epoch costs, the latter with the
+/// mean of all trials. A small trial of a rung that many epochs wait for so goes before a large one that nothing waits
+/// for. Trials on a higher rung come before others of the same path, then lower numbers before higher ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     iteration: u32,

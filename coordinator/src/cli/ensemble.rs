@@ -15,6 +15,7 @@ pub(super) use summary::summary;
 use clap::{Args, ValueEnum};
 use common::{
     ballot::Vote,
+    model_file::ModelFile,
     split::Parts,
     study::{DataSpec, Split, StudySpec},
     view::{StudyPhase, StudyView},
@@ -121,7 +122,7 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
     let cluster = options.target.target().cluster().await?;
     let plan = plan::of(&cluster, &study.study, &members).await?;
     if let Some(folder) = &options.out {
-        files::check(folder)?;
+        files::check_apart(folder, ModelFile::NAME)?;
     }
     let labelled = Labelled::of(&cluster, &plan.spec.data).await?;
     let (format, out) = (options.output.format, options.out.clone());
@@ -157,9 +158,17 @@ pub(super) async fn unpacked(
         let failure = Failure::bad_input(format!("ensemble {name} is not finished, so it has no vote yet"));
         return Err(failure.help(format!("`rung study wait {name}` waits")));
     }
-    let plan = Plan { spec: spec.clone(), parent: None, finished: Some(view.clone()) };
+    let parent = plan::parent(cluster, spec).await?;
+    let plan = Plan { spec: spec.clone(), parent, finished: Some(view.clone()) };
     let labelled = Labelled::of(cluster, &spec.data).await?;
-    let (report, gathered) = assemble(cluster, view, (&plan, &labelled), vote).await?;
+    let (report, mut gathered) =
+        assemble(cluster, view, (&plan, &labelled), vote).await.map_err(|failure| {
+            let help = format!(
+                "`rung export {name} --to safetensors --trial N --out DIR` writes one member's model"
+            );
+            if failure.help.is_none() { failure.help(help) } else { failure }
+        })?;
+    gathered.members.retain(|member| report.counts(member.trial));
     let folder = tempfile::tempdir()?;
     write::write(cluster, (view, spec), (&report, &gathered, &labelled), folder.path()).await?;
     Ok(folder)

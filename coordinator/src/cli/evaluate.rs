@@ -26,8 +26,8 @@ use super::{
 /// Flags of `rung evaluate`.
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
-    /// A study, whose best model answers, or by their vote the members of an ensemble; or a folder with the files of
-    /// either, as `rung export` and `rung ensemble --out` write them
+    /// A study's name: its best model answers, and of an ensemble the members by their vote. Or a folder that `rung
+    /// export --to safetensors` or `rung ensemble --out` wrote
     #[arg(value_name = "MODEL")]
     model: String,
     /// The data set; without it, the one that the model was trained on

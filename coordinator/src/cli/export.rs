@@ -8,11 +8,12 @@ mod tables;
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
-use common::ids::TrialNumber;
+use common::{ballot::Ballot, ids::TrialNumber, model_file::ModelFile};
 
 use super::{
     args::{StudyRef, TargetArgs},
@@ -78,12 +79,28 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
         Form::Csv => tables::csv(&tables::read(&cluster, study).await?)?,
         Form::Jsonl => tables::jsonl(&tables::read(&cluster, study).await?)?,
     };
+    if !tables {
+        make_room(&args.out, &written)?;
+    }
     files::write_all(&args.out, &written)?;
     output::message(&format!("wrote {} to {}", listed(&written), args.out.display()));
     Ok(())
 }
 
-/// The names of files, and how many folders stand beside them.
+/// Refuses a folder that holds a model where an ensemble is to be written, or the other way round; and takes away what another vote
+/// left there, so that files of two votes never stand side by side, whenever the writing ends.
+fn make_room(folder: &Path, files: &Files) -> Result<(), Failure> {
+    let Some((_, ballot)) = files.iter().find(|(name, _)| name == Path::new(Ballot::FILE)) else {
+        return files::check_apart(folder, Ballot::FILE);
+    };
+    files::check_apart(folder, ModelFile::NAME)?;
+    if fs::read(folder.join(Ballot::FILE)).is_ok_and(|there| there == *ballot) {
+        return Ok(());
+    }
+    files::forget(folder, &[Ballot::FILE, "ensemble.py", "model.pt"])
+}
+
+/// The names of files, and how many stand in folders below.
 fn listed(files: &Files) -> String {
     let (top, below): (Vec<&Path>, Vec<&Path>) =
         files.iter().map(|(name, _)| name.as_path()).partition(|name| name.components().count() == 1);
@@ -92,7 +109,7 @@ fn listed(files: &Files) -> String {
     match folders.len() {
         0 => names.join(", "),
         count => format!(
-            "{} and {} to {}",
+            "{} and {} in {}",
             names.join(", "),
             plural(below.len() as u64, "file"),
             plural(count as u64, "folder")

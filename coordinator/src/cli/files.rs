@@ -58,6 +58,30 @@ pub(crate) async fn write(
     Ok(files.into_iter().map(|(name, _)| name).collect())
 }
 
+/// Checks as [`check`] does, and that a folder has no file of this name: it says that the folder is an ensemble's, or that it is a
+/// single model's, and beside the files of the other nobody could say which is meant.
+pub(crate) fn check_apart(folder: &Path, other: &str) -> Result<(), Failure> {
+    if folder.join(other).exists() {
+        return Err(Failure::bad_input(format!(
+            "{} has {other}: one folder holds a model or an ensemble, not both",
+            folder.display()
+        ))
+        .help("name another folder with --out"));
+    }
+    check(folder)
+}
+
+/// Removes files of a folder, as far as they are there.
+pub(crate) fn forget(folder: &Path, names: &[&str]) -> Result<(), Failure> {
+    for name in names {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Writes files into a folder, or, where their names say so, into folders below it; all are made where they are missing.
 /// Each file is whole or not there, and there once those before it are.
 pub(crate) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {

@@ -17,8 +17,8 @@ use super::{
 /// Flags of `rung predict`.
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
-    /// A study, whose best model answers, or by their vote the members of an ensemble; or a folder with the files of
-    /// either, as `rung export` and `rung ensemble --out` write them
+    /// A study's name: its best model answers, and of an ensemble the members by their vote. Or a folder that `rung
+    /// export --to safetensors` or `rung ensemble --out` wrote
     #[arg(value_name = "MODEL")]
     model: String,
     /// PNG or JPEG files, folders of them, IDX files (also gzipped), or `-` for one of these from standard input; CSV

@@ -10,6 +10,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use common::{
+    ballot::Ballot,
     duration,
     study::StudySpec,
     view::{StudyPhase, StudyView},
@@ -101,6 +102,9 @@ pub(super) struct Finished<'a> {
 
 /// Runs a study to its end and shows the best trial.
 pub(super) async fn tune(spec: StudySpec, options: Options) -> Result<(), Failure> {
+    if let Some(folder) = &options.out {
+        files::check_apart(folder, Ballot::FILE)?;
+    }
     tune_then(spec, options, finish).await
 }
 

@@ -35,9 +35,6 @@ use crate::{
     client::{ClientError, Cluster},
 };
 
-/// The file of a model's folder that says what it is.
-const FILE: &str = "model.json";
-
 /// A model in a folder.
 #[derive(Debug)]
 pub(super) struct TrainedModel {
@@ -75,11 +72,11 @@ impl TrainedModel {
 
     /// Whether a folder is a model's.
     fn is_in(folder: &Path) -> bool {
-        folder.join(FILE).exists()
+        folder.join(ModelFile::NAME).exists()
     }
 
     fn read(folder: &Path, temporary: Option<TempDir>) -> Result<Self, Failure> {
-        let path = folder.join(FILE);
+        let path = folder.join(ModelFile::NAME);
         let bad = |error: String| {
             Failure::bad_input(format!("{}: {error}", path.display()))
                 .help("`rung export STUDY --to safetensors --out DIR` writes a model's folder")

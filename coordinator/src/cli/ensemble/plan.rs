@@ -49,16 +49,16 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         ));
         return Err(failure.help("tune with `data: {split: holdout}`, and make the ensemble of that study"));
     }
-    if let Some(parent) = &spec.parent {
+    if spec.parent.is_some() {
         if args.choose() {
             let failure =
                 Failure::bad_input(format!("{name} is an ensemble already, whose members are fixed"));
             return Err(failure
                 .help("leave out --members, --from, --epochs and --set to see it, or name the tuned study"));
         }
-        let parent = cluster.studies().await?.into_iter().find(|other| other.id == *parent);
+        let parent = parent(cluster, &spec).await?;
         let finished = (view.phase == StudyPhase::Finished).then_some(view);
-        return Ok(Plan { spec, parent: parent.map(|parent| parent.name), finished });
+        return Ok(Plan { spec, parent, finished });
     }
     if view.phase != StudyPhase::Finished {
         let failure =
@@ -76,6 +76,13 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         Origin::Trials => top(&view, &cluster.trials(view.id.as_str()).await?, members)?,
     };
     Ok(Plan { spec: spec_of(&best, scheduler, &args.set)?, parent: Some(view.name), finished: None })
+}
+
+/// What the study is called that an ensemble was made of, as far as it is still there.
+pub(super) async fn parent(cluster: &Cluster, spec: &StudySpec) -> Result<Option<StudyName>, Failure> {
+    let Some(parent) = &spec.parent else { return Ok(None) };
+    let studies = cluster.studies().await?;
+    Ok(studies.into_iter().find(|other| other.id == *parent).map(|parent| parent.name))
 }
 
 /// The study that a text means. With flags that choose members `@last` is the tuned study, also where its ensemble has

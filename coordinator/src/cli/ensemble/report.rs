@@ -100,6 +100,11 @@ impl EnsembleReport {
         }
     }
 
+    /// Whether a member counts in the vote.
+    pub(super) fn counts(&self, trial: TrialNumber) -> bool {
+        self.ballot.voters.iter().any(|voter| voter.trial == trial)
+    }
+
     /// The row of a name.
     fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.name == name)

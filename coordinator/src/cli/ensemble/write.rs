@@ -34,21 +34,36 @@ pub(super) async fn write(
     let mut written = Vec::new();
     for member in &gathered.members {
         let Some(trial) = gathered.trials.iter().find(|trial| trial.trial == member.trial) else { continue };
-        let Some(checkpoint) = trial.checkpoint else { continue };
-        let [weights, _] = ObjectKey::of_checkpoint(&view.id, trial.trial, &checkpoint);
-        let weights = cluster.object(&weights).await?.to_vec();
+        let weights = weights(cluster, view, trial).await?;
         let model = files::line(&describe(&alone(view, spec, trial), inputs.clone()))?;
         let own = PathBuf::from(Voter::folder_of(trial.trial));
         written.extend([(own.join("model.safetensors"), weights), (own.join("model.json"), model)]);
     }
-    // Last, so that whoever finds the report finds the models too.
     written.extend([
         (PathBuf::from("predictions.csv"), predictions(report, labelled)?),
         (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
         (PathBuf::from(Ballot::FILE), files::line(report)?),
     ]);
+    // What says who votes goes first and comes last: it never stands beside members that it does not mean.
+    files::forget(folder, &[Ballot::FILE])?;
     files::write_all(folder, &written)?;
     Ok(written.len() as u64)
+}
+
+/// A member's weights.
+async fn weights(cluster: &Cluster, view: &StudyView, trial: &TrialView) -> Result<Vec<u8>, Failure> {
+    let number = trial.trial;
+    let lost = |reason: String| {
+        Failure::bad_input(format!("the weights of trial {number} cannot be read: {reason}"))
+            .help("without them the ensemble has no vote; `rung fsck` says what else a store has lost")
+    };
+    let checkpoint = trial.checkpoint.ok_or_else(|| lost("it has no checkpoint".to_owned()))?;
+    let [weights, _] = ObjectKey::of_checkpoint(&view.id, number, &checkpoint);
+    match cluster.object(&weights).await {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(error) => Err(lost(error.to_string())),
+    }
 }
 
 /// A member as if it led its study, which is how its model is described.

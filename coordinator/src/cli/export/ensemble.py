@@ -9,6 +9,7 @@ What comes out is the logarithm of the vote's probabilities, so a softmax gives 
 """
 
 import importlib.util
+import math
 import pathlib
 
 import torch
@@ -20,6 +21,9 @@ CLASSES = [{classes}]
 
 # The members' folders, and how often each counts.
 MEMBERS = [{members}]
+
+# The least probability that a loss is computed from.
+LEAST = 2.0**-126
 
 # What fits the vote on validation.
 TEMPERATURE = {temperature}
@@ -36,8 +40,8 @@ class Ensemble(nn.Module):
     def forward(self, x):
         said = torch.stack([self.distribution(member, x) for member in self.members])
         {vote}
-        sharp = together.clamp_min(torch.finfo(together.dtype).tiny).log() / TEMPERATURE
-        return sharp.log_softmax(1)
+        sharp = together.clamp_min(LEAST).log() / TEMPERATURE
+        return sharp.log_softmax(1).clamp_min(math.log(LEAST)).to(x.dtype)
 
 
 def member(folder):

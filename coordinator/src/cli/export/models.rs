@@ -24,9 +24,9 @@ pub(super) fn safetensors(answerer: &Answerer) -> Result<Files, Failure> {
     }
     let first = answerer.model();
     let python = pytorch::vote(voters.ballot(), &first.file, first.architecture.shape)?;
-    // Last, so that whoever finds these finds the members too.
-    files.push((Ballot::FILE.into(), voters.bytes()?));
     files.push(("ensemble.py".into(), python.into_bytes()));
+    // Last, so that whoever finds it finds the members too.
+    files.push((Ballot::FILE.into(), voters.bytes()?));
     Ok(files)
 }
 

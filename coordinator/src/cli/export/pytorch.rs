@@ -54,7 +54,7 @@ pub(super) fn vote(ballot: &Ballot, member: &ModelFile, shape: DataShape) -> Res
     let listed = voters.iter().map(|voter| format!("(\"{}\", {})", voter.folder(), voter.weight));
     let together = match vote {
         Vote::Soft | Vote::Greedy => [
-            "counts = x.new_tensor([count for _, count in MEMBERS]).reshape(-1, 1, 1)",
+            "counts = said.new_tensor([count for _, count in MEMBERS]).reshape(-1, 1, 1)",
             "together = (said * counts).sum(0) / counts.sum()",
         ],
         Vote::Hard => [
@@ -63,9 +63,9 @@ pub(super) fn vote(ballot: &Ballot, member: &ModelFile, shape: DataShape) -> Res
         ],
     };
     let distribution = if member.train.flip_averaging {
-        "return (member(x).softmax(1) + member(x.flip(3)).softmax(1)) / 2"
+        "return (member(x).double().softmax(1) + member(x.flip(3)).double().softmax(1)) / 2"
     } else {
-        "return member(x).softmax(1)"
+        "return member(x).double().softmax(1)"
     };
     let mut gaps = around(member, shape)?;
     gaps.extend([
@@ -229,6 +229,33 @@ mod tests {
         let text = module(&file, &file.architecture().unwrap()).unwrap();
         let line = "        x = (x - x.new_tensor([0.25]).reshape(1, -1, 1, 1)) / x.new_tensor([0.5]).reshape(1, -1, 1, 1)\n";
         assert!(text.contains(&format!("def forward(self, x):\n{line}")), "{text}");
+    }
+
+    #[test]
+    fn a_vote_has_its_members_and_its_way_of_counting() {
+        let mut file = describe(&fixture::best(), Inputs::default());
+        let shape = file.architecture().unwrap().shape;
+        let text = |vote: &str, file: &ModelFile| {
+            let ballot = format!(
+                r#"{{"ensemble":"a-ensemble","vote":"{vote}","temperature":0.75,"voters":[{{"trial":0,"weight":1}},{{"trial":7,"weight":1}}]}}"#
+            );
+            super::vote(&Ballot::from_json(&ballot).unwrap(), file, shape).unwrap()
+        };
+        let soft = text("soft", &file);
+        for line in [
+            "\"\"\"The soft vote of 2 members of study a-ensemble. Written by `rung export`.\n",
+            "MEMBERS = [(\"member-0\", 1), (\"member-7\", 1)]\n",
+            "TEMPERATURE = 0.75\n",
+            "        return member(x).double().softmax(1)\n",
+            "        together = (said * counts).sum(0) / counts.sum()\n",
+        ] {
+            assert!(soft.contains(line), "{line}\n{soft}");
+        }
+        file.train.flip_averaging = true;
+        let hard = text("hard", &file);
+        for line in ["member(x.flip(3)).double().softmax(1)) / 2\n", "/ (len(MEMBERS) + 1)\n"] {
+            assert!(hard.contains(line), "{line}\n{hard}");
+        }
     }
 
     #[test]

@@ -35,8 +35,17 @@ impl Answer {
 impl TrainedModel {
     /// The model's answers to samples, floats as model.json asks for them, one after another.
     pub(in crate::cli) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
+        self.ask_bytes(&Self::bytes_of(samples), device).await
+    }
+
+    /// Samples as `rung-worker` takes them.
+    pub(super) fn bytes_of(samples: &[f32]) -> Vec<u8> {
+        samples.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    /// The model's answers to samples as bytes.
+    pub(super) async fn ask_bytes(&self, bytes: &[u8], device: &str) -> Result<Vec<Answer>, Failure> {
         let arguments = ["--device", device];
-        let bytes: Vec<u8> = samples.iter().flat_map(|value| value.to_le_bytes()).collect();
         let out = worker("ask", &self.folder, |command| command.args(arguments), bytes).await?;
         let classes = self.architecture.shape.classes as usize;
         let numbers: Vec<f32> = out.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
@@ -52,7 +61,7 @@ impl TrainedModel {
 pub(super) async fn torchscript(model: &Path) -> Result<Vec<u8>, Failure> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("model.pt");
-    worker("torchscript", model, |command| command.arg("--out").arg(&path), Vec::new()).await?;
+    worker("torchscript", model, |command| command.arg("--out").arg(&path), &[]).await?;
     Ok(std::fs::read(&path)?)
 }
 
@@ -61,7 +70,7 @@ async fn worker(
     verb: &str,
     folder: &Path,
     more: impl FnOnce(&mut Command) -> &mut Command,
-    input: Vec<u8>,
+    input: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let program = run::worker_program().map_err(|failure| {
         failure.help(
@@ -78,7 +87,7 @@ async fn worker(
     let feed = async {
         if let Some(mut pipe) = stdin.take() {
             // A worker that ended early says why; that nobody read is no news then.
-            let _ = pipe.write_all(&input).await;
+            let _ = pipe.write_all(input).await;
         }
     };
     let ((), output) = tokio::join!(feed, child.wait_with_output());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::ids::TrialNumber;
+use common::{ids::TrialNumber, study::Evaluate};
 
 use super::{
     super::{
@@ -43,25 +43,27 @@ impl Answerer {
             };
         }
         if folder.is_file() {
-            let help = "name the folder that holds model.json and model.safetensors, or a study";
+            let help = "name the folder that holds model.json or ensemble.json, or a study";
             return Err(Failure::bad_input(format!("{model} is a file and no model")).help(help));
         }
-        let help = "a model is a folder with model.json and model.safetensors, or a study's name";
         let cluster = target.cluster().await?;
-        Self::of_study(&cluster, model, Pick::default()).await.map_err(|failure| match failure.help {
-            None => failure.help(help),
-            Some(_) => failure,
-        })
+        // Whether there is such a study at all.
+        cluster.study(model).await.map_err(|error| {
+            Failure::from(error)
+                .help("a model is a study's name, or a folder with model.json or ensemble.json")
+        })?;
+        Self::of_study(&cluster, model, Pick::default()).await
     }
 
     /// What a study made.
     pub(in crate::cli) async fn of_study(cluster: &Cluster, name: &str, pick: Pick) -> Result<Self, Failure> {
         let (view, spec) = cluster.study(name).await?;
-        if pick.vote.is_some() && spec.parent.is_none() {
+        let votes = spec.parent.is_some() && spec.evaluate == Evaluate::All;
+        if pick.vote.is_some() && !votes {
             let failure = Failure::bad_input(format!("study {name} is no ensemble, so nobody votes in it"));
             return Err(failure.help(format!("`rung ensemble {name}` makes one")));
         }
-        if spec.parent.is_none() || pick.trial.is_some() {
+        if !votes || pick.trial.is_some() {
             return Ok(Self::Model(Box::new(TrainedModel::of_study(cluster, name, pick.trial).await?)));
         }
         let folder = ensemble::unpacked(cluster, &view, &spec, pick.vote).await?;

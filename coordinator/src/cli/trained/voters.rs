@@ -38,13 +38,21 @@ impl Voters {
     pub(super) fn read(folder: &Path, temporary: Option<TempDir>) -> Result<Self, Failure> {
         let path = folder.join(Ballot::FILE);
         let bad = |error: String| {
-            Failure::bad_input(format!("{}: {error}", path.display()))
-                .help("`rung ensemble STUDY --out DIR` writes an ensemble's folder, member by member")
+            Failure::bad_input(format!("{}: {error}", path.display())).help(
+                "`rung ensemble ENSEMBLE --out DIR` writes the folder, and again where an older Rung did",
+            )
         };
         let text = fs::read_to_string(&path).map_err(|error| bad(error.to_string()))?;
         let ballot = Ballot::from_json(&text).map_err(|error| bad(error.to_string()))?;
         let read = |voter: &Voter| TrainedModel::read(&folder.join(voter.folder()), None);
         let members: Vec<TrainedModel> = ballot.voters.iter().map(read).collect::<Result<_, _>>()?;
+        let mut stated = ballot.voters.iter().zip(&members);
+        if let Some((voter, stray)) = stated.find(|(voter, member)| {
+            (member.file.trial, &member.file.study) != (voter.trial, &ballot.ensemble)
+        }) {
+            let (trial, study) = (stray.file.trial, &stray.file.study);
+            return Err(bad(format!("{} holds trial {trial} of {study}", voter.folder())));
+        }
         let differs = |member: &&TrainedModel| !member.takes_what(&members[0]);
         if let Some(stray) = members.iter().find(differs) {
             let (first, other) = (members[0].file.trial, stray.file.trial);
@@ -86,13 +94,23 @@ impl Voters {
         format!("{vote} of {} of {}", plural(members as u64, "member"), self.ballot.ensemble)
     }
 
+    /// How many members are asked at a time: as many as there are cores for. A device that is not the CPU has room for one,
+    /// for all that is known here.
+    fn at_once(&self, device: &str) -> usize {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.first().file.train.threads.max(1) as usize;
+        if device == "cpu" { (cores / threads).max(1) } else { 1 }
+    }
+
     /// The vote's answers to samples, at its temperature.
     pub(super) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
-        // A device that is not the CPU has room for one at a time, for all that is known here.
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let at_once = if device == "cpu" { cores } else { 1 };
-        let asked = self.members.iter().map(|member| member.ask(samples, device));
-        let said: Vec<Vec<Answer>> = stream::iter(asked).buffered(at_once).try_collect().await?;
+        let bytes = TrainedModel::bytes_of(samples);
+        let asked = self.members.iter().map(|member| member.ask_bytes(&bytes, device));
+        let said: Vec<Vec<Answer>> = stream::iter(asked).buffered(self.at_once(device)).try_collect().await?;
+        if let Some(short) = said.iter().find(|answers| answers.len() != said[0].len()) {
+            let (one, other) = (said[0].len(), short.len());
+            return Err(Failure::failed(format!("members answered {one} and {other} of the same samples")));
+        }
         let classes = self.first().architecture.shape.classes as usize;
         let said: Vec<Answers> = said.iter().map(|answers| distributions(classes, answers)).collect();
         let weights: Vec<u32> = self.ballot.voters.iter().map(|voter| voter.weight).collect();

@@ -8,7 +8,7 @@ use worker_ext::Error;
 
 use super::Traced;
 
-/// The least probability whose logarithm is taken.
+/// The least probability whose logarithm is taken, as of a single model's answers.
 const LEAST: f64 = f32::MIN_POSITIVE as f64;
 
 /// The members of an ensemble, and how they vote.
@@ -47,7 +47,7 @@ impl Voting {
             Vote::Hard => hard(&said)?,
         };
         let sharp = together.f_clamp_min(LEAST)?.f_log()?.f_div_scalar(self.ballot.temperature)?;
-        Ok(sharp.f_log_softmax(1, Kind::Float)?)
+        Ok(sharp.f_log_softmax(1, Kind::Double)?.f_clamp_min(LEAST.ln())?.f_to_kind(Kind::Float)?)
     }
 
     /// The mean, each member counted as often as it is to.
@@ -73,12 +73,12 @@ fn sum(mut tensors: impl Iterator<Item = Result<Tensor, tch::TchError>>) -> Resu
     Ok(tensors.try_fold(first, |sum, tensor| sum.f_add(&tensor?))?)
 }
 
-/// A model's probabilities; their mean with those of mirror images where it was measured so.
+/// A model's probabilities in double precision; their mean with those of mirror images where it was measured so.
 fn distribution(model: &Traced, pixels: &Tensor) -> Result<Tensor, Error> {
-    let straight = model.logits(pixels)?.f_softmax(1, Kind::Float)?;
+    let straight = model.logits(pixels)?.f_softmax(1, Kind::Double)?;
     if !model.stored.train.flip_averaging {
         return Ok(straight);
     }
-    let mirrored = model.logits(&pixels.f_flip([3])?)?.f_softmax(1, Kind::Float)?;
+    let mirrored = model.logits(&pixels.f_flip([3])?)?.f_softmax(1, Kind::Double)?;
     Ok(straight.f_add(&mirrored)?.f_div_scalar(2.0)?)
 }
