@@ -84,6 +84,12 @@ fn bad_arguments_are_refused_with_what_to_do() {
         &["no/such/file.yaml", "`rung study example mlp > no/such/file.yaml`"],
     );
     refused(&["plan", "mlp-small", "--eta", "3"], &["--eta is for Hyperband", "leave it out"]);
+    refused(&["plan", "mlp-small", "--sizes", "keras"], &["--sizes is for Hyperband", "leave it out"]);
+    refused(&["plan", "mlp-small", "--rounding", "ceil"], &["--rounding is for Hyperband"]);
+    refused(
+        &["run", "mlp-small", "--set", "scheduler.iterations=2"],
+        &["--set scheduler.iterations is for Hyperband"],
+    );
     refused(&["model", "show", "cnn-4blok"], &["cnn-4block"]);
     refused(&["data", "show", "fashion-minst"], &["fashion-mnist"]);
     refused(&["serve", "--listen", "0.0.0.0:0", "--no-tls"], &["127.0.0.1", "--no-tls"]);

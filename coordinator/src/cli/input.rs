@@ -72,18 +72,33 @@ pub(crate) fn read_training(args: &StudyArgs) -> Result<StudySpec, Failure> {
 
 /// Parses a study's text and replaces what flags replace.
 pub(crate) fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<StudySpec, Failure> {
-    let fault = |error: SpecError| SpecFault { source: source.to_owned(), text: text.to_owned(), error };
+    let fault = |error: SpecError| {
+        foreign(text, &error).unwrap_or_else(|| {
+            Failure::from(SpecFault { source: source.to_owned(), text: text.to_owned(), error })
+        })
+    };
     let spec = StudySpec::from_yaml_with(text, &overrides.set).map_err(fault)?;
-    if overrides.eta.is_some() && matches!(spec.scheduler, SchedulerSpec::Fixed { .. }) {
-        let failure =
-            "--eta is for Hyperband, and this study lists its trials (`scheduler: {kind: fixed, …}`)";
-        return Err(Failure::bad_input(failure).help("leave it out"));
-    }
     let pairs = overrides.pairs(&spec.scheduler);
     if pairs.len() == overrides.set.len() {
         return Ok(spec);
     }
-    Ok(StudySpec::from_yaml_with(text, &pairs).map_err(fault)?)
+    StudySpec::from_yaml_with(text, &pairs).map_err(fault)
+}
+
+/// The failure of a flag that is Hyperband's alone, where the study lists its trials.
+fn foreign(text: &str, error: &SpecError) -> Option<Failure> {
+    let Some(Place::Override(key)) = &error.place else { return None };
+    let own = ["eta", "sizes", "rounding", "mode", "iterations", "min_epochs"];
+    let hyperbands = key.strip_prefix("scheduler.").is_some_and(|key| own.contains(&key));
+    let listed =
+        || StudySpec::from_yaml(text).is_ok_and(|spec| matches!(spec.scheduler, SchedulerSpec::Fixed { .. }));
+    (hyperbands && listed()).then(|| {
+        Failure::bad_input(format!(
+            "{} is for Hyperband, and this study lists its trials (`scheduler: {{kind: fixed, …}}`)",
+            flag(key)
+        ))
+        .help("leave it out")
+    })
 }
 
 /// Where a study comes from, and its text.
