@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
         CNNS,
         "the same, augmented",
         Figures { shirt: Some(0.83), ..OWN },
-        (24, 1, 44.0),
+        (30, 1, 54.0),
     ),
     fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (30, 1, 60.0)),
     Row {
