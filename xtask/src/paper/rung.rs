@@ -163,5 +163,6 @@ fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{} ({cores} cores)", name.map_or("a processor without a name", |(_, name)| name))
+    let cores = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+    format!("{} ({cores})", name.map_or("a processor without a name", |(_, name)| name))
 }
