@@ -89,7 +89,7 @@ fn most(record: &Record) -> f64 {
 }
 
 /// A span of time in hours and minutes.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let minutes = (seconds / 60.0).ceil() as u64;
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min"),
