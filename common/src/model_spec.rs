@@ -83,7 +83,7 @@ impl ModelSpec {
         self.layers.iter().fold(0, |total, layer| total.saturating_add(layer.parameters))
     }
 
-    /// What a sample costs in training, in proportion to other models; a guess, good to a factor of two or so.
+    /// What a sample costs in training, in proportion to other models: a guess by what its layers do.
     pub fn cost(&self) -> u64 {
         self.layers.iter().fold(0, |total, layer| total.saturating_add(layer.op.cost(&layer.output)))
     }

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use common::{ids::TrialNumber, study::Evaluate};
+use common::{
+    ids::TrialNumber,
+    study::{Evaluate, StudySpec},
+    view::StudyView,
+};
 
 use super::{
     super::{
@@ -47,17 +51,21 @@ impl Answerer {
             return Err(Failure::bad_input(format!("{model} is a file and no model")).help(help));
         }
         let cluster = target.cluster().await?;
-        // Whether there is such a study at all.
-        cluster.study(model).await.map_err(|error| {
+        let study = cluster.study(model).await.map_err(|error| {
             Failure::from(error)
                 .help("a model is a study's name, or a folder with model.json or ensemble.json")
         })?;
-        Self::of_study(&cluster, model, Pick::default()).await
+        Self::made(&cluster, study, Pick::default()).await
     }
 
     /// What a study made.
     pub(in crate::cli) async fn of_study(cluster: &Cluster, name: &str, pick: Pick) -> Result<Self, Failure> {
-        let (view, spec) = cluster.study(name).await?;
+        Self::made(cluster, cluster.study(name).await?, pick).await
+    }
+
+    async fn made(cluster: &Cluster, study: (StudyView, StudySpec), pick: Pick) -> Result<Self, Failure> {
+        let (view, spec) = study;
+        let name = view.name.as_str();
         let votes = spec.parent.is_some() && spec.evaluate == Evaluate::All;
         if pick.vote.is_some() && !votes {
             let failure = Failure::bad_input(format!("study {name} is no ensemble, so nobody votes in it"));
