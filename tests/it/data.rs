@@ -113,14 +113,15 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     refused(&rung(&state, &["study", "submit", text(&file)]), "needs images, and `flowers` is a table");
     fs::write(&file, study("cut", "{name: flowers, split: none}", "mlp")).unwrap();
     refused(&rung(&state, &["study", "submit", text(&file)]), "use train_loss or train_accuracy");
-    for search in [
-        "space: mlp-best",
-        "scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 0, augment: light}}]}",
+    for (key, part) in [
+        ("augment", "space: mlp-best"),
+        ("augment", "scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 0, augment: light}}]}"),
+        ("shift_averaging", "space: mlp\ntrain: {shift_averaging: 1}"),
     ] {
-        fs::write(&file, format!("name: cut\ndata: {{name: flowers}}\nmodel: mlp\n{search}\n")).unwrap();
+        fs::write(&file, format!("name: cut\ndata: {{name: flowers}}\nmodel: mlp\n{part}\n")).unwrap();
         refused(
             &rung(&state, &["study", "submit", text(&file)]),
-            "`augment` needs images, and `flowers` is a table",
+            &format!("`{key}` needs images, and `flowers` is a table"),
         );
     }
 

@@ -39,7 +39,7 @@ scheduler:
   trials:
     - hparams: {blocks: 1, filters_1: 2, kernel: 3, pool: 4, dropout: 0.1, lr: 0.003}
     - hparams: {blocks: 1, filters_1: 3, kernel: 3, pool: 4, dropout: 0.0, lr: 0.01}
-train: {batch_size: 512, flip_averaging: true}
+train: {batch_size: 512, flip_averaging: true, shift_averaging: 1}
 data: {input: standard}
 ";
 
@@ -95,7 +95,7 @@ fn says_same(python: &mut Command) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "same\n");
 }
 
-/// Members whose vote PyTorch counts as Rung does, from the members' files and from one file; with mirror images.
+/// Members whose vote PyTorch counts as Rung does, from the members' files and from one file; with mirror images and shifts.
 #[test]
 fn an_exported_ensemble_votes_the_same_in_pytorch() {
     let Some(mut python) = pytorch() else { return };

@@ -31,6 +31,8 @@ mod standard;
 
 mod net;
 
+mod views;
+
 mod dense;
 
 mod node;

@@ -71,11 +71,7 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
         let message = format!("`{}` is a table, which is always standardised: leave `input` out", spec.name);
         return Err(Flaw::new(&["data", "input"], SpecError::new(message)));
     }
-    let mirrored = study.train.flip_averaging;
-    if table && (mirrored || !study.train.augment.is_none()) {
-        let key = if mirrored { "flip_averaging" } else { "augment" };
-        return Err(Flaw::new(&["train", key], needs_images(key, spec)));
-    }
+    images(study)?;
     if spec.split != Split::None {
         return Ok(());
     }
@@ -93,6 +89,30 @@ fn data(study: &StudySpec) -> Result<(), Flaw> {
         Some(rule) if rule.monitor != Monitor::Loss => {
             let error = without("what early stopping monitors", "of validation", "use `monitor: loss`");
             Err(Flaw::new(&["train", "early_stopping"], error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks what is done to images: that the samples are some, and that a shift leaves something of them.
+fn images(study: &StudySpec) -> Result<(), Flaw> {
+    let TrainSpec { flip_averaging, shift_averaging, augment, .. } = &study.train;
+    let changes = [
+        ("flip_averaging", *flip_averaging),
+        ("shift_averaging", *shift_averaging > 0),
+        ("augment", !augment.is_none()),
+    ];
+    let table = is_table(&study.data);
+    if let Some((key, _)) = changes.into_iter().find(|(_, changes)| table && *changes) {
+        return Err(Flaw::new(&["train", key], needs_images(key, &study.data)));
+    }
+    match study.data.shape().map(|shape| shape.height.min(shape.width)) {
+        Some(side) if *shift_averaging > 0 && *shift_averaging >= side => {
+            let message = format!(
+                "`shift_averaging` {shift_averaging} shifts everything out of an image of side {side}: \
+                 use less, usually 1"
+            );
+            Err(Flaw::new(&["train", "shift_averaging"], SpecError::new(message)))
         }
         _ => Ok(()),
     }

@@ -61,6 +61,9 @@ pub struct TrainSpec {
     pub average_decay: f64,
     /// Whether an evaluation averages each image's probabilities with those of its mirror image.
     pub flip_averaging: bool,
+    /// Pixels that images are shifted by, up, down, left and right, for what a trained model answers: its probabilities are
+    /// the mean over these and the image itself. An epoch's validation leaves it out: it would take five times as long.
+    pub shift_averaging: u32,
     /// The stored weights that trials begin with (`rung model add`); drawn where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<InitialWeights>,
@@ -105,6 +108,7 @@ impl Default for TrainSpec {
             average: Average::default(),
             average_decay: 0.999,
             flip_averaging: false,
+            shift_averaging: 0,
             initial_weights: None,
             early_stopping: None,
             threads: 1,

@@ -10,10 +10,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     device,
-    epoch::log_probabilities,
     net::{EVALUATION_ROWS, Net, Plan},
     numbers::copy,
     stored::Stored,
+    views::Views,
 };
 use crate::{WorkerError, settings};
 
@@ -56,8 +56,8 @@ pub fn ask(
 fn answer(net: &mut Net, stored: &Stored, pixels: &Tensor, output: &mut impl Write) -> anyhow::Result<()> {
     // A net may answer in the same memory each time.
     let logits = copy(&net.logits(pixels)?)?;
-    let mirrored = stored.train.flip_averaging.then_some(stored.shape);
-    let log_probabilities = log_probabilities(net, pixels, mirrored)?;
+    let views = Views::of_an_answer(&stored.train, stored.shape);
+    let log_probabilities = views.log_probabilities(net, pixels)?;
     let both = Tensor::f_cat(&[&logits, &log_probabilities], 1)?;
     let numbers = Vec::<f32>::try_from(both.f_to_device(Device::Cpu)?.f_flatten(0, -1)?)?;
     let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();

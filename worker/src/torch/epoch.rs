@@ -6,9 +6,9 @@ use std::{
 };
 
 use tch::{Device, Tensor};
-use worker_ext::{Error, batch::BatchSums};
+use worker_ext::batch::BatchSums;
 
-use common::{model_spec::DataShape, recipe::Recipe};
+use common::recipe::Recipe;
 
 use super::{
     augment::Augmenter,
@@ -17,6 +17,7 @@ use super::{
     numbers::Numbers,
     optimizer::Optimizer,
     resident::Part,
+    views::Views,
     weights::Weights,
 };
 use crate::trainer::{Control, Progress, TrainError};
@@ -166,8 +167,8 @@ pub(super) struct Question<'a> {
     pub(super) part: &'a Part,
     /// Row numbers in the part, on its device.
     pub(super) index: &'a Tensor,
-    /// The shape of a sample, where its probabilities are averaged with those of its mirror image.
-    pub(super) mirrored: Option<DataShape>,
+    /// The copies of a sample that its answer is the mean of.
+    pub(super) views: Views,
 }
 
 /// The log-probabilities of samples, samples × classes; breaks off where told to.
@@ -179,7 +180,7 @@ pub(super) fn ask(
     let mut answers = Vec::new();
     for rows in batches(question.index, EVALUATION_ROWS) {
         let batch = question.part.batch(&rows?)?;
-        let log_probabilities = log_probabilities(net, &batch.pixels, question.mirrored)?;
+        let log_probabilities = question.views.log_probabilities(net, &batch.pixels)?;
         let log_probabilities = log_probabilities.f_to_device(Device::Cpu)?;
         answers.extend(Vec::<f32>::try_from(log_probabilities.f_flatten(0, -1)?)?);
         if let Some(signs) = signs.as_deref_mut()
@@ -190,22 +191,6 @@ pub(super) fn ask(
         }
     }
     Ok(ControlFlow::Continue(answers))
-}
-
-/// Log-probabilities of samples; where a shape is given, the mean of those of each image and of its mirror image.
-pub(super) fn log_probabilities(
-    net: &mut Net,
-    pixels: &Tensor,
-    mirrored: Option<DataShape>,
-) -> Result<Tensor, Error> {
-    // A net may answer in the same memory each time.
-    let straight = net.log_probabilities(pixels)?;
-    let Some(shape) = mirrored else { return Ok(straight) };
-    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(i64::from);
-    let images = pixels.f_view([-1, channels, height, width])?;
-    let mirrored = net.log_probabilities(&images.f_flip([3])?.f_view_as(pixels)?)?;
-    let sum = straight.f_logaddexp(&mirrored)?;
-    Ok(sum.f_sub_scalar(std::f64::consts::LN_2)?)
 }
 
 /// Row numbers in stretches of `size`, the last one shorter where they do not come out even.

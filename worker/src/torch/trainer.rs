@@ -4,7 +4,6 @@ use std::{ops::ControlFlow, path::Path};
 
 use common::{
     metrics::{CleanMetrics, TestMetrics},
-    model_spec::DataShape,
     study::{DataSpec, Split},
 };
 use data::{Dataset, Sources};
@@ -20,6 +19,7 @@ use super::{
     net::{EVALUATION_ROWS, Net, Plan},
     resident::{Part, Resident},
     trial::{Trial, View, model},
+    views::Views,
     weights::Weights,
 };
 use crate::{
@@ -120,11 +120,11 @@ impl Trainer for TorchTrainer {
         let plan = Plan { rows: EVALUATION_ROWS, trial_seed: 0, smoothing: 0.0, precision, frozen: 0 };
         let standard = resident.standard(task.study.data.input, device)?;
         let mut net = Net::new((&spec, &shape), &weights, plan, standard)?;
-        let mirrored = task.study.train.flip_averaging.then_some(shape);
+        let views = Views::of_an_answer(&task.study.train, shape);
         let all: Vec<u32> = (0..test.truth.len() as u32).collect();
         let (classes, chosen_by) =
             (shape.classes as usize, if split == Split::Paper { &validation[..] } else { &[] });
-        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), mirrored);
+        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), views);
         let tested = predicted((&answers(test, &all)?, &test.truth), chosen_by, classes)?;
         let validation = match split {
             Split::None => None,
@@ -138,13 +138,9 @@ impl Trainer for TorchTrainer {
 }
 
 /// Log-probabilities of some rows of a part.
-fn answers(
-    net: &mut Net,
-    (part, rows): (&Part, &[u32]),
-    mirrored: Option<DataShape>,
-) -> Result<Vec<f32>, TrainError> {
+fn answers(net: &mut Net, (part, rows): (&Part, &[u32]), views: Views) -> Result<Vec<f32>, TrainError> {
     let index = part.index(rows.iter().copied())?;
-    match ask(net, &Question { part, index: &index, mirrored }, None)? {
+    match ask(net, &Question { part, index: &index, views }, None)? {
         ControlFlow::Continue(answers) => Ok(answers),
         ControlFlow::Break(_) => Err(TrainError::Other("an evaluation cannot be told to end".to_owned())),
     }

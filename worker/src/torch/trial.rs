@@ -27,6 +27,7 @@ use super::{
     resident::Part,
     snapshot::Snapshot,
     standard::Standard,
+    views::Views,
     weights::Weights,
 };
 use crate::{
@@ -242,8 +243,8 @@ impl<'a> Trial<'a> {
         if self.truth.is_empty() {
             return Ok(ControlFlow::Continue(trained));
         }
-        let mirrored = self.task.study.train.flip_averaging.then_some(self.view.shape);
-        let question = Question { part: self.view.judged, index: &self.validation, mirrored };
+        let views = Views::of_an_epoch(&self.task.study.train, self.view.shape);
+        let question = Question { part: self.view.judged, index: &self.validation, views };
         let answers = match self.learner.ask(&question, signs)? {
             ControlFlow::Continue(answers) => answers,
             ControlFlow::Break(control) => return Ok(ControlFlow::Break(control)),

@@ -164,6 +164,7 @@ train:
   average: none
   average_decay: 0.999
   flip_averaging: false
+  shift_averaging: 0
   early_stopping: {monitor: val_loss, patience: 10, min_delta: 0.0, restore_best: false}
   threads: 1
   precision: float32

@@ -6,6 +6,7 @@ use common::{
     ballot::{Ballot, Vote},
     model_file::{Architecture, ModelFile},
     model_spec::{DataShape, Layer, ModelSpec, Op},
+    study::TrainSpec,
 };
 
 use super::super::{
@@ -62,20 +63,42 @@ pub(super) fn vote(ballot: &Ballot, member: &ModelFile, shape: DataShape) -> Res
             "together = (votes + said.mean(0)) / (len(MEMBERS) + 1)",
         ],
     };
-    let distribution = if member.train.flip_averaging {
-        "return (member(x).double().softmax(1) + member(x.flip(3)).double().softmax(1)) / 2"
-    } else {
-        "return member(x).double().softmax(1)"
-    };
     let mut gaps = around(member, shape)?;
     gaps.extend([
         ("title", format!("The {} of {members} of study {ensemble}", vote.name())),
         ("members", listed.collect::<Vec<_>>().join(", ")),
         ("temperature", temperature.to_string()),
-        ("distribution", distribution.to_owned()),
+        ("distribution", distribution(&member.train, shape).join(INDENT)),
         ("vote", together.join(INDENT)),
     ]);
     Ok(filled(ENSEMBLE, &gaps))
+}
+
+/// The lines of a method that returns a member's probabilities: their mean over the copies of images that it was measured
+/// with.
+fn distribution(train: &TrainSpec, shape: DataShape) -> Vec<String> {
+    let DataShape { height, width, .. } = shape;
+    let by = train.shift_averaging;
+    let mut lines = Vec::new();
+    if by > 0 {
+        lines.push(format!("padded = nn.functional.pad(x, ({by}, {by}, {by}, {by}))"));
+        lines.push(format!(
+            "corners = (({by}, {by}), (0, {by}), ({0}, {by}), ({by}, 0), ({by}, {0}))",
+            2 * by
+        ));
+        lines.push(format!(
+            "copies = [padded[:, :, top : top + {height}, left : left + {width}] for top, left in corners]"
+        ));
+    } else if train.flip_averaging {
+        lines.push("copies = [x]".to_owned());
+    } else {
+        return vec!["return member(x).double().softmax(1)".to_owned()];
+    }
+    if train.flip_averaging {
+        lines.push("copies += [copy.flip(3) for copy in copies]".to_owned());
+    }
+    lines.push("return sum(member(copy).double().softmax(1) for copy in copies) / len(copies)".to_owned());
+    lines
 }
 
 /// What fills the gaps around a module: what goes in, what the classes are called, and a constant for whoever feeds it.
@@ -253,8 +276,21 @@ mod tests {
         }
         file.train.flip_averaging = true;
         let hard = text("hard", &file);
-        for line in ["member(x.flip(3)).double().softmax(1)) / 2\n", "/ (len(MEMBERS) + 1)\n"] {
+        let mean = "        return sum(member(copy).double().softmax(1) for copy in copies) / len(copies)\n";
+        let mirrored = "        copies += [copy.flip(3) for copy in copies]\n";
+        for line in ["        copies = [x]\n", mirrored, mean, "/ (len(MEMBERS) + 1)\n"] {
             assert!(hard.contains(line), "{line}\n{hard}");
+        }
+        file.train.shift_averaging = 2;
+        let shifted = text("hard", &file);
+        for line in [
+            "        padded = nn.functional.pad(x, (2, 2, 2, 2))\n",
+            "        corners = ((2, 2), (0, 2), (4, 2), (2, 0), (2, 4))\n",
+            "        copies = [padded[:, :, top : top + 28, left : left + 28] for top, left in corners]\n",
+            mirrored,
+            mean,
+        ] {
+            assert!(shifted.contains(line), "{line}\n{shifted}");
         }
     }
 

@@ -6,7 +6,7 @@ use common::ballot::{Ballot, Vote};
 use tch::{Kind, Tensor};
 use worker_ext::Error;
 
-use super::Traced;
+use super::{super::views::Views, Traced};
 
 /// The least probability whose logarithm is taken, as of a single model's answers.
 const LEAST: f64 = f32::MIN_POSITIVE as f64;
@@ -68,17 +68,17 @@ fn hard(said: &[Tensor]) -> Result<Tensor, Error> {
     Ok(votes.f_add(&mean)?.f_div_scalar(members + 1.0)?)
 }
 
-fn sum(mut tensors: impl Iterator<Item = Result<Tensor, tch::TchError>>) -> Result<Tensor, Error> {
+fn sum<E>(mut tensors: impl Iterator<Item = Result<Tensor, E>>) -> Result<Tensor, Error>
+where
+    Error: From<E>,
+{
     let first = tensors.next().ok_or_else(|| Error::Failed("nobody votes".to_owned()))??;
-    Ok(tensors.try_fold(first, |sum, tensor| sum.f_add(&tensor?))?)
+    tensors.try_fold(first, |sum, tensor| Ok(sum.f_add(&tensor?)?))
 }
 
-/// A model's probabilities in double precision; their mean with those of mirror images where it was measured so.
+/// A model's probabilities in double precision: their mean over the copies of samples that it was measured with.
 fn distribution(model: &Traced, pixels: &Tensor) -> Result<Tensor, Error> {
-    let straight = model.logits(pixels)?.f_softmax(1, Kind::Double)?;
-    if !model.stored.train.flip_averaging {
-        return Ok(straight);
-    }
-    let mirrored = model.logits(&pixels.f_flip([3])?)?.f_softmax(1, Kind::Double)?;
-    Ok(straight.f_add(&mirrored)?.f_div_scalar(2.0)?)
+    let copies = Views::of_an_answer(&model.stored.train, model.stored.shape).copies(pixels)?;
+    let said = copies.iter().map(|copy| Ok::<_, Error>(model.logits(copy)?.f_softmax(1, Kind::Double)?));
+    Ok(sum(said)?.f_div_scalar(copies.len() as f64)?)
 }

@@ -117,3 +117,20 @@ fn none_trains_on_everything_and_ranks_by_training() {
     assert!(last.metrics.train_loss.is_finite() && evaluated.test.metrics.clean.is_none());
     assert_eq!(evaluated.validation, None);
 }
+
+#[test]
+fn shifts_count_in_what_a_trained_model_answers_alone() {
+    let by = |shift: u32| {
+        let mut study = study(ModelKind::Cnn, 16);
+        study.train.shift_averaging = shift;
+        trained(&dataset(120, 30), study, cnn_hparams())
+    };
+    let ((plain, without), (shifted, with)) = (by(0), by(1));
+    assert_eq!(plain.metrics, shifted.metrics);
+    let all =
+        |evaluated: Evaluated| [evaluated.test.probabilities, evaluated.validation.unwrap().probabilities];
+    for (without, with) in all(without).into_iter().zip(all(with)) {
+        assert_ne!(without, with);
+        assert!(with.chunks(3).all(|sample| (sample.iter().sum::<f32>() - 1.0).abs() < 1e-5), "{with:?}");
+    }
+}
