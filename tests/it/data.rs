@@ -147,6 +147,7 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     assert_eq!(said[0]["label"], "versicolor", "{said}");
     assert_eq!(said[0]["sample"], format!("{}:2", text(&turned)));
     refused(&rung(&state, &["predict", "cut", text(&turned), "--resize"]), "are for images");
+    refused(&rung(&state, &["evaluate", "cut", "--shift-averaging", "1"]), "are for images");
     fs::write(&turned, "d,c,b\n7,0.2,0.01\n").unwrap();
     refused(&rung(&state, &["predict", "cut", text(&turned)]), "no column `a`: the model takes a, b, c, d");
 

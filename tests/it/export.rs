@@ -168,6 +168,9 @@ fn files_of_two_votes_never_mix(state: &Path, folder: &Path) {
         assert_eq!(ran.code, Some(2), "{more:?}: {ran:?}");
         assert!(ran.stderr.contains(says), "{more:?} does not say `{says}`: {}", ran.stderr);
     }
+    let ran = rung(state, &["evaluate", "two-ensemble", "--shift-averaging", "0"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("are for a single model"), "{}", ran.stderr);
     fs::write(out.join("ensemble.json"), ballot.replace(r#""voters""#, r#""others""#)).unwrap();
     let ran = rung(state, &["predict", &text(&out), "nothing.png"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -205,6 +208,28 @@ fn repeats_the_study(study: &str) {
     }
     let ran = rung(&state, &["evaluate", &out, "--part", "validation", "-o", "json"]).ok();
     assert_eq!((&ran.json()["accuracy"], ran.stderr.as_str()), (&best["value"], ""));
+}
+
+/// The same weights measured in two ways are what a study of each way measured.
+#[test]
+fn a_model_can_be_measured_over_other_copies_of_images() {
+    let folder = scratch();
+    let state = trained(folder.path(), "mlp", MLP);
+    let averaged = MLP
+        .replace("name: mlp", "name: two")
+        .replace("512}", "512, flip_averaging: true, shift_averaging: 1}");
+    trained(folder.path(), "two", &averaged);
+    let test = |study: &str| rung(&state, &["best", study, "-o", "json"]).ok().json()["test"].clone();
+    assert_ne!(test("mlp")["loss"], test("two")["loss"]);
+    for (trained, as_in, flip, shift) in [("mlp", "two", "true", "1"), ("two", "mlp", "false", "0")] {
+        let flags = ["--flip-averaging", flip, "--shift-averaging", shift];
+        let found = rung(&state, &[&["evaluate", trained, "-o", "json"][..], &flags].concat()).ok().json();
+        let (accuracy, loss) = (&found["accuracy"], &found["loss"]);
+        assert_eq!((accuracy, loss), (&test(as_in)["accuracy"], &test(as_in)["loss"]), "{trained}");
+    }
+    let ran = rung(&state, &["evaluate", "mlp", "--shift-averaging", "28"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("shifts everything out of an image of side 28"), "{}", ran.stderr);
 }
 
 fn support(class: &Value) -> Option<u64> {

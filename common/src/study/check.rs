@@ -106,16 +106,8 @@ fn images(study: &StudySpec) -> Result<(), Flaw> {
     if let Some((key, _)) = changes.into_iter().find(|(_, changes)| table && *changes) {
         return Err(Flaw::new(&["train", key], needs_images(key, &study.data)));
     }
-    match study.data.shape().map(|shape| shape.height.min(shape.width)) {
-        Some(side) if *shift_averaging > 0 && *shift_averaging >= side => {
-            let message = format!(
-                "`shift_averaging` {shift_averaging} shifts everything out of an image of side {side}: \
-                 use less, usually 1"
-            );
-            Err(Flaw::new(&["train", "shift_averaging"], SpecError::new(message)))
-        }
-        _ => Ok(()),
-    }
+    let Some(shape) = study.data.shape() else { return Ok(()) };
+    study.train.check_shift(&shape).map_err(|error| Flaw::new(&["train", "shift_averaging"], error))
 }
 
 /// Whether the data are a table, as far as that is known.

@@ -19,7 +19,8 @@ pub use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Digest;
+use super::SpecError;
+use crate::{checkpoint::Digest, model_spec::DataShape};
 
 /// How every trial of a study trains. A hyperparameter of the same name overrides a field for its trial
 /// (`lr` overrides `learning_rate`); see [`crate::recipe::Recipe`].
@@ -84,6 +85,17 @@ impl TrainSpec {
     /// The object in the cluster's store that trials begin with, once it is recorded.
     pub fn initial_object(&self) -> Option<Digest> {
         self.initial_weights.as_ref()?.digest
+    }
+
+    /// Fails where shifts leave nothing of images of a shape.
+    pub fn check_shift(&self, shape: &DataShape) -> Result<(), SpecError> {
+        let (shift, side) = (self.shift_averaging, shape.height.min(shape.width));
+        if shift == 0 || shift < side {
+            return Ok(());
+        }
+        Err(SpecError::new(format!(
+            "`shift_averaging` {shift} shifts everything out of an image of side {side}: use less, usually 1"
+        )))
     }
 
     /// Whether a trial's backbone stays as it began.

@@ -20,7 +20,7 @@ use super::{
     failure::Failure,
     output::{self, Show, Table},
     text::count,
-    trained::Answerer,
+    trained::{Answerer, AveragingArgs},
 };
 
 /// Flags of `rung evaluate`.
@@ -40,6 +40,8 @@ pub(super) struct EvaluateArgs {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     #[command(flatten)]
+    averaging: AveragingArgs,
+    #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
     output: FormatArgs,
@@ -57,7 +59,7 @@ enum Part {
 
 /// Prints accuracy, loss and a row for each class.
 pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
-    let answerer = Answerer::open(&args.model, &args.target.target()).await?;
+    let answerer = args.averaging.over(Answerer::open(&args.model, &args.target.target()).await?)?;
     let model = answerer.model();
     if args.part == Part::Validation && model.file.split == Split::None {
         return Err(Failure::bad_input("the model was trained with `split: none`, which held nothing out")

@@ -11,7 +11,7 @@ use super::{
     args::{FormatArgs, TargetArgs},
     failure::Failure,
     output::{self, Show, Table},
-    trained::{Answer, Answerer},
+    trained::{Answer, Answerer, AveragingArgs},
 };
 
 /// Flags of `rung predict`.
@@ -38,6 +38,8 @@ pub(super) struct PredictArgs {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     #[command(flatten)]
+    averaging: AveragingArgs,
+    #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
     output: FormatArgs,
@@ -45,7 +47,7 @@ pub(super) struct PredictArgs {
 
 /// Prints classes and probabilities.
 pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
-    let answerer = Answerer::open(&args.model, &args.target.target()).await?;
+    let answerer = args.averaging.over(Answerer::open(&args.model, &args.target.target()).await?)?;
     let model = answerer.model();
     let Named { names, samples } = match &model.file.features {
         Some(_) if args.resize || args.invert => {

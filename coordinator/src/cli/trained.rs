@@ -7,12 +7,15 @@ mod voters;
 
 mod answerer;
 
+mod averaging;
+
 mod describe;
 
 mod inputs;
 
 pub(super) use answer::Answer;
 pub(super) use answerer::{Answerer, Pick};
+pub(super) use averaging::AveragingArgs;
 pub(super) use describe::describe;
 pub(super) use inputs::inputs;
 
