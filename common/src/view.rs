@@ -83,7 +83,7 @@ pub struct StudyView {
     pub trials: u32,
     /// Trials that have begun, counted by state in the order of [`TrialState::ALL`].
     pub states: [u32; 6],
-    /// Epochs trained by results that count.
+    /// Epochs trained so far, as far as results and checkpoints say; of a finished study by results that count.
     pub epochs: u64,
     /// Epochs that the plan asks for.
     pub planned_epochs: u64,

@@ -79,6 +79,8 @@ pub struct Study {
     best: Option<Best>,
     /// Epochs trained by results that count.
     epochs: u64,
+    /// Epochs that trials in training have beyond their last results.
+    ahead: u64,
     clock: ActiveClock,
     paused: bool,
     /// The first result that reached the target.
@@ -190,6 +192,7 @@ impl Study {
             queue: Queue::default(),
             best: None,
             epochs: 0,
+            ahead: 0,
             clock: ActiveClock::new(spec.budget.max_time),
             paused: false,
             target_reached: None,

@@ -140,6 +140,14 @@ impl Trial {
         self.checkpoint.map_or(0, |checkpoint| checkpoint.epoch)
     }
 
+    /// Epochs trained since its last result, while it trains or waits to.
+    pub(crate) fn ahead(&self) -> u32 {
+        match self.state {
+            TrialState::Pending | TrialState::Running => self.epochs.saturating_sub(self.charged),
+            TrialState::Paused | TrialState::Completed | TrialState::Stopped | TrialState::Failed => 0,
+        }
+    }
+
     /// The place of its last finite result among others.
     pub(crate) fn standing(&self, goal: Goal) -> Option<Standing> {
         Some(Standing::new(goal, self.value?, self.val_loss.unwrap_or(f64::NAN), self.number))

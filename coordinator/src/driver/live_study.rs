@@ -105,7 +105,7 @@ impl LiveStudy {
             goal: spec.objective.goal(),
             trials: self.study.plan().configs(),
             states: self.study.states(),
-            epochs: self.study.epochs(),
+            epochs: self.study.trained_epochs(),
             planned_epochs: self.study.planned_epochs(),
             best: self.study.best_result().map(leader),
             created: self.study.created(),

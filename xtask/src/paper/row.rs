@@ -188,11 +188,11 @@ mod tests {
         assert_eq!(scale(Some(0.1)), Scale { epochs: 8, runs: 1 });
         assert_eq!(scale(Some(1e-9)), Scale { epochs: 1, runs: 1 });
         let ensemble = named("ensemble");
-        let members = |runs| Limits { minutes: Some(7.5), runs }.scale(ensemble, &[ensemble]);
-        assert_eq!(
-            (members(None), members(Some(1))),
-            (Scale { epochs: 8, runs: 2 }, Scale { epochs: 8, runs: 2 })
-        );
+        // Time for one member, where there must be two.
+        let half = Limits { minutes: Some(ensemble.minutes / CORES), runs: None };
+        let members = |runs| Limits { runs, ..half }.scale(ensemble, &[ensemble]);
+        let short = Scale { epochs: ensemble.epochs / 2, runs: 2 };
+        assert_eq!((members(None), members(Some(1))), (short, short));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Study {
         let Some(trial) = self.trials.get_mut(number.0 as usize) else {
             return;
         };
-        let (state, index) = (trial.state, trial.bracket as usize);
+        let (state, ahead, index) = (trial.state, trial.ahead(), trial.bracket as usize);
         let (Some(plan), Some(bracket)) = (self.plan.brackets().get(index), self.brackets.get(index)) else {
             return;
         };
@@ -114,6 +114,7 @@ impl Study {
         change(trial);
         self.states[state as usize] -= 1;
         self.states[trial.state as usize] += 1;
+        self.ahead = self.ahead + u64::from(trial.ahead()) - u64::from(ahead);
         if trial.state == TrialState::Pending && !bracket.carries(number) && self.ended.is_none() {
             trial.usual_cost = self.queue.usual_cost();
             self.queue.push(Place::of(trial, plan));

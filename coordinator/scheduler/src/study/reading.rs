@@ -98,6 +98,12 @@ impl Study {
         self.epochs
     }
 
+    /// Epochs trained so far, also those since the last results, as far as checkpoints say. Once the study has finished
+    /// these are the epochs of results alone: what was cut off is no part of it.
+    pub fn trained_epochs(&self) -> u64 {
+        if self.finished.is_some() { self.epochs } else { self.epochs + self.ahead }
+    }
+
     /// Epochs that the plan asks for; none where the parent study has trained all trials.
     pub fn planned_epochs(&self) -> u64 {
         if self.spec.is_adopted() { 0 } else { self.plan.epochs_resumed() }

@@ -46,8 +46,10 @@ impl Study {
     /// Counts epochs of a result that was trained for.
     pub(super) fn charge(&mut self, number: TrialNumber, epochs: u32) {
         if let Some(trial) = self.trials.get_mut(number.0 as usize) {
+            let before = trial.ahead();
             self.epochs += u64::from(epochs.saturating_sub(trial.charged));
             trial.charged = trial.charged.max(epochs);
+            self.ahead = self.ahead + u64::from(trial.ahead()) - u64::from(before);
         }
     }
 

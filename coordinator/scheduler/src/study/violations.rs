@@ -68,6 +68,10 @@ impl Study {
             let plan = self.plan.epochs_resumed();
             flaws.push(format!("{charged} epochs are charged, counted as {}, planned {plan}", self.epochs));
         }
+        let ahead: u64 = self.trials.iter().map(|trial| u64::from(trial.ahead())).sum();
+        if ahead != self.ahead {
+            flaws.push(format!("{ahead} epochs are trained since results, counted as {}", self.ahead));
+        }
         if self.brackets.iter().filter(|bracket| !bracket.has_ended()).count() != self.open {
             flaws.push(format!("{} open brackets are counted wrong", self.open));
         }

@@ -100,6 +100,35 @@ fn a_checkpoint_at_the_end_of_a_lease_counts_only_with_its_result() {
 }
 
 #[test]
+fn epochs_since_the_last_result_are_trained_but_not_yet_charged() {
+    let mut study = leased();
+    let both = |study: &Study| (study.trained_epochs(), study.epochs());
+    let stored = checkpoint(FIRST, 4);
+    send(&mut study, Input::Checkpointed { trial: FIRST, attempt: Attempt(1), checkpoint: stored });
+    assert_eq!(both(&study), (4, 0));
+    // Handed back it still has them, and nothing is counted twice when it ends.
+    send(&mut study, Input::Released { trial: FIRST, attempt: Attempt(1), checkpoint: Some(stored) });
+    assert_eq!(both(&study), (4, 0));
+    send(&mut study, Input::Lease { worker: worker(1), most: 2 });
+    send(&mut study, finished(FIRST, 2, 9, 0.5, false));
+    assert_eq!(both(&study), (9, 9));
+    let second = TrialNumber(1);
+    let stored = checkpoint(second, 5);
+    send(&mut study, Input::Checkpointed { trial: second, attempt: Attempt(1), checkpoint: stored });
+    assert_eq!(both(&study), (14, 9));
+    // A trial that fails has trained for nothing.
+    for attempt in 1..=3 {
+        let reason = "out of memory".to_owned();
+        send(&mut study, Input::Failed { trial: second, attempt: Attempt(attempt), reason });
+        if attempt < 3 {
+            assert_eq!(both(&study), (14, 9));
+            lease(&mut study);
+        }
+    }
+    assert_eq!(both(&study), (9, 9));
+}
+
+#[test]
 fn a_drained_worker_hands_back_what_it_has() {
     let mut study = leased();
     let stored = Some(checkpoint(FIRST, 3));

@@ -86,8 +86,9 @@ fn the_best_of_no_search_is_bad_input() {
 fn an_ensemble_is_one_run_of_so_many_members() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = left(&["ensemble"], 5, folder.path());
-    assert_eq!((jobs.len(), jobs[0].scale), (1, Scale { epochs: 16, runs: 5 }));
-    assert_eq!(jobs[0].title(), "ensemble, 5 of 15 members, 16 of 16 epochs");
+    let epochs = named("ensemble").unwrap().epochs;
+    assert_eq!((jobs.len(), jobs[0].scale), (1, Scale { epochs, runs: 5 }));
+    assert_eq!(jobs[0].title(), format!("ensemble, 5 of 15 members, {epochs} of {epochs} epochs"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::paper::ensemble::{Part, Scaled};
+use crate::paper::job::named;
 use crate::paper::record::{ClassF1, Test};
 
 fn record(row: &str, run: u32, accuracy: f64) -> Record {
@@ -76,7 +77,8 @@ fn an_ensemble_shows_its_votes_and_who_finished() {
         rows: rows.map(|(name, accuracy)| voter(name, accuracy)).to_vec(),
     };
     let page = page(&[Record { votes: Some(votes), ..record("ensemble", 1, 0.95) }]);
-    assert!(line(&page, "`ensemble` soft").contains("| 2 of 15 members | 8 of 16 |"));
+    let epochs = named("ensemble").unwrap().epochs;
+    assert!(line(&page, "`ensemble` soft").contains(&format!("| 2 of 15 members | 8 of {epochs} |")));
     assert!(page.contains("2 of 3 members finished"), "{page}");
     assert!(page.contains("| soft vote | 0.9500 | 0.2000 | 1.250 | 0.1500 | 0.7000 |"), "{page}");
     assert!(page.contains("Members alone: 0.9350 ± 0.0071 (0.9300, 0.9400)."), "{page}");
