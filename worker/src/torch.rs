@@ -1,11 +1,11 @@
 //! Training with libtorch, on the CPU or a GPU.
 //!
 //! In the order of a task: a setting becomes a `device`, the data set comes to lie on it (`resident`), a configuration
-//! becomes tensors (`layout`, `initial`, `weights`, `initial_weights`) and layers that are trained by hand-written passes (`dense`) or by
-//! autograd (`node`, `graph`); images change at random (`augment`); an epoch is trained (`epoch`, `optimizer`,
-//! `average`), measured (`measure`) and remembered; at its end everything (`numbers`) may be copied (`snapshot`) and
-//! written (`checkpoint`). A `trial` strings epochs together, the [`TorchTrainer`] keeps what stays between trials, and
-//! [`doctor()`] tells what libtorch finds here.
+//! becomes tensors (`layout`, `initial`, `weights`, `initial_weights`) and layers that are trained by hand-written passes
+//! (`dense`) or by autograd (`node`, `graph`); images change at random (`augment`); an epoch is trained (`epoch`,
+//! `optimizer`, `average`), measured over copies of its images (`views`, `measure`) and remembered; at its end everything
+//! (`numbers`) may be copied (`snapshot`) and written (`checkpoint`). A `trial` strings epochs together, the
+//! [`TorchTrainer`] keeps what stays between trials, and [`doctor()`] tells what libtorch finds here.
 //!
 //! A model in a folder (`stored`) can be asked ([`ask()`]) and written for others ([`torchscript`], in `script`).
 
@@ -31,8 +31,6 @@ mod standard;
 
 mod net;
 
-mod views;
-
 mod dense;
 
 mod node;
@@ -48,6 +46,8 @@ mod average;
 mod augment;
 
 mod epoch;
+
+mod views;
 
 mod measure;
 
