@@ -64,6 +64,29 @@ pub struct Leader {
     pub checkpoint: Checkpoint,
 }
 
+/// Why a study's training ended before its plan did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Its longest active time is over.
+    MaxTime,
+    /// A result reached its target.
+    Target,
+    /// Somebody asked for it.
+    Requested,
+}
+
+impl EndReason {
+    /// The reason in words, by the keys of a study file.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::MaxTime => "its `budget.max_time` was over",
+            Self::Target => "its `budget.target` was reached",
+            Self::Requested => "it was stopped",
+        }
+    }
+}
+
 /// A study, in one line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyView {
@@ -75,6 +98,9 @@ pub struct StudyView {
     pub phase: StudyPhase,
     /// Whether it ran its whole plan; meaningful once finished.
     pub complete: bool,
+    /// Why its training ended before its plan did, if it did.
+    #[serde(default)]
+    pub end_reason: Option<EndReason>,
     /// What is measured.
     pub metric: Metric,
     /// Which values are better.

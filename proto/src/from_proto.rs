@@ -12,8 +12,8 @@ use common::{
     time::Timestamp,
     trial::TrialState,
     view::{
-        BestView, DataView, DeviceFacts, Leader, LeaseId, ModelView, StudyPhase, StudyView, TrialView,
-        WorkerView,
+        BestView, DataView, DeviceFacts, EndReason, Leader, LeaseId, ModelView, StudyPhase, StudyView,
+        TrialView, WorkerView,
     },
     weights::WeightsFacts,
 };
@@ -212,6 +212,12 @@ impl TryFrom<pb::Study> for StudyView {
 
     fn try_from(study: pb::Study) -> Result<Self, Malformed> {
         let states = <[u32; 6]>::try_from(study.states.as_slice());
+        let end_reason = match study.end_reason() {
+            pb::EndReason::Unspecified => None,
+            pb::EndReason::MaxTime => Some(EndReason::MaxTime),
+            pb::EndReason::Target => Some(EndReason::Target),
+            pb::EndReason::Requested => Some(EndReason::Requested),
+        };
         Ok(Self {
             phase: study.phase().try_into()?,
             id: parse("study.id", &study.id)?,
@@ -230,6 +236,7 @@ impl TryFrom<pb::Study> for StudyView {
             active_ms: study.active_ms,
             test: study.test.map(Into::into),
             test_touches: study.test_touches,
+            end_reason,
         })
     }
 }

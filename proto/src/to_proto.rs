@@ -9,8 +9,8 @@ use common::{
     metrics::{CleanMetrics, CurvePoint, Goal, Metrics, TestMetrics},
     trial::TrialState,
     view::{
-        BestView, DataView, DeviceFacts, Leader, LeaseId, ModelView, StudyPhase, StudyView, TrialView,
-        WorkerView,
+        BestView, DataView, DeviceFacts, EndReason, Leader, LeaseId, ModelView, StudyPhase, StudyView,
+        TrialView, WorkerView,
     },
 };
 
@@ -142,6 +142,16 @@ impl From<StudyPhase> for pb::StudyPhase {
     }
 }
 
+impl From<EndReason> for pb::EndReason {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::MaxTime => Self::MaxTime,
+            EndReason::Target => Self::Target,
+            EndReason::Requested => Self::Requested,
+        }
+    }
+}
+
 impl From<Leader> for pb::Leader {
     fn from(leader: Leader) -> Self {
         Self {
@@ -173,6 +183,7 @@ impl From<StudyView> for pb::Study {
             active_ms: study.active_ms,
             test: study.test.map(Into::into),
             test_touches: study.test_touches,
+            end_reason: study.end_reason.map_or(pb::EndReason::Unspecified, Into::into).into(),
         }
     }
 }

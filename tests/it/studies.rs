@@ -1,5 +1,5 @@
 use anyhow::Result;
-use common::view::StudyPhase;
+use common::view::{EndReason, StudyPhase};
 use proto::v1 as pb;
 use tests::Cluster;
 use tonic::Code;
@@ -58,6 +58,7 @@ async fn a_stopped_study_keeps_its_results_and_can_be_deleted() -> Result<()> {
     client.stop_study(reference("s")).await?;
     let stopped = cluster.until("s", 30, |study| study.phase == StudyPhase::Finished).await?;
     assert!(!stopped.complete);
+    assert_eq!(stopped.end_reason, Some(EndReason::Requested));
     assert!(stopped.best.is_some() && stopped.test.is_some(), "{stopped:?}");
     client.delete_study(reference("s")).await?;
     let gone = client.get_study(reference("s")).await.map(|_| ()).unwrap_err();

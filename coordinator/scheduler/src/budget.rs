@@ -3,19 +3,6 @@
 use std::time::Duration;
 
 use common::time::Timestamp;
-use serde::{Deserialize, Serialize};
-
-/// Why training ended before the plan did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The study's longest active time is over.
-    MaxTime,
-    /// A result reached the study's target.
-    Target,
-    /// Somebody asked for it.
-    Requested,
-}
 
 /// Longest time between two marks of a running clock.
 const LONGEST_PERIOD: Duration = Duration::from_secs(60);

@@ -11,10 +11,11 @@ use common::{
     metrics::Bits,
     study::StudySpec,
     time::Timestamp,
+    view::EndReason,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{budget::EndReason, lease::Work, plan::Plan};
+use crate::{lease::Work, plan::Plan};
 
 /// The version of the log's format, written in every study's first event.
 ///

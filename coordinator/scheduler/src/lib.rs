@@ -44,7 +44,7 @@ pub mod audit;
 
 pub use common::view::StudyPhase as Phase;
 
-pub use budget::EndReason;
+pub use common::view::EndReason;
 pub use event::{CleanBits, Event, LOG_VERSION, ScoredBits, TestBits};
 pub use input::{Input, Refusal};
 pub use lease::{Lease, Work};

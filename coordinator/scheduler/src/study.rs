@@ -35,11 +35,12 @@ use common::{
     study::{PromotionMode, SchedulerSpec, StudySpec},
     time::Timestamp,
     trial::TrialState,
+    view::EndReason,
 };
 
 use crate::{
     bracket::Bracket,
-    budget::{ActiveClock, EndReason},
+    budget::ActiveClock,
     event::{Event, LOG_VERSION},
     input::{Input, Refusal},
     lease::{Lease, Queue},

@@ -9,7 +9,7 @@ use common::{
     ids::{StudyName, TrialNumber},
     metrics::{CleanMetrics, Metric, TestMetrics},
     study::ModelKind,
-    view::BestView,
+    view::{BestView, EndReason},
 };
 use serde::Serialize;
 
@@ -63,6 +63,7 @@ pub(super) struct BestReport {
     parameters: u64,
     checkpoint: Option<Digest>,
     complete: bool,
+    end_reason: Option<EndReason>,
     test: Option<TestMetrics>,
 }
 
@@ -82,6 +83,7 @@ impl BestReport {
             parameters: best.parameters,
             checkpoint: leader.map(|leader| leader.checkpoint.weights),
             complete: best.study.complete,
+            end_reason: best.study.end_reason,
             test: best.study.test,
         }
     }
@@ -125,7 +127,8 @@ impl Show for BestReport {
             facts.push(("checkpoint", checkpoint.to_string()));
         }
         if !self.complete {
-            facts.push(("note", "the study has not run its whole plan".to_owned()));
+            let why = self.end_reason.map(|reason| format!(": {}", reason.words())).unwrap_or_default();
+            facts.push(("note", format!("the study has not run its whole plan{why}")));
         }
         output::facts(&facts)
     }
@@ -171,7 +174,7 @@ mod tests {
             concat!(
                 r#"{{"study":"fashion-mlp","trial":3,"metric":"val_accuracy","value":0.875,"epochs":9,"#,
                 r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"model":"mlp","parameters":235146,"#,
-                r#""checkpoint":"{}","complete":true,"test":{{"accuracy":0.8712,"loss":0.34}}}}"#
+                r#""checkpoint":"{}","complete":true,"end_reason":null,"test":{{"accuracy":0.8712,"loss":0.34}}}}"#
             ),
             fixture::weights()
         );
@@ -181,7 +184,8 @@ mod tests {
         (unfinished.trial.epochs, unfinished.trial.value) = (18, None);
         let text = json(&unfinished);
         assert!(
-            text.ends_with(r#""complete":true,"test":null}"#) && text.contains(r#""value":0.875,"epochs":9"#)
+            text.ends_with(r#""complete":true,"end_reason":null,"test":null}"#)
+                && text.contains(r#""value":0.875,"epochs":9"#)
         );
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn study() -> StudyView {
         name: "fashion-mlp".parse().unwrap(),
         phase: StudyPhase::Finished,
         complete: true,
+        end_reason: None,
         metric: Metric::ValAccuracy,
         goal: Goal::Maximize,
         trials: 17,

@@ -101,6 +101,7 @@ impl LiveStudy {
             name: spec.name.clone(),
             phase: self.study.phase(),
             complete: self.study.complete().unwrap_or(false),
+            end_reason: self.study.ended(),
             metric: spec.objective.metric,
             goal: spec.objective.goal(),
             trials: self.study.plan().configs(),

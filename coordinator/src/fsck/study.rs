@@ -57,10 +57,12 @@ pub(super) fn objects(study: &StudyId, log: &[Event]) -> Vec<crate::blobs::Objec
     Projection::of(study, log, Timestamp(0)).map(|fold| fold.objects()).unwrap_or_default()
 }
 
-/// The study's row says what its log comes to. How long it was active is measured at another moment.
+/// The study's row says what its log comes to. How long it was active is measured at another moment, and rows of before it
+/// was noted do not say why training ended.
 fn study_row(rows: &StoredRows, fold: &Projection) -> Option<String> {
     let stored = rows.view.as_ref()?;
-    let view = StudyView { active_ms: stored.active_ms, ..fold.view.clone() };
+    let end_reason = stored.end_reason.and(fold.view.end_reason);
+    let view = StudyView { active_ms: stored.active_ms, end_reason, ..fold.view.clone() };
     (!same(stored, &view)).then(|| "the study's row is not what its log comes to".to_owned())
 }
 

@@ -88,6 +88,7 @@ fn best() -> BestView {
         name: "s".parse().unwrap(),
         phase: StudyPhase::Finished,
         complete: true,
+        end_reason: None,
         metric: Metric::ValAccuracy,
         goal: Goal::Maximize,
         trials: 17,

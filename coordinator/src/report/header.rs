@@ -9,7 +9,7 @@ use common::{
     metrics::{Goal, Metric, TestMetrics},
     study::StudySpec,
     trial::TrialState,
-    view::{DeviceFacts, StudyPhase},
+    view::{DeviceFacts, EndReason, StudyPhase},
 };
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ pub(super) struct Header {
     pub(super) id: StudyId,
     pub(super) phase: StudyPhase,
     pub(super) complete: bool,
+    pub(super) end_reason: Option<EndReason>,
     pub(super) metric: Metric,
     pub(super) goal: Goal,
     pub(super) best: BestTrial,
@@ -83,6 +84,7 @@ impl Header {
             id: view.id.clone(),
             phase: view.phase,
             complete: view.complete,
+            end_reason: view.end_reason,
             metric: view.metric,
             goal: view.goal,
             best: BestTrial::new(subject),

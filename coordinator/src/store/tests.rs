@@ -29,6 +29,7 @@ fn view(phase: StudyPhase) -> StudyView {
         name: spec().name,
         phase,
         complete: false,
+        end_reason: None,
         metric: spec().objective.metric,
         goal: spec().objective.goal(),
         trials: 143,

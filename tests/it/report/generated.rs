@@ -80,6 +80,7 @@ fn best() -> BestView {
         name: spec.name.clone(),
         phase: StudyPhase::Finished,
         complete: true,
+        end_reason: None,
         metric: Metric::ValAccuracy,
         goal: Goal::Maximize,
         trials: 1,

@@ -1,9 +1,9 @@
 //! What follows from a study's state by its rules.
 
-use common::{ids::TrialNumber, metrics::Bits, time::Timestamp, trial::TrialState};
+use common::{ids::TrialNumber, metrics::Bits, time::Timestamp, trial::TrialState, view::EndReason};
 
 use super::Study;
-use crate::{bracket::Outcome, budget::EndReason, event::Event, trial::Trial};
+use crate::{bracket::Outcome, event::Event, trial::Trial};
 
 impl Study {
     /// The events that follow from the state as it is: promotions, cuts, completions, and the study's end.

@@ -6,6 +6,7 @@ use common::{
     metrics::Bits,
     time::Timestamp,
     trial::TrialState,
+    view::EndReason,
 };
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     reports::{check, repeats},
 };
 use crate::{
-    budget::EndReason,
     event::Event,
     input::{Input, Refusal},
     lease::Lease,

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use common::{
-    checkpoint::Checkpoint, ids::TrialNumber, study::StudySpec, time::Timestamp, trial::TrialState,
-    view::StudyPhase,
+    checkpoint::Checkpoint,
+    ids::TrialNumber,
+    study::StudySpec,
+    time::Timestamp,
+    trial::TrialState,
+    view::{EndReason, StudyPhase},
 };
 
 use super::{Best, Study};
 use crate::{
     bracket::Bracket,
-    budget::EndReason,
     lease::{Lease, Work},
     plan::Plan,
     trial::Trial,

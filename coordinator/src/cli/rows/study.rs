@@ -5,7 +5,7 @@ use common::{
     ids::{StudyId, StudyName, TrialNumber},
     metrics::{Goal, Metric, TestMetrics},
     trial::TrialState,
-    view::{Leader, StudyPhase, StudyView},
+    view::{EndReason, Leader, StudyPhase, StudyView},
 };
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ pub(crate) struct StudyRow {
     id: StudyId,
     phase: StudyPhase,
     complete: bool,
+    end_reason: Option<EndReason>,
     metric: Metric,
     goal: Goal,
     trials: u32,
@@ -59,6 +60,7 @@ impl From<&StudyView> for StudyRow {
             id: view.id.clone(),
             phase: view.phase,
             complete: view.complete,
+            end_reason: view.end_reason,
             metric: view.metric,
             goal: view.goal,
             trials: view.trials,
@@ -93,7 +95,7 @@ impl StudyRow {
             .collect();
         let mut facts = vec![
             ("study", format!("{} ({})", self.study, self.id)),
-            ("phase", self.phase_text()),
+            ("phase", self.phase_with_reason()),
             ("trials", format!("{} planned: {}", count(self.trials), states.join(", "))),
             ("epochs", format!("{} of {}", count(self.epochs), count(self.planned_epochs))),
             ("created", self.created.clone()),
@@ -122,6 +124,13 @@ impl StudyRow {
         match self.phase {
             StudyPhase::Finished if !self.complete => "finished early".to_owned(),
             phase => phase.to_string(),
+        }
+    }
+
+    fn phase_with_reason(&self) -> String {
+        match self.end_reason {
+            Some(reason) if !self.complete => format!("{}: {}", self.phase_text(), reason.words()),
+            _ => self.phase_text(),
         }
     }
 }
@@ -193,5 +202,17 @@ mod tests {
         let rows = StudyRows(vec![(&fixture::study()).into()]);
         assert!(rows.table().contains("fashion-mlp") && rows.table().contains("0.8750"));
         assert_eq!(rows.csv().to_csv().unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn a_study_that_ended_early_says_why() {
+        let phase = |end_reason| {
+            let view = StudyView { complete: false, end_reason, ..fixture::study() };
+            StudyRow::from(&view).phase_with_reason()
+        };
+        assert_eq!(phase(None), "finished early");
+        assert_eq!(phase(Some(EndReason::Target)), "finished early: its `budget.target` was reached");
+        assert_eq!(phase(Some(EndReason::MaxTime)), "finished early: its `budget.max_time` was over");
+        assert_eq!(StudyRow::from(&fixture::study()).phase_with_reason(), "finished");
     }
 }

@@ -18,10 +18,16 @@ use tokio::{
     time::timeout,
 };
 
-use super::super::{defaults, failure::Failure, logging};
+use super::super::{defaults, failure::Failure, logging, text::plural};
 
 /// How much of a worker's log is shown when it ends.
 const TAIL: (u64, usize) = (16 << 10, 15);
+
+/// Local workers that a core carries at most: each has a process and a trainer of its own, with libtorch in it.
+const MOST_PER_CORE: u32 = 4;
+
+/// Local workers that any machine may have: devices other than the CPU need few cores.
+const ALWAYS: u32 = 8;
 
 /// Workers that this process has started.
 #[derive(Debug, Default)]
@@ -53,6 +59,18 @@ pub(crate) fn executable() -> Result<PathBuf, Failure> {
         "build it with `cargo build --release -p worker`, put it beside `rung`, or name it in RUNG_WORKER; \
          `--local 0` waits for workers elsewhere",
     ))
+}
+
+/// Refuses more workers than this machine can carry, before any has taken its memory.
+pub(super) fn check_count(count: u32) -> Result<(), Failure> {
+    let cores = usable_cores().len() as u32;
+    let most = (MOST_PER_CORE * cores).max(ALWAYS);
+    if count <= most {
+        return Ok(());
+    }
+    let have = plural(cores, "core");
+    Err(Failure::bad_input(format!("--local {count} is more than a machine of {have} carries"))
+        .help(format!("use at most {most}; one for each core, {cores}, is usually fastest")))
 }
 
 impl LocalWorkers {
@@ -210,6 +228,7 @@ fn share(cores: &[usize], index: usize, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::failure::Code;
 
     #[test]
     fn cores_are_divided_and_none_is_left_over() {
@@ -219,6 +238,16 @@ mod tests {
         assert_eq!(shares(&[4, 5, 6, 7, 9], 2), ["4,5", "6,7,9"]);
         assert_eq!(shares(&[0, 1], 3), ["0", "1", "0"]);
         assert!(!usable_cores().is_empty());
+    }
+
+    #[test]
+    fn no_more_workers_than_a_machine_carries() {
+        let cores = usable_cores().len() as u32;
+        let most = (MOST_PER_CORE * cores).max(ALWAYS);
+        assert!(check_count(most).is_ok() && check_count(0).is_ok());
+        let refused = check_count(most + 1).unwrap_err();
+        assert_eq!(refused.code, Code::BadInput);
+        assert!(refused.message.starts_with(&format!("--local {} is more than", most + 1)), "{refused:?}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Session {
     pub(super) async fn open(target: &Target, local: Option<u32>, spec: &StudySpec) -> Result<Self, Failure> {
         let found = target.coordinator().await?;
         let count = local.unwrap_or_else(|| u32::from(found.is_none()));
+        local::check_count(count)?;
         let executable = match count {
             0 => None,
             _ => Some(local::executable()?),

@@ -20,7 +20,10 @@ pub(super) fn title(report: &Report) -> Markup {
     let header = &report.header;
     let over = match (header.phase, header.complete) {
         (StudyPhase::Finished, true) => "ran its whole plan".to_owned(),
-        (StudyPhase::Finished, false) => "was ended before its plan was".to_owned(),
+        (StudyPhase::Finished, false) => {
+            let why = header.end_reason.map(|reason| format!(": {}", reason.words())).unwrap_or_default();
+            format!("was ended before its plan was{why}")
+        }
         (phase, _) => format!("is {phase}; this page is of the moment"),
     };
     let tiles = [
