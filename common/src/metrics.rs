@@ -113,6 +113,14 @@ impl Metric {
         }
     }
 
+    /// The least and the greatest value that it can have.
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Self::ValAccuracy | Self::ValMacroF1 | Self::TrainAccuracy => (0.0, 1.0),
+            Self::ValLoss | Self::TrainLoss => (0.0, f64::INFINITY),
+        }
+    }
+
     /// The metric's name in study files and output.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -90,6 +90,7 @@ impl Server {
             pid: std::process::id(),
             token: self.opened.token.clone(),
             pin: self.opened.pin,
+            of_command: self.settings.of_command,
         }
     }
 

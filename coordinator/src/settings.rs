@@ -26,6 +26,8 @@ pub struct ServeSettings {
     pub auth: bool,
     /// How long a worker's certificate holds; it is renewed at half of it.
     pub certificate_life: Duration,
+    /// Whether it ends with a command that needs it meanwhile, such as `rung run`.
+    pub of_command: bool,
 }
 
 /// How connections are encrypted.
@@ -52,6 +54,7 @@ impl ServeSettings {
             tls: ServeTls::Authority,
             auth: true,
             certificate_life: DEFAULT_CERTIFICATE_LIFE,
+            of_command: false,
         }
     }
 

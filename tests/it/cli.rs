@@ -171,3 +171,34 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     assert_eq!(retrained["checkpoint"], best["checkpoint"]);
     assert_eq!(retrained["test"], best["test"]);
 }
+
+/// A second command on a state folder uses the first one's coordinator and its workers, and outlives both.
+#[test]
+fn a_run_goes_on_when_the_command_whose_coordinator_it_uses_has_ended() {
+    let folder = scratch();
+    let (state, out) = (folder.path().join("state"), folder.path().join("out"));
+    let study = |name: &str, epochs: u32| {
+        let path = folder.path().join(format!("{name}.yaml"));
+        let scheduler = format!("{{kind: fixed, epochs: {epochs}, trials: [{{hparams: {{x: 0.5}}}}]}}");
+        let text =
+            format!("name: {name}\nmodel: formula\nscheduler: {scheduler}\ntrain: {{epoch_seconds: 0.25}}\n");
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (short, long) = (study("short", 12), study("long", 40));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| rung(&state, &["run", &short, "--local", "1"]));
+        while trust::Published::of_folder(&state).is_none() {
+            assert!(!first.is_finished(), "it ended before the second began");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let second = rung(&state, &["run", &long, "--out", &out.display().to_string()]).ok();
+        first.join().unwrap().ok();
+        for words in ["goes on in its place", "study long goes on"] {
+            assert!(second.stderr.contains(words), "not said: {words}\n{}", second.stderr);
+        }
+    });
+    let best = rung(&state, &["best", "long", "-o", "json"]).ok().json();
+    assert_eq!((&best["epochs"], &best["complete"]), (&json!(40), &json!(true)));
+    assert!(out.join("best.json").exists());
+}

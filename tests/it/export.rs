@@ -227,6 +227,14 @@ fn a_model_can_be_measured_over_other_copies_of_images() {
         let (accuracy, loss) = (&found["accuracy"], &found["loss"]);
         assert_eq!((accuracy, loss), (&test(as_in)["accuracy"], &test(as_in)["loss"]), "{trained}");
     }
+    let ran = rung(&state, &["evaluate", "two"]).ok();
+    assert!(ran.stdout.contains("mean over  mirror images and shifts by 1 pixel\n"), "{ran:?}");
+    assert!(!rung(&state, &["evaluate", "mlp"]).ok().stdout.contains("mean over"));
+
+    // The logits are the image's own: of a mean there are none.
+    let images = text(&test_images(folder.path(), 1));
+    let said = |study: &str| rung(&state, &["predict", study, &images, "-o", "json"]).ok().json();
+    assert!(said("mlp")[0]["logits"].is_array() && said("two")[0]["logits"].is_null());
     let ran = rung(&state, &["evaluate", "mlp", "--shift-averaging", "28"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("shifts everything out of an image of side 28"), "{}", ran.stderr);
@@ -308,8 +316,19 @@ fn a_model_that_does_not_fit_is_refused_and_nothing_is_written() {
     refused(&["export", "mlp", "--to", "csv", "--trial", "0", "--out", "x"], "--trial");
     refused(&["evaluate", &folder_name, "--data", "fashion-minst"], "fashion-mnist");
 
-    // Layers that the weights lack, weights that the layers lack, and weights cut short.
+    // Weights that somebody changed are used, and that they are others is said.
     let json = fs::read_to_string(model.join("model.json")).unwrap();
+    assert_eq!(rung(&state, &["predict", &folder_name, &images]).ok().stderr, "");
+    let other = model.join("model.safetensors");
+    let whole = fs::read(&other).unwrap();
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&other, changed).unwrap();
+    let ran = rung(&state, &["predict", &folder_name, &images]).ok();
+    assert!(ran.stderr.contains("holds other weights than those"), "{ran:?}");
+    fs::write(&other, whole).unwrap();
+
+    // Layers that the weights lack, weights that the layers lack, and weights cut short.
     let (weights, file) = (model.join("model.safetensors"), model.join("model.json"));
     fs::write(&file, json.replace("\"dense_2\"", "\"dense_3\"")).unwrap();
     refused(&["predict", &folder_name, &images], "`dense_3.weight` is missing");

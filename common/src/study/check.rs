@@ -7,6 +7,7 @@ use super::{
 use crate::{
     hparams::{Hparams, Scalar},
     ids::DataName,
+    metrics::Goal,
     model_spec::{DataShape, ModelSpec, Unbuildable},
     random::{Purpose, Stream},
     recipe::Recipe,
@@ -33,7 +34,7 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
         let error = SpecError::new("the formula has no weights to restore: leave out `restore_best`");
         return Some(Flaw::new(&["train", "early_stopping", "restore_best"], error));
     }
-    if let Err(flaw) = data(study).and_then(|()| start::check(study)) {
+    if let Err(flaw) = data(study).and_then(|()| start::check(study)).and_then(|()| target(study)) {
         return Some(flaw);
     }
     // What models make of one's own data is known only once the coordinator has said what its name means.
@@ -42,6 +43,25 @@ pub(super) fn flaw(study: &StudySpec) -> Option<Flaw> {
         SchedulerSpec::Hyperband(hyperband) => search(study, hyperband, shape.as_ref()).err(),
         SchedulerSpec::Fixed { .. } => fixed(study, shape.as_ref()).err(),
     }
+}
+
+/// Checks that the target can be reached; what the formula is worth is anybody's.
+fn target(study: &StudySpec) -> Result<(), Flaw> {
+    let (metric, goal) = (study.objective.metric, study.objective.goal());
+    let Some(target) = study.budget.target.filter(|_| study.model != ModelKind::Formula) else {
+        return Ok(());
+    };
+    let (least, most) = metric.range();
+    let within = match goal {
+        Goal::Maximize => target <= most,
+        Goal::Minimize => target >= least,
+    };
+    if within {
+        return Ok(());
+    }
+    let range = if most.is_finite() { format!("from {least} to {most}") } else { format!("{least} or more") };
+    let message = format!("`target` {target} is never reached: {} is {range}", metric.as_str());
+    Err(Flaw::new(&["budget", "target"], SpecError::new(message)))
 }
 
 /// Checks the data set, and that model and objective can do with it.
@@ -202,7 +222,8 @@ const DRAWS: u32 = 10_000;
 /// How many draws are tried to find one that lacks what the model needs.
 const PROBES: u32 = 256;
 
-/// Checks that some draw can be tried, and that none lacks what the model needs.
+/// Checks that some draw can be tried, and that none lacks what the model needs or has a value that it can never use: it
+/// would be drawn again, and a part of what was asked for never tried.
 fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
     let (mut admitted, mut unusable) = (false, None);
     for trial in 0..DRAWS {
@@ -212,6 +233,13 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
             Err(Unbuildable::Missing(name)) => {
                 let message = format!("the space lacks `{name}`, which the model needs for {hparams}");
                 return Err(Flaw::new(&["space"], SpecError::new(message)));
+            }
+            Err(ref why @ Unbuildable::Unusable { ref name, .. }) => {
+                let help = Some("leave such values out of the space".to_owned());
+                return Err(Flaw::new(
+                    &["space", name],
+                    SpecError { help, ..SpecError::new(why.to_string()) },
+                ));
             }
             Err(other) => unusable = Some(other),
         }
@@ -286,7 +314,12 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: Option<&DataShape>) ->
 fn unknown_hparam(model: ModelKind, name: &str) -> SpecError {
     let error = SpecError::new(format!("model `{}` has no hyperparameter `{name}`", model.as_str()));
     let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let number = if digits.is_empty() { "1" } else { digits };
+    // Dense layers count from 0, blocks from 1.
+    let first = if model == ModelKind::Mlp { "0" } else { "1" };
+    let number = if digits.is_empty() { first } else { digits };
+    if name == "learning_rate" {
+        return SpecError { help: Some("it is called `lr`".to_owned()), ..error };
+    }
     let names: Vec<String> = model.hparam_names().iter().map(|name| name.replace('N', number)).collect();
     error.with_nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -26,6 +26,9 @@ pub struct Published {
     /// The authority by which its TLS is known; none where it speaks plainly on this address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
+    /// Whether it ends with the command that started it: another command on the same folder may then take its place.
+    #[serde(default)]
+    pub of_command: bool,
 }
 
 impl Published {
@@ -79,7 +82,13 @@ mod tests {
 
     fn published(pid: u32) -> Published {
         let token = Token { role: Role::Admin, secret: Secret::draw(), pin: None };
-        Published { address: "127.0.0.1:7070".to_owned(), pid, token: Some(token), pin: None }
+        Published {
+            address: "127.0.0.1:7070".to_owned(),
+            pid,
+            token: Some(token),
+            pin: None,
+            of_command: false,
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Embedded {
     pub(crate) async fn start(state: PathBuf) -> Result<(Self, Remote), Failure> {
         // All that it talks to is on this machine.
         let (listen, tls) = (([127, 0, 0, 1], 0).into(), ServeTls::Off);
-        let settings = ServeSettings { listen, tls, ..ServeSettings::new(state.clone()) };
+        let settings = ServeSettings { listen, tls, of_command: true, ..ServeSettings::new(state.clone()) };
         let server = Server::bind(settings).await?;
         logging::to_file(&state)?;
         let dial = by(&server.published())?;

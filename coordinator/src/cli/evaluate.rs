@@ -19,7 +19,7 @@ use super::{
     data::{self, Opened},
     failure::Failure,
     output::{self, Show, Table},
-    text::count,
+    text::{count, plural},
     trained::{Answerer, AveragingArgs},
 };
 
@@ -90,6 +90,8 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         trial: answerer.trial(),
         data: dataset.name,
         part: args.part,
+        flip_averaging: model.file.train.flip_averaging,
+        shift_averaging: model.file.train.shift_averaging,
         scores,
     };
     output::show(&report, args.output.format)
@@ -155,8 +157,25 @@ struct Evaluation {
     trial: Option<TrialNumber>,
     data: String,
     part: Part,
+    /// Whether answers were averaged over mirror images.
+    flip_averaging: bool,
+    /// Over shifts by how many pixels; 0 for none.
+    shift_averaging: u32,
     #[serde(flatten)]
     scores: Scores,
+}
+
+impl Evaluation {
+    /// The copies of an image that its answer is the mean over, in words; none where it is the image alone.
+    fn copies(&self) -> Option<String> {
+        let shifts = format!("shifts by {}", plural(self.shift_averaging, "pixel"));
+        match (self.flip_averaging, self.shift_averaging) {
+            (false, 0) => None,
+            (true, 0) => Some("mirror images".to_owned()),
+            (false, _) => Some(shifts),
+            (true, _) => Some(format!("mirror images and {shifts}")),
+        }
+    }
 }
 
 impl Show for Evaluation {
@@ -166,13 +185,17 @@ impl Show for Evaluation {
             Part::Test => "test (now used)",
             Part::Validation => "validation",
         };
-        let facts = output::facts(&[
+        let mut facts = vec![
             ("model", self.model.clone()),
             ("data", format!("{}, {part}, {} samples", self.data, count(*samples))),
+        ];
+        facts.extend(self.copies().map(|copies| ("mean over", copies)));
+        facts.extend([
             ("accuracy", format!("{accuracy:.4}")),
             ("loss", format!("{loss:.4}")),
             ("macro_f1", format!("{macro_f1:.4}")),
         ]);
+        let facts = output::facts(&facts);
         let mut table = Table::new(["class", "precision", "recall", "f1", "support"]);
         for ClassScores { label, precision, recall, f1, support, .. } in classes {
             let numbers = [precision, recall, f1].map(|number| format!("{number:.4}"));

@@ -90,7 +90,7 @@ struct Prediction {
     probability: f64,
     top: Vec<Guess>,
     probabilities: Vec<f64>,
-    /// Of one model; a vote has none.
+    /// Of one model and one image; a vote has none, nor a mean over copies of an image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logits: Vec<f32>,
 }

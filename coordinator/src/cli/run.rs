@@ -6,12 +6,16 @@ mod session;
 
 mod summary;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use common::{
     ballot::Ballot,
     duration,
+    ids::StudyId,
     study::StudySpec,
     view::{StudyPhase, StudyView},
 };
@@ -30,6 +34,12 @@ use crate::client::{Cluster, OnConflict};
 pub(crate) use local::{LocalWorkers, executable as worker_program};
 use session::Session;
 use summary::Summary;
+
+/// How long a coordinator that ends may take to let go of its state folder.
+const HANDOVER: Duration = Duration::from_secs(60);
+
+/// How long to wait before trying to take its place again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Flags of `rung run`.
 #[derive(Debug, Args)]
@@ -120,8 +130,16 @@ pub(super) async fn tune_then(
     }
     let mut interrupt = Interrupt::listen()?;
     let mut session = Session::open(&options.target.target(), options.local, &spec).await?;
-    let done = match follow(&spec, &options, &mut session, &mut interrupt).await {
-        Ok((study, summary)) => {
+    let (started, mut begun) = (Instant::now(), None);
+    let followed = loop {
+        let timeout = options.timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+        let followed = follow((&spec, timeout), &options, &mut session, &mut begun, &mut interrupt).await;
+        let Ok(Followed::Orphaned(study)) = followed else { break followed };
+        session = take_over(session, (&spec, &study), &options, &mut interrupt).await?;
+    };
+    let done = match followed {
+        Ok(Followed::Orphaned(study)) => Err(Failure::failed(go_on(&study, &spec))),
+        Ok(Followed::ToTheEnd(study, summary)) => {
             let cluster = Cluster::Remote(Box::new(session.remote.clone()));
             then(Finished { study: &study, cluster, options: &options, summary }).await
         }
@@ -142,32 +160,84 @@ pub(super) async fn tune_then(
     done.and(closed)
 }
 
+/// How following a study ended.
+enum Followed {
+    /// The study has finished.
+    ToTheEnd(Box<StudyView>, Summary),
+    /// Its coordinator was another command's, and ended with that.
+    Orphaned(Box<StudyView>),
+}
+
+/// Follows the study that is submitted, or that has begun already, which is noted in `begun`.
 async fn follow(
-    spec: &StudySpec,
+    (spec, timeout): (&StudySpec, Option<Duration>),
     options: &Options,
     session: &mut Session,
+    begun: &mut Option<StudyId>,
     interrupt: &mut Interrupt,
-) -> Result<(Box<StudyView>, Summary), Failure> {
-    let (study, resumed) = session.remote.submit(spec, options.conflict.on_conflict()).await?;
+) -> Result<Followed, Failure> {
+    let (study, resumed) = match begun {
+        Some(id) => (session.remote.study(id.as_str()).await?.0, true),
+        None => session.remote.submit(spec, options.conflict.on_conflict()).await?,
+    };
+    let went_on = begun.replace(study.id.clone()).is_some();
+    let summary = Summary::begin(resumed);
+    if went_on && study.phase == StudyPhase::Finished {
+        return Ok(Followed::ToTheEnd(Box::new(study), summary));
+    }
     announce(session, &study, resumed).await?;
     // A resumed study is what it was when it began, not what was submitted now.
     let (_, stored) = session.remote.study(study.id.as_str()).await?;
-    let summary = Summary::begin(resumed);
     let watch = Watch {
         remote: &session.remote,
         study: &study,
         spec: &stored,
         workers: Some(&mut session.workers),
         own: session.own.as_ref(),
-        timeout: options.timeout,
+        heir_of: session.heir_of.as_deref(),
+        timeout,
         progress: true,
     };
     match watch.until_over(interrupt).await {
-        Ok(Ended::Finished(view)) => Ok((view, summary)),
+        Ok(Ended::Finished(view)) => Ok(Followed::ToTheEnd(view, summary)),
+        Ok(Ended::Orphaned) => Ok(Followed::Orphaned(Box::new(study))),
         Ok(Ended::Interrupted) => Err(Failure::interrupted(left(&study, spec, session))),
         Ok(Ended::TimedOut) => Err(Failure::timed_out(left(&study, spec, session))),
+        // Another command's coordinator ends with that command.
+        Err(failure) if session.own.is_none() && session.remote.workers().await.is_err() => {
+            let help = format!("no coordinator runs any more; {}", go_on(&study, spec));
+            Err(Failure { help: Some(help), ..failure })
+        }
         Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, spec, session))),
         Err(failure) => Err(failure),
+    }
+}
+
+/// Goes on where another command's coordinator has ended with that command: with a coordinator of its own, or with one that
+/// a third command was faster to start.
+async fn take_over(
+    left: Session,
+    (spec, study): (&StudySpec, &StudyView),
+    options: &Options,
+    interrupt: &mut Interrupt,
+) -> Result<Session, Failure> {
+    output::message(
+        "the coordinator has ended with the command that started it; this one goes on in its place",
+    );
+    left.abandon().await;
+    let started = Instant::now();
+    loop {
+        let target = options.target.target();
+        let opened = tokio::select! {
+            opened = Session::open(&target, options.local, spec) => opened,
+            () = interrupt.recv() => return Err(Failure::interrupted(go_on(study, spec))),
+        };
+        match opened {
+            // The other one may still hold the folder.
+            Err(_) if started.elapsed() < HANDOVER => tokio::time::sleep(RETRY).await,
+            Err(failure) => return Err(failure.help(go_on(study, spec))),
+            Ok(session) => return Ok(session),
+        }
     }
 }
 
@@ -227,6 +297,12 @@ fn left(study: &StudyView, submitted: &StudySpec, session: &Session) -> String {
             session.remote.address()
         );
     }
+    go_on(study, submitted)
+}
+
+/// Names the command that goes on with an unfinished study.
+fn go_on(study: &StudyView, submitted: &StudySpec) -> String {
+    let name = &study.name;
     let renamed = (*name != submitted.name).then_some(name.as_str());
     let command: Vec<_> = resuming(std::env::args(), renamed).map(|argument| quoted(&argument)).collect();
     format!("study {name} is not finished; go on with: {}", command.join(" "))

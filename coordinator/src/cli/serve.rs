@@ -140,6 +140,7 @@ fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
         tls,
         auth: !no_auth,
         certificate_life,
+        of_command: false,
     })
 }
 

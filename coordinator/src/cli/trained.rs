@@ -25,6 +25,7 @@ use std::{
 };
 
 use common::{
+    checkpoint::Digest,
     ids::TrialNumber,
     model_file::{Architecture, ModelFile},
     model_spec::ModelSpec,
@@ -32,7 +33,7 @@ use common::{
 };
 use tempfile::TempDir;
 
-use super::{failure::Failure, files::line};
+use super::{failure::Failure, files::line, output};
 use crate::{
     blobs::ObjectKey,
     client::{ClientError, Cluster},
@@ -91,7 +92,21 @@ impl TrainedModel {
             // Nobody has seen the file that it was read from.
             Some(_) => Failure::bad_input(format!("study {} has no model to use: {error}", file.study)),
         })?;
+        file.train.check_shift(&architecture.shape).map_err(|error| bad(error.message))?;
+        if let (Some(stated), None) = (file.checkpoint, &temporary)
+            && fs::read(folder.join("model.safetensors")).is_ok_and(|bytes| Digest::of(&bytes) != stated)
+        {
+            output::message(&format!(
+                "{} holds other weights than those that its model.json describes: their digest differs",
+                folder.display()
+            ));
+        }
         Ok(Self { file, architecture, folder: folder.to_owned(), _temporary: temporary })
+    }
+
+    /// Whether its answers are means over several copies of an image.
+    pub(super) fn averages(&self) -> bool {
+        self.file.train.flip_averaging || self.file.train.shift_averaging > 0
     }
 
     /// Whether it takes the same samples as another model and sorts them into the same classes.

@@ -8,7 +8,10 @@ mod progress;
 
 mod updates;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use common::{
     study::StudySpec,
@@ -16,6 +19,7 @@ use common::{
 };
 use scheduler::Plan;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use trust::Published;
 
 use super::{embedded::Embedded, failure::Failure, interrupt::Interrupt, run::LocalWorkers};
 use crate::client::Remote;
@@ -42,6 +46,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) workers: Option<&'a mut LocalWorkers>,
     /// The coordinator, where this process is it.
     pub(crate) own: Option<&'a Embedded>,
+    /// The state folder whose coordinator ends with the command that started it, where that is another command.
+    pub(crate) heir_of: Option<&'a Path>,
     /// How long to watch.
     pub(crate) timeout: Option<Duration>,
     /// Whether progress is shown.
@@ -53,6 +59,8 @@ pub(crate) struct Watch<'a> {
 pub(crate) enum Ended {
     /// The study has finished.
     Finished(Box<StudyView>),
+    /// The coordinator has ended with the command that started it.
+    Orphaned,
     /// Somebody pressed Ctrl-C.
     Interrupted,
     /// The time that was given is over.
@@ -67,16 +75,21 @@ impl Watch<'_> {
         let mut latest = Box::new(self.study.clone());
         let mut deadline =
             std::pin::pin!(sleep_until((Instant::now() + self.timeout.unwrap_or(FOR_EVER)).into()));
+        let mut lost = false;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 update = updates.next() => match update {
-                    Update::Changed(view) => latest = view,
-                    Update::Lost(reason) => note(progress.as_ref(), &format!("{reason}; trying again")),
+                    Update::Changed(view) => (latest, lost) = (view, false),
+                    Update::Lost(_) if self.has_ended() => return Ok(Ended::Orphaned),
+                    Update::Lost(reason) => {
+                        lost = true;
+                        note(progress.as_ref(), &format!("{reason}; trying again"));
+                    }
                     Update::Failed(error) => return Err(error.into()),
                 },
-                _ = tick.tick() => {}
+                _ = tick.tick() => if lost && self.has_ended() { return Ok(Ended::Orphaned) },
                 () = interrupt.recv() => return Ok(Ended::Interrupted),
                 () = &mut deadline => return Ok(Ended::TimedOut),
             }
@@ -88,6 +101,14 @@ impl Watch<'_> {
             }
             self.look_after(progress.as_ref())?;
         }
+    }
+
+    /// Whether the coordinator was another command's and is no more.
+    fn has_ended(&self) -> bool {
+        let there = |folder| Published::of_folder(folder);
+        self.heir_of.is_some_and(|folder| {
+            there(folder).is_none_or(|published| !published.answers_at(self.remote.address()))
+        })
     }
 
     /// Shows the study if it has changed, but not more often than once a tick, however fast it changes.

@@ -54,9 +54,9 @@ pub enum Refused {
          --fresh starts a new one beside it"
     )]
     Conflict(StudyName),
-    /// There is no such unfinished study.
-    #[error("study {0} is not running: it is finished or unknown")]
-    NotRunning(StudyId),
+    /// The study of that name, or of that identity where none has it, does not run.
+    #[error("study {0} has finished, so nothing of it runs")]
+    NotRunning(String),
     /// Only finished studies can be deleted.
     #[error("study {0} is not finished: stop it first (`rung study stop {0}`)")]
     NotFinished(StudyId),

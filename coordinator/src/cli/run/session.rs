@@ -1,9 +1,10 @@
 //! What `rung run` has running: a coordinator, its own or one that was there, and local workers.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use common::study::{ModelKind, StudySpec};
 use data::Sources;
+use trust::Published;
 
 use super::{
     super::{embedded::Embedded, failure::Failure, output, text::plural},
@@ -14,6 +15,9 @@ use crate::client::{Remote, Target};
 /// How long local workers have to save what they train.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// How long they have to leave where there is nothing to save it with.
+const ABANDONED: Duration = Duration::from_secs(3);
+
 /// A coordinator and local workers.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -21,6 +25,8 @@ pub(super) struct Session {
     pub(super) workers: LocalWorkers,
     /// The coordinator, where it is this session's.
     pub(super) own: Option<Embedded>,
+    /// The state folder, where its coordinator ends with another command and this one may take its place.
+    pub(super) heir_of: Option<PathBuf>,
 }
 
 impl Session {
@@ -46,7 +52,10 @@ impl Session {
                 (Some(embedded), remote)
             }
         };
-        let mut session = Self { remote, workers: LocalWorkers::default(), own };
+        let ends = |published: Published| published.of_command && published.answers_at(remote.address());
+        let inherits = own.is_none() && Published::of_folder(&folder).is_some_and(ends);
+        let heir_of = inherits.then(|| folder.clone());
+        let mut session = Self { remote, workers: LocalWorkers::default(), own, heir_of };
         if let Some(executable) = executable {
             let started = session.workers.start(&executable, count, session.remote.address(), &folder);
             if let Err(failure) = started {
@@ -64,6 +73,11 @@ impl Session {
         }
         output::message(&text);
         Ok(session)
+    }
+
+    /// Leaves a coordinator that has ended: there is nobody whom local workers could hand anything back to.
+    pub(super) async fn abandon(mut self) {
+        self.workers.drain(ABANDONED).await;
     }
 
     /// Lets local workers save and hand back what they train, then stops the coordinator, if it is this session's.

@@ -1,6 +1,7 @@
 //! Changing studies. Where no coordinator runs, one runs for as long as the change takes.
 
 use clap::Args;
+use common::view::StudyPhase;
 use serde::Serialize;
 
 use super::super::{
@@ -64,6 +65,10 @@ pub(super) async fn pause(args: ChangeArgs) -> Result<(), Failure> {
 /// Resumes a study.
 pub(super) async fn resume(args: ChangeArgs) -> Result<(), Failure> {
     let view = change(&args, async |remote, study| remote.resume(study).await).await?;
+    if view.phase == StudyPhase::Evaluating {
+        return Err(Failure::bad_input(format!("study {} has ended its training for good", view.name))
+            .help("its best trial is measured by the next worker; a new study trains more"));
+    }
     output::message(&format!("study {} goes on; `rung study watch {}` shows how", view.name, view.name));
     Ok(())
 }
@@ -71,10 +76,14 @@ pub(super) async fn resume(args: ChangeArgs) -> Result<(), Failure> {
 /// Stops a study.
 pub(super) async fn stop(args: ChangeArgs) -> Result<(), Failure> {
     let view = change(&args, async |remote, study| remote.stop(study).await).await?;
-    output::message(&format!(
-        "study {} is stopped; `rung best {}` shows its best trial",
-        view.name, view.name
-    ));
+    let name = &view.name;
+    output::message(&match view.phase {
+        StudyPhase::Evaluating => format!(
+            "study {name} is stopped; the next worker measures its best trial, and then it has finished: \
+             where no coordinator runs, `rung run` with the same study does that"
+        ),
+        _ => format!("study {name} is stopped; `rung best {name}` shows its best trial"),
+    });
     Ok(())
 }
 

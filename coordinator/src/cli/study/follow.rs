@@ -57,11 +57,13 @@ async fn follow(args: FollowArgs, progress: bool) -> Result<(), Failure> {
                 spec: &spec,
                 workers: None,
                 own: None,
+                heir_of: None,
                 timeout: args.timeout,
                 progress,
             };
             match watch.until_over(&mut Interrupt::listen()?).await? {
                 Ended::Finished(view) => *view,
+                Ended::Orphaned => return Err(nobody_trains(&view, &target)),
                 Ended::Interrupted => {
                     return Err(Failure::interrupted("no longer watching; the study goes on"));
                 }

@@ -13,7 +13,8 @@ use crate::cli::run;
 /// What a model says of one sample.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::cli) struct Answer {
-    /// What comes out of the last layer, by class; nothing where several models voted.
+    /// What comes out of the last layer, by class; nothing where several models voted, or where the probabilities are
+    /// means over copies of an image.
     pub(in crate::cli) logits: Vec<f32>,
     /// The classes' log-probabilities.
     pub(in crate::cli) log_probabilities: Vec<f32>,
@@ -47,10 +48,11 @@ impl TrainedModel {
     pub(super) async fn ask_bytes(&self, bytes: &[u8], device: &str) -> Result<Vec<Answer>, Failure> {
         let arguments = ["--device", device];
         let out = worker("ask", &self.folder, |command| command.args(arguments), bytes).await?;
-        let classes = self.architecture.shape.classes as usize;
+        let (classes, averages) = (self.architecture.shape.classes as usize, self.averages());
         let numbers: Vec<f32> = out.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let answers = numbers.chunks_exact(2 * classes).map(|row| Answer {
-            logits: row[..classes].to_vec(),
+            // The network's of the image itself, of which no softmax makes a mean's probabilities.
+            logits: if averages { Vec::new() } else { row[..classes].to_vec() },
             log_probabilities: row[classes..].to_vec(),
         });
         Ok(answers.collect())

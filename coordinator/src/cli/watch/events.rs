@@ -23,7 +23,8 @@ pub(super) struct Events {
     goal: Goal,
     seen: BTreeMap<TrialNumber, Seen>,
     ended_rungs: BTreeSet<(u32, u32)>,
-    best: Option<f64>,
+    /// The result that leads: the epochs of its rung, which come first, and its value.
+    best: Option<(u32, f64)>,
 }
 
 /// What has been told of a trial.
@@ -69,7 +70,7 @@ impl Events {
             let now = Seen::from(trial);
             let before = self.seen.insert(trial.trial, now);
             let before = before.unwrap_or(Seen { rung: 0, results: 0, failed: false });
-            let leads = now.results > before.results && self.leads(trial.value);
+            let leads = now.results > before.results && !now.failed && self.leads(trial, now.results - 1);
             if single || leads {
                 lines.extend(self.line(trial, before, now, leads));
             }
@@ -106,12 +107,16 @@ impl Events {
         (now.rung > before.rung).then(|| format!("{name}  {}", promoted()))
     }
 
-    /// Whether a value is better than all before; it is the one to beat from now on.
-    fn leads(&mut self, value: Option<f64>) -> bool {
-        let Some(value) = value else { return false };
-        let leads = self.best.is_none_or(|best| self.goal.compare(value, best).is_lt());
+    /// Whether a trial's result on a rung leads, as a study's best one does: among the results of the most epochs it is the
+    /// best. It is the one to beat from now on.
+    fn leads(&mut self, trial: &TrialView, rung: u32) -> bool {
+        let Some(value) = trial.value else { return false };
+        let epochs = self.epochs(trial.bracket, rung);
+        let leads = self.best.is_none_or(|(most, best)| {
+            epochs > most || epochs == most && self.goal.compare(value, best).is_lt()
+        });
         if leads {
-            self.best = Some(value);
+            self.best = Some((epochs, value));
         }
         leads
     }
@@ -174,7 +179,12 @@ mod tests {
         );
         assert_eq!(
             events.lines(&[trial(3, 2, TrialState::Running, 0.4)]),
-            ["trial 3    bracket 0  rung 1  val_accuracy 0.4000  promoted to rung 2 (9 epochs)"]
+            ["trial 3    bracket 0  rung 1  val_accuracy 0.4000  best so far  promoted to rung 2 (9 epochs)"]
+        );
+        // Of fewer epochs than the result that leads.
+        assert_eq!(
+            events.lines(&[trial(4, 0, TrialState::Paused, 0.9)]),
+            ["trial 4    bracket 0  rung 0  val_accuracy 0.9000"]
         );
         let failed =
             TrialView { failure: Some("out of memory".to_owned()), ..trial(3, 2, TrialState::Failed, 0.4) };

@@ -93,7 +93,7 @@ impl Machine {
     fn resumed(&mut self, now: Timestamp, id: &StudyId, group: &mut Group) -> Result<StudyView, Refused> {
         match self.command(now, id.clone(), &StudyInput::Resume, group)? {
             Answer::Study(view) => Ok(view),
-            _ => Err(Refused::NotRunning(id.clone())),
+            _ => Err(self.not_running(id)),
         }
     }
 
@@ -111,6 +111,12 @@ impl Machine {
         free.next().unwrap_or(name)
     }
 
+    /// The refusal to do something to a study that does not run, by the name that people know it by.
+    fn not_running(&self, id: &StudyId) -> Refused {
+        let named = self.names.iter().find(|(_, own)| *own == id);
+        Refused::NotRunning(named.map_or_else(|| id.to_string(), |(name, _)| name.to_string()))
+    }
+
     fn command(
         &mut self,
         now: Timestamp,
@@ -118,7 +124,8 @@ impl Machine {
         input: &StudyInput,
         group: &mut Group,
     ) -> Result<Answer, Refused> {
-        let live = self.studies.get_mut(&study).ok_or(Refused::NotRunning(study))?;
+        let not_running = self.not_running(&study);
+        let live = self.studies.get_mut(&study).ok_or(not_running)?;
         live.step(now, input, &mut group.commit)
             .map_err(|refusal| Refused::Scheduler(refusal.to_string()))?;
         Ok(Answer::Study(live.view(now)))
