@@ -102,7 +102,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Search,
         ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the study wished for", OWN, (9, 1, 45.0))
     },
-    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (24, 3, 39.0)),
+    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (40, 3, 67.0)),
     Row {
         kind: Kind::Ensemble,
         ..fixed(
