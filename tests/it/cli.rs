@@ -202,3 +202,18 @@ fn a_run_goes_on_when_the_command_whose_coordinator_it_uses_has_ended() {
     assert_eq!((&best["epochs"], &best["complete"]), (&json!(40), &json!(true)));
     assert!(out.join("best.json").exists());
 }
+
+#[test]
+fn a_run_that_goes_on_with_a_paused_study_says_so() {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let study =
+        "name: rests\nmodel: formula\nscheduler: {kind: fixed, epochs: 2, trials: [{hparams: {x: 0.5}}]}\n";
+    let file = study_file(&folder, study);
+    rung(&state, &["study", "submit", &file]).ok();
+    rung(&state, &["study", "pause", "rests"]).ok();
+    let ran = rung(&state, &["run", &file, "--local", "1"]).ok();
+    assert!(ran.stderr.contains("study rests was paused\nstudy rests goes on: 0 of 2 epochs"), "{ran:?}");
+    let again = rung(&state, &["run", &file, "--local", "1"]).ok();
+    assert!(!again.stderr.contains("paused"), "{again:?}");
+}

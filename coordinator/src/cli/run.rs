@@ -176,6 +176,8 @@ async fn follow(
     begun: &mut Option<StudyId>,
     interrupt: &mut Interrupt,
 ) -> Result<Followed, Failure> {
+    let before = session.remote.study(spec.name.as_str()).await;
+    let paused = before.is_ok_and(|(view, _)| view.phase == StudyPhase::Paused);
     let (study, resumed) = match begun {
         Some(id) => (session.remote.study(id.as_str()).await?.0, true),
         None => session.remote.submit(spec, options.conflict.on_conflict()).await?,
@@ -184,6 +186,9 @@ async fn follow(
     let summary = Summary::begin(resumed);
     if went_on && study.phase == StudyPhase::Finished {
         return Ok(Followed::ToTheEnd(Box::new(study), summary));
+    }
+    if resumed && paused {
+        output::message(&format!("study {} was paused", study.name));
     }
     announce(session, &study, resumed).await?;
     // A resumed study is what it was when it began, not what was submitted now.
