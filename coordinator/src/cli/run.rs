@@ -29,7 +29,7 @@ use super::{
     text::{count, plural, quoted},
     watch::{Ended, Watch},
 };
-use crate::client::{Cluster, OnConflict};
+use crate::client::{Cluster, OnConflict, Remote};
 
 pub(crate) use local::{LocalWorkers, executable as worker_program};
 use session::Session;
@@ -133,13 +133,16 @@ pub(super) async fn tune_then(
     let (started, mut begun) = (Instant::now(), None);
     let followed = loop {
         let timeout = options.timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-        let followed = follow((&spec, timeout), &options, &mut session, &mut begun, &mut interrupt).await;
-        let Ok(Followed::Orphaned(study)) = followed else { break followed };
-        session = take_over(session, (&spec, &study), &options, &mut interrupt).await?;
+        match follow((&spec, timeout), &options, &mut session, &mut begun, &mut interrupt).await {
+            Ok(Followed::ToTheEnd(study, summary)) => break Ok((study, summary)),
+            Ok(Followed::Orphaned(study)) => {
+                session = take_over(session, (&spec, &study), &options, &mut interrupt).await?;
+            }
+            Err(failure) => break Err(failure),
+        }
     };
     let done = match followed {
-        Ok(Followed::Orphaned(study)) => Err(Failure::failed(go_on(&study, &spec))),
-        Ok(Followed::ToTheEnd(study, summary)) => {
+        Ok((study, summary)) => {
             let cluster = Cluster::Remote(Box::new(session.remote.clone()));
             then(Finished { study: &study, cluster, options: &options, summary }).await
         }
@@ -176,19 +179,14 @@ async fn follow(
     begun: &mut Option<StudyId>,
     interrupt: &mut Interrupt,
 ) -> Result<Followed, Failure> {
-    let before = session.remote.study(spec.name.as_str()).await;
-    let paused = before.is_ok_and(|(view, _)| view.phase == StudyPhase::Paused);
     let (study, resumed) = match begun {
         Some(id) => (session.remote.study(id.as_str()).await?.0, true),
-        None => session.remote.submit(spec, options.conflict.on_conflict()).await?,
+        None => submit(spec, options, &session.remote).await?,
     };
     let went_on = begun.replace(study.id.clone()).is_some();
     let summary = Summary::begin(resumed);
     if went_on && study.phase == StudyPhase::Finished {
         return Ok(Followed::ToTheEnd(Box::new(study), summary));
-    }
-    if resumed && paused {
-        output::message(&format!("study {} was paused", study.name));
     }
     announce(session, &study, resumed).await?;
     // A resumed study is what it was when it began, not what was submitted now.
@@ -216,6 +214,16 @@ async fn follow(
         Err(failure) if failure.help.is_none() => Err(failure.help(left(&study, spec, session))),
         Err(failure) => Err(failure),
     }
+}
+
+/// Submits a study, which may go on with one that is there; says so where that was paused.
+async fn submit(spec: &StudySpec, options: &Options, remote: &Remote) -> Result<(StudyView, bool), Failure> {
+    let before = remote.study(spec.name.as_str()).await;
+    let (study, resumed) = remote.submit(spec, options.conflict.on_conflict()).await?;
+    if resumed && before.is_ok_and(|(view, _)| view.phase == StudyPhase::Paused) {
+        output::message(&format!("study {} was paused", study.name));
+    }
+    Ok((study, resumed))
 }
 
 /// Goes on where another command's coordinator has ended with that command: with a coordinator of its own, or with one that

@@ -124,8 +124,7 @@ impl Machine {
         input: &StudyInput,
         group: &mut Group,
     ) -> Result<Answer, Refused> {
-        let not_running = self.not_running(&study);
-        let live = self.studies.get_mut(&study).ok_or(not_running)?;
+        let Some(live) = self.studies.get_mut(&study) else { return Err(self.not_running(&study)) };
         live.step(now, input, &mut group.commit)
             .map_err(|refusal| Refused::Scheduler(refusal.to_string()))?;
         Ok(Answer::Study(live.view(now)))
