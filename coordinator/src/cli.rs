@@ -214,7 +214,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args).await,
             Self::Train(args) => train::run(args).await,
-            Self::Plan(args) => plan::run(args),
+            Self::Plan(args) => plan::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Study(args) => study::run(args).await,
             Self::Trial(args) => trial::run(args).await,

@@ -94,7 +94,8 @@ fn bad_arguments_are_refused_with_what_to_do() {
     refused(&["data", "show", "fashion-minst"], &["fashion-mnist"]);
     refused(&["serve", "--listen", "0.0.0.0:0", "--no-tls"], &["127.0.0.1", "--no-tls"]);
     refused(&["serve", "--listen", "0.0.0.0:0", "--no-auth"], &["127.0.0.1", "--no-auth"]);
-    refused(&["best", "nothing"], &["rung run"]);
+    refused(&["best", "nothing"], &["there is no study nothing, for state folder", "rung run"]);
+    refused(&["plan", "--max-epochs", "-1"], &["invalid value '-1' for '--max-epochs <R>'"]);
 }
 
 #[test]
@@ -163,6 +164,11 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
         assert!(trials.iter().all(|trial| !trial[key].is_null()), "{key}");
     }
     assert!(rung(&state, &["study"]).ok().stdout.contains("quick"), "a noun alone lists");
+    let cut = trials.iter().find(|trial| trial["state"] == "stopped").unwrap()["trial"].to_string();
+    let gone = ["export", "quick", "--to", "safetensors", "--trial", &cut, "--out", &out_text];
+    let gone = rung(&state, &gone);
+    assert_eq!(gone.code, Some(2), "{gone:?}");
+    assert!(gone.stderr.contains(&format!("trial {cut} of study quick has no weights any more")), "{gone:?}");
 
     // What best.yaml describes is trained again to the same weights.
     let again = out.join("best.yaml").display().to_string();
@@ -216,4 +222,24 @@ fn a_run_that_goes_on_with_a_paused_study_says_so() {
     assert!(ran.stderr.contains("study rests was paused\nstudy rests goes on: 0 of 2 epochs"), "{ran:?}");
     let again = rung(&state, &["run", &file, "--local", "1"]).ok();
     assert!(!again.stderr.contains("paused"), "{again:?}");
+}
+
+#[test]
+fn a_stopped_study_is_deleted_once_its_best_trial_is_measured() {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let study = "name: cut\nmodel: formula\nspace: {x: {float: [0, 1]}}\ntrain: {epoch_seconds: 0.2}\n\
+                 scheduler: {kind: hyperband, max_epochs: 27}\n";
+    let file = study_file(&folder, study);
+    assert_eq!(rung(&state, &["run", &file, "--local", "2", "--timeout", "4s"]).code, Some(124));
+    let delete = || rung(&state, &["study", "delete", "cut"]);
+    for (step, says) in [("run", "stop it first"), ("stopped", "waits for its best trial to be measured")] {
+        let refused = delete();
+        assert_eq!(refused.code, Some(2), "{step}: {refused:?}");
+        assert!(refused.stderr.contains(says), "{step}: {refused:?}");
+        let stopped = rung(&state, &["study", "stop", "cut"]).ok();
+        assert!(stopped.stderr.contains("the next worker measures its best trial"), "{stopped:?}");
+    }
+    rung(&state, &["run", &file, "--local", "1"]).ok();
+    delete().ok();
 }

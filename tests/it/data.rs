@@ -110,7 +110,10 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
 
     let file = folder.path().join("study.yaml");
     fs::write(&file, study("cut", "{name: flowers}", "cnn")).unwrap();
-    refused(&rung(&state, &["study", "submit", text(&file)]), "needs images, and `flowers` is a table");
+    for command in [&["study", "submit"][..], &["plan"]] {
+        let command = [command, &[text(&file)]].concat();
+        refused(&rung(&state, &command), "needs images, and `flowers` is a table");
+    }
     fs::write(&file, study("cut", "{name: flowers, split: none}", "mlp")).unwrap();
     refused(&rung(&state, &["study", "submit", text(&file)]), "use train_loss or train_accuracy");
     for (key, part) in [
@@ -125,7 +128,13 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
         );
     }
 
+    fs::write(&file, study("cut", "{name: flowerz}", "mlp")).unwrap();
+    let plan = rung(&state, &["plan", text(&file)]).ok();
+    assert!(plan.stderr.contains("data set flowerz is not in this cluster yet"), "{plan:?}");
+
     fs::write(&file, study("cut", "{name: flowers, split: paper}", "mlp")).unwrap();
+    let plan = rung(&state, &["plan", text(&file)]).ok();
+    assert!(plan.stdout.contains("(120 an epoch)"), "{plan:?}");
     let out = folder.path().join("out");
     rung(&state, &["run", text(&file), "--local", "1", "--out", text(&out)]).ok();
     let best = rung(&state, &["best", "cut", "-o", "json"]).ok().json();
@@ -144,7 +153,7 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     let turned = folder.path().join("turned.csv");
     fs::write(&turned, "note,d,c,b,a\nx,7,0.2,0.01,1100\n").unwrap();
     let said = rung(&state, &["predict", text(&out), text(&turned), "-o", "json"]).ok().json();
-    assert_eq!(said[0]["label"], "versicolor", "{said}");
+    assert_eq!(said[0]["class"], "versicolor", "{said}");
     assert_eq!(said[0]["sample"], format!("{}:2", text(&turned)));
     refused(&rung(&state, &["predict", "cut", text(&turned), "--resize"]), "are for images");
     refused(&rung(&state, &["evaluate", "cut", "--shift-averaging", "1"]), "are for images");

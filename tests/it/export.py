@@ -49,7 +49,7 @@ said = json.load(open(predictions))
 assert len(said) == len(taken) > 0
 close(logits, torch.tensor([row["logits"] for row in said]), "logits")
 close(logits.softmax(1), torch.tensor([row["probabilities"] for row in said]), "probabilities")
-assert [model.CLASSES[i] for i in logits.argmax(1)] == [row["label"] for row in said]
+assert [model.CLASSES[i] for i in logits.argmax(1)] == [row["class"] for row in said]
 
 traced = torch.jit.load(f"{folder}/model.pt")
 assert not traced.training

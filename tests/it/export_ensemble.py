@@ -42,7 +42,7 @@ for folder in map(pathlib.Path, folders):
         close(logits.softmax(1), said_probabilities, f"{folder.name}: probabilities")
         for batch in (1, 3, 128):
             close(traced(pixels[:batch] * ensemble.SCALE).softmax(1), said_probabilities[:batch], f"{folder.name}, traced")
-    assert [ensemble.CLASSES[i] for i in logits.argmax(1)] == [row["label"] for row in said]
+    assert [ensemble.CLASSES[i] for i in logits.argmax(1)] == [row["class"] for row in said]
     names = {f"member_{name.removeprefix('member-')}" for name, _ in ensemble.MEMBERS}
     assert {name.split(".")[0] for name in traced.state_dict()} == names
     seen.append(said_probabilities)

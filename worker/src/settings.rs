@@ -74,7 +74,7 @@ impl Cli {
     /// The command line of this process, its flags' defaults from the configuration file. Ends the process where clap
     /// does; fails where the file cannot be used.
     pub fn of_this_process() -> Result<Self, ConfigError> {
-        let program = config::without_empty_variables(Self::command());
+        let program = config::prepared(Self::command());
         // A trainer is told everything by its supervisor; a file that has changed meanwhile is not its affair.
         let trainer = env::args_os().nth(1).is_some_and(|first| first == "trainer");
         let file = if trainer { None } else { File::of_this_process()? };

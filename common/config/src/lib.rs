@@ -12,8 +12,8 @@ pub use file::File;
 
 mod place;
 
+mod prepared;
+pub use prepared::prepared;
+
 mod section;
 pub use section::Section;
-
-mod variables;
-pub use variables::without_empty_variables;

@@ -37,7 +37,7 @@ static READ: OnceLock<PathBuf> = OnceLock::new();
 
 /// The program with the defaults that the file gives its flags.
 pub(crate) fn applied(program: Command) -> Result<Command, ConfigError> {
-    let program = config::without_empty_variables(program);
+    let program = config::prepared(program);
     let Some(file) = File::of_this_process()? else { return Ok(program) };
     let program = file.defaults(program, SECTIONS)?;
     READ.get_or_init(|| file.path().to_owned());

@@ -83,7 +83,7 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     if args.part == Part::Test {
         output::message("the test part was used: a number that was chosen by it is no test result any more");
     }
-    let scores = Scores::of(&answers, &truth, &|class| model.file.class(class));
+    let scores = Scores::of(&answers, &truth, &|label| model.file.class(label));
     let report = Evaluation {
         model: answerer.name(),
         study: model.file.study.to_string(),
@@ -197,19 +197,19 @@ impl Show for Evaluation {
         ]);
         let facts = output::facts(&facts);
         let mut table = Table::new(["class", "precision", "recall", "f1", "support"]);
-        for ClassScores { label, precision, recall, f1, support, .. } in classes {
+        for ClassScores { class, precision, recall, f1, support, .. } in classes {
             let numbers = [precision, recall, f1].map(|number| format!("{number:.4}"));
-            table.row([label.clone()].into_iter().chain(numbers).chain([support.to_string()]));
+            table.row([class.clone()].into_iter().chain(numbers).chain([support.to_string()]));
         }
         format!("{facts}\n{}", table.render())
     }
 
     /// A row for each class.
     fn csv(&self) -> Table {
-        let mut table = Table::new(["class", "label", "precision", "recall", "f1", "support"]);
-        for ClassScores { class, label, precision, recall, f1, support } in &self.scores.classes {
+        let mut table = Table::new(["label", "class", "precision", "recall", "f1", "support"]);
+        for ClassScores { label, class, precision, recall, f1, support } in &self.scores.classes {
             let numbers = [precision, recall, f1].map(ToString::to_string);
-            let row = [class.to_string(), label.clone()].into_iter().chain(numbers);
+            let row = [label.to_string(), class.clone()].into_iter().chain(numbers);
             table.row(row.chain([support.to_string()]));
         }
         table

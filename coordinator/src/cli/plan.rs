@@ -1,7 +1,7 @@
 //! `rung plan`: brackets, rungs, epochs and cost, before anything is spent.
 
 use clap::{Args, builder::PossibleValuesParser};
-use common::study::{Rounding, SchedulerSpec, Sizes, StudySpec};
+use common::study::{ModelKind, Rounding, SchedulerSpec, Sizes, StudySpec};
 use scheduler::{
     Plan,
     plan::{CutReason, PlanCut},
@@ -9,12 +9,13 @@ use scheduler::{
 use serde::Serialize;
 
 use super::{
-    args::FormatArgs,
+    args::{FormatArgs, TargetArgs},
     failure::Failure,
     input::{self, Overrides, StudyArgs},
     output::{self, Show, Table},
     text::{count, plural},
 };
+use crate::client::Target;
 
 /// Flags of `rung plan`.
 #[derive(Debug, Args)]
@@ -31,6 +32,8 @@ pub(super) struct PlanArgs {
     #[arg(long, help_heading = "Study", value_parser = PossibleValuesParser::new(["floor", "ceil"]))]
     rounding: Option<String>,
     #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
     output: FormatArgs,
 }
 
@@ -38,7 +41,7 @@ pub(super) struct PlanArgs {
 const ENDLESS: &str = "{name: plan, model: formula, space: {x: {float: [0, 1]}}}";
 
 /// Prints a plan.
-pub(super) fn run(args: PlanArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
     let mut overrides = args.overrides;
     for (key, value) in [("scheduler.sizes", args.sizes), ("scheduler.rounding", args.rounding)] {
         overrides.set.extend(value.map(|value| (key.to_owned(), value)));
@@ -47,11 +50,30 @@ pub(super) fn run(args: PlanArgs) -> Result<(), Failure> {
         Some(study) => input::read(&StudyArgs { study, overrides })?,
         None => input::parse("the flags", ENDLESS, &overrides)?,
     };
+    let spec = on_its_data(spec, &args.target.target()).await?;
     let plan = Plan::of(&spec);
     for cut in plan.cuts() {
         output::message(&cut_note(cut));
     }
     output::show(&PlanReport::new(&spec, &plan), args.output.format)
+}
+
+/// The study on data that was added to the cluster, where it is on such data: how many samples that has, and whether the model
+/// takes them.
+async fn on_its_data(spec: StudySpec, target: &Target) -> Result<StudySpec, Failure> {
+    if spec.model == ModelKind::Formula || spec.data.facts().is_some() {
+        return Ok(spec);
+    }
+    let name = spec.data.name.clone();
+    match target.cluster().await?.data().await?.into_iter().find(|set| set.name.as_str() == name) {
+        Some(set) => spec.on(set.facts).map_err(Failure::bad_input),
+        None => {
+            output::message(&format!(
+                "data set {name} is not in this cluster yet, so its samples are not counted: `rung data add {name} PATH` adds it"
+            ));
+            Ok(spec)
+        }
+    }
 }
 
 /// A plan as scripts read it. The keys and their order are fixed.
@@ -124,8 +146,8 @@ impl PlanReport {
 
 impl Show for PlanReport {
     fn table(&self) -> String {
-        let mut table = Table::new(["bracket", "trials", "rungs: trials × epochs so far"]);
-        for bracket in &self.brackets {
+        let mut table = Table::new(["bracket", "s", "trials", "rungs: trials × epochs so far"]);
+        for (index, bracket) in self.brackets.iter().enumerate() {
             let rungs: Vec<_> = bracket
                 .rungs
                 .iter()
@@ -133,7 +155,8 @@ impl Show for PlanReport {
                 .collect();
             let trials = bracket.rungs.first().map_or(0, |rung| rung.configs);
             table.row([
-                format!("s={}", bracket.s),
+                index.to_string(),
+                bracket.s.to_string(),
                 trials.to_string(),
                 rungs.join(" ").trim_end().to_owned(),
             ]);

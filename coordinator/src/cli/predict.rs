@@ -66,9 +66,9 @@ pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
         let (asked, answered) = (names.len(), answers.len());
         return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
     }
-    let label = |class: usize| model.file.class(class);
+    let class = |label: usize| model.file.class(label);
     let rows = names.into_iter().zip(&answers);
-    let rows = rows.map(|(name, answer)| Prediction::new(name, answer, args.top as usize, &label));
+    let rows = rows.map(|(name, answer)| Prediction::new(name, answer, args.top as usize, &class));
     output::show(&Predictions(rows.collect()), args.output.format)
 }
 
@@ -85,8 +85,10 @@ struct Named {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Prediction {
     sample: String,
-    class: usize,
-    label: String,
+    /// The likeliest class's number.
+    label: usize,
+    /// Its name.
+    class: String,
     probability: f64,
     top: Vec<Guess>,
     probabilities: Vec<f64>,
@@ -98,23 +100,23 @@ struct Prediction {
 /// One class that a sample may be of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Guess {
-    class: usize,
-    label: String,
+    label: usize,
+    class: String,
     probability: f64,
 }
 
 impl Prediction {
-    fn new(sample: String, answer: &Answer, top: usize, label: &impl Fn(usize) -> String) -> Self {
-        let (class, probabilities) = (answer.class(), answer.probabilities());
+    fn new(sample: String, answer: &Answer, top: usize, class: &impl Fn(usize) -> String) -> Self {
+        let (label, probabilities) = (answer.class(), answer.probabilities());
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         // Stable, so that the first of equals stays first.
         order.sort_by(|a, b| answer.log_probabilities[*b].total_cmp(&answer.log_probabilities[*a]));
-        let guess = |class: usize| Guess { class, label: label(class), probability: probabilities[class] };
+        let guess = |label: usize| Guess { label, class: class(label), probability: probabilities[label] };
         Self {
             sample,
-            class,
-            label: label(class),
-            probability: probabilities[class],
+            label,
+            class: class(label),
+            probability: probabilities[label],
             top: order.into_iter().take(top).map(guess).collect(),
             logits: answer.logits.clone(),
             probabilities,
@@ -129,13 +131,13 @@ struct Predictions(Vec<Prediction>);
 
 impl Show for Predictions {
     fn table(&self) -> String {
-        let mut table = Table::new(["sample", "class", "label", "probability", "next"]);
+        let mut table = Table::new(["sample", "label", "class", "probability", "next"]);
         for row in &self.0 {
             let next = row.top.iter().skip(1);
             let next: Vec<_> =
-                next.map(|guess| format!("{} {:.4}", guess.label, guess.probability)).collect();
+                next.map(|guess| format!("{} {:.4}", guess.class, guess.probability)).collect();
             let probability = format!("{:.4}", row.probability);
-            table.row([&row.sample, &row.class.to_string(), &row.label, &probability, &next.join(", ")]);
+            table.row([&row.sample, &row.label.to_string(), &row.class, &probability, &next.join(", ")]);
         }
         table.render()
     }
@@ -143,11 +145,11 @@ impl Show for Predictions {
     /// One column for each class's probability.
     fn csv(&self) -> Table {
         let classes = self.0.first().map_or(0, |row| row.probabilities.len());
-        let head = ["sample", "class", "label", "probability"].map(str::to_owned);
+        let head = ["sample", "label", "class", "probability"].map(str::to_owned);
         let mut table = Table::new(head.into_iter().chain((0..classes).map(|class| format!("p{class}"))));
         for row in &self.0 {
             let fixed =
-                [row.sample.clone(), row.class.to_string(), row.label.clone(), row.probability.to_string()];
+                [row.sample.clone(), row.label.to_string(), row.class.clone(), row.probability.to_string()];
             table.row(fixed.into_iter().chain(row.probabilities.iter().map(ToString::to_string)));
         }
         table
@@ -161,14 +163,14 @@ mod tests {
     #[test]
     fn guesses_stand_by_probability_and_columns_by_class() {
         let answer = Answer { logits: vec![0.0; 3], log_probabilities: vec![-2.0, 0.0, -2.0] };
-        let label = |class: usize| ["coat", "bag", "boot"][class].to_owned();
-        let row = Prediction::new("a.png".to_owned(), &answer, 2, &label);
-        assert_eq!((row.class, row.top.len(), row.top[1].label.as_str()), (1, 2, "coat"));
+        let class = |label: usize| ["coat", "bag", "boot"][label].to_owned();
+        let row = Prediction::new("a.png".to_owned(), &answer, 2, &class);
+        assert_eq!((row.label, row.top.len(), row.top[1].class.as_str()), (1, 2, "coat"));
         let rows = Predictions(vec![row]);
         assert!(rows.table().ends_with("a.png       1  bag         1.0000  coat 0.1353"), "{}", rows.table());
         let csv = rows.csv().to_csv().unwrap();
         assert!(
-            csv.starts_with("sample,class,label,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"),
+            csv.starts_with("sample,label,class,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"),
             "{csv}"
         );
     }

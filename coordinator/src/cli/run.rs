@@ -58,7 +58,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = clap::value_parser!(u32).range(..=1024))]
     local: Option<u32>,
     /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json and
-    /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member
+    /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member. Files of
+    /// these names are replaced
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
@@ -272,7 +273,15 @@ async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result
     if !names.is_empty() {
         output::message(&format!("it shares the workers with {}, not finished either", names.join(", ")));
     }
-    if session.workers.is_empty() && session.remote.workers().await?.is_empty() {
+    let connected = session.remote.workers().await?;
+    if study.leases > 0 && connected.iter().all(|worker| worker.leases.is_empty()) {
+        let trials = plural(study.leases, "trial");
+        output::message(&format!(
+            "{trials} are still leased to workers that do not answer; others train them when those leases end, or the workers \
+             come back"
+        ));
+    }
+    if session.workers.is_empty() && connected.is_empty() {
         let address = session.remote.address();
         output::message(&format!("it waits for a worker: `rung-worker --join {address}` starts one"));
     }

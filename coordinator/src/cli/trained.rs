@@ -35,7 +35,7 @@ use tempfile::TempDir;
 
 use super::{failure::Failure, files::line, output};
 use crate::{
-    blobs::ObjectKey,
+    blobs::{BlobError, ObjectKey},
     client::{ClientError, Cluster},
 };
 
@@ -62,10 +62,9 @@ impl TrainedModel {
         let described = describe(&chosen, inputs(cluster, &chosen.spec).await?);
         let leader = chosen.study.best.ok_or_else(|| no_result(study))?;
         let [weights, _] = ObjectKey::of_checkpoint(&chosen.study.id, leader.trial, &leader.checkpoint);
-        let bytes = cluster.object(&weights).await.map_err(|error| {
-            let lost = format!("the weights of trial {} cannot be read: {error}", leader.trial);
-            Failure::bad_input(lost)
-                .help("a trial that was cut may have lost its checkpoint; name another one")
+        let bytes = cluster.object(&weights).await.map_err(|error| match error {
+            ClientError::Object(BlobError::Missing(_)) | ClientError::Refused(_) => gone(&chosen),
+            error => error.into(),
         })?;
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("model.safetensors"), bytes)?;
@@ -151,6 +150,15 @@ async fn chosen(cluster: &Cluster, study: &str, trial: Option<TrialNumber>) -> R
     let model = shape.and_then(|shape| ModelSpec::build(spec.model, &trial.hparams, &shape).ok());
     let parameters = model.map_or(0, |model| model.parameters());
     Ok(BestView { study: view, spec, trial, parameters })
+}
+
+/// A trial whose weights are stored no more, and what is.
+fn gone(chosen: &BestView) -> Failure {
+    let (study, trial) = (&chosen.study.name, chosen.trial.trial);
+    Failure::bad_input(format!(
+        "trial {trial} of study {study} has no weights any more: those of trials that can neither go on nor win are deleted"
+    ))
+    .help("the best trial's are kept; another one's come back by training it again, with its hparams and seed")
 }
 
 fn no_result(study: &str) -> Failure {

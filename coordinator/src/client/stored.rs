@@ -125,14 +125,13 @@ impl Stored {
     }
 
     fn find(&self, study: &str) -> Result<(&Reader, StudyId), ClientError> {
-        let id = resolve::study(&self.studies()?, study)?;
-        match &self.reader {
-            Some(reader) => Ok((reader, id)),
-            None => Err(ClientError::Refused(format!(
-                "there is no study {study}: {} is empty",
-                self.folder.display()
-            ))),
-        }
+        let Some(reader) = &self.reader else {
+            let folder = self.folder.display();
+            return Err(ClientError::Refused(format!(
+                "there is no study {study}, for state folder {folder} is empty; `rung run mlp` starts the first one"
+            )));
+        };
+        Ok((reader, resolve::study(&self.studies()?, study)?))
     }
 
     fn unreadable(&self, source: StoreError) -> ClientError {

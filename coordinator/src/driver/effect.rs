@@ -60,6 +60,12 @@ pub enum Refused {
     /// Only finished studies can be deleted.
     #[error("study {0} is not finished: stop it first (`rung study stop {0}`)")]
     NotFinished(StudyId),
+    /// Its training is over, and so it cannot be stopped either.
+    #[error(
+        "study {0} has ended its training and waits for its best trial to be measured: the next worker does that, and then \
+         it can be deleted"
+    )]
+    NotMeasured(StudyId),
     /// No such worker, or several.
     #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
     NoWorker(String),

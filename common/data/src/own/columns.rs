@@ -125,6 +125,13 @@ impl<'a, R: Read> Table<'a, R> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
         let head = reader.headers().map_err(|error| unusable(path, error.to_string()))?;
         let head: Vec<String> = head.iter().map(str::to_owned).collect();
+        if let [only] = head.as_slice()
+            && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
+        {
+            let problem =
+                format!("its columns stand between `{}`: write it with commas", separator.escape_default());
+            return Err(unusable(path, problem));
+        }
         let mut seen = HashSet::new();
         match head.iter().find(|name| !seen.insert(*name)) {
             Some(name) => Err(unusable(path, format!("two of its columns are called `{name}`"))),

@@ -183,6 +183,8 @@ fn tables_that_are_not_as_asked_for_are_refused_by_line_and_column() {
     }
     assert!(refused("a,label\n1,\n").contains("line 2: column `label` is ``, which is no label"));
     assert!(refused("a,label\n").contains("it has no row"));
+    assert!(refused("a;label\n1;0\n").contains("its columns stand between `;`: write it with commas"));
+    assert!(refused("a\tlabel\n1\t0\n").contains("its columns stand between `\\t`"));
     assert!(refused("a,label\n1,0,3\n").contains("table.csv`: "));
     let many: String = (0..300).map(|row| format!("1,{row}\n")).collect();
     assert!(refused(&format!("a,label\n{many}")).contains("it has 300 classes, and 256 are the most"));

@@ -18,8 +18,10 @@ pub(super) struct Scores {
 /// What answers are worth for one class; a share of nothing is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct ClassScores {
-    pub(super) class: usize,
-    pub(super) label: String,
+    /// The class's number.
+    pub(super) label: usize,
+    /// Its name.
+    pub(super) class: String,
     /// Share of the samples answered with this class that are of it.
     pub(super) precision: f64,
     /// Share of this class's samples that are answered with it.
@@ -32,25 +34,25 @@ pub(super) struct ClassScores {
 
 impl Scores {
     /// Compares answers with the true classes, in the order of samples, as a study's evaluation does.
-    pub(super) fn of(answers: &[Answer], truth: &[usize], label: &impl Fn(usize) -> String) -> Self {
+    pub(super) fn of(answers: &[Answer], truth: &[usize], class: &impl Fn(usize) -> String) -> Self {
         let classes = answers.first().map_or(0, |answer| answer.log_probabilities.len());
         let mut counts = vec![[0u64; 3]; classes];
         let (mut loss, mut right) = (0.0, 0u64);
         for (answer, truth) in answers.iter().zip(truth.iter().copied()) {
-            let class = answer.class();
+            let said = answer.class();
             loss -= f64::from(answer.log_probabilities[truth]);
-            right += u64::from(class == truth);
-            counts[truth][0] += u64::from(class == truth);
-            counts[class][1] += 1;
+            right += u64::from(said == truth);
+            counts[truth][0] += u64::from(said == truth);
+            counts[said][1] += 1;
             counts[truth][2] += 1;
         }
         let samples = truth.len() as u64;
         let classes: Vec<ClassScores> = counts
             .into_iter()
             .enumerate()
-            .map(|(class, [hits, answered, support])| ClassScores {
-                class,
-                label: label(class),
+            .map(|(label, [hits, answered, support])| ClassScores {
+                label,
+                class: class(label),
                 precision: share(hits, answered),
                 recall: share(hits, support),
                 f1: share(2 * hits, answered + support),
@@ -81,7 +83,7 @@ mod tests {
             |values: [f32; 3]| Answer { logits: Vec::new(), log_probabilities: values.map(f32::ln).to_vec() };
         let answers =
             [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5]].map(answer);
-        let scores = Scores::of(&answers, &[0, 1, 1, 0], &|class| class.to_string());
+        let scores = Scores::of(&answers, &[0, 1, 1, 0], &|label| label.to_string());
         assert_eq!((scores.samples, scores.accuracy), (4, 0.5));
         assert!((scores.loss - (2.0 * 2f64.ln() + 2.0 * 4f64.ln()) / 4.0).abs() < 1e-7);
         let rows: Vec<_> =

@@ -11,6 +11,7 @@ use super::super::{
     output::{self, Show, Table},
     rows::{StudyRow, StudyRows},
 };
+use crate::client::Cluster;
 
 /// Flags of `rung study list`.
 #[derive(Debug, Args)]
@@ -42,9 +43,15 @@ pub(super) struct ExampleArgs {
 
 /// Prints all studies.
 pub(super) async fn list(args: ListArgs) -> Result<(), Failure> {
-    let studies = args.target.target().cluster().await?.studies().await?;
+    let cluster = args.target.target().cluster().await?;
+    let studies = cluster.studies().await?;
     if studies.is_empty() {
-        output::message("there is no study yet; `rung run mlp` starts one");
+        output::message(&match &cluster {
+            Cluster::Stored(stored) => {
+                format!("there is no study in {} yet; `rung run mlp` starts one", stored.folder().display())
+            }
+            Cluster::Remote(_) => "there is no study yet; `rung run mlp` starts one".to_owned(),
+        });
     }
     output::show(&StudyRows(studies.iter().map(Into::into).collect()), args.output.format)
 }

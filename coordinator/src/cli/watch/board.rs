@@ -48,14 +48,14 @@ impl Board {
     /// The board as text: a line on the study, one for each bracket, one on what leads.
     pub(super) fn render(&self, study: &StudyView, pace: Pace) -> String {
         let mut lines = vec![head(study, pace)];
-        for (bracket, results) in self.plan.brackets().iter().zip(&self.results) {
+        for (index, (bracket, results)) in self.plan.brackets().iter().zip(&self.results).enumerate() {
             let rungs = bracket.rungs.iter().zip(results);
             let cells: Vec<_> = rungs
                 .map(|(rung, results)| {
                     format!("{:>9} @{:<4}", format!("{results}/{}", rung.configs), rung.epochs)
                 })
                 .collect();
-            lines.push(format!("  s={:<3}{}", bracket.s, cells.join("").trim_end()));
+            lines.push(format!("  bracket {index:<2}{}", cells.join("").trim_end()));
         }
         if let Some(best) = &study.best {
             let value = metric(Some(best.value));
@@ -66,7 +66,8 @@ impl Board {
     }
 }
 
-fn head(study: &StudyView, pace: Pace) -> String {
+/// The line on the study: how far it is, how fast, and how long the rest may take once enough is known.
+pub(super) fn head(study: &StudyView, pace: Pace) -> String {
     let mut parts = vec![
         format!("{} {}", study.name, study.phase),
         format!("{} of {} epochs", count(study.epochs), count(study.planned_epochs)),
@@ -116,7 +117,7 @@ mod tests {
         let text = board.render(&fixture::study(), pace);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "fashion-mlp finished  69 of 69 epochs  3.0 epochs/s");
-        assert_eq!(lines[1], "  s=2        3/9 @1         1/3 @3         1/1 @9");
+        assert_eq!(lines[1], "  bracket 0       3/9 @1         1/3 @3         1/1 @9");
         assert_eq!(lines[4], "  best  val_accuracy 0.8750  trial 3 after 9 epochs");
     }
 

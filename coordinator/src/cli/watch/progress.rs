@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use common::view::{StudyView, TrialView};
+use common::view::{StudyPhase, StudyView, TrialView};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use scheduler::Plan;
 
 use super::{
     super::output,
-    board::{Board, Pace},
+    board::{Board, Pace, head},
     events::Events,
 };
+
+/// How often it is told how long a study may still take, where no board shows it.
+const PACE: Duration = Duration::from_secs(60);
 
 /// What is shown of a study.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Progress {
     started: Instant,
     epochs_before: u64,
     updated: Option<(Instant, StudyView)>,
+    /// When it was last told how long the rest may take.
+    told: Instant,
 }
 
 impl Progress {
@@ -40,6 +45,7 @@ impl Progress {
             started: Instant::now(),
             epochs_before: study.epochs,
             updated: None,
+            told: Instant::now(),
         }
     }
 
@@ -58,15 +64,30 @@ impl Progress {
         match &self.live {
             Some(bar) => {
                 self.board.fill(trials);
-                let pace = Pace { epochs_before: self.epochs_before, watched: self.started.elapsed() };
-                bar.set_message(self.board.render(study, pace));
+                bar.set_message(self.board.render(study, self.pace()));
                 bar.tick();
             }
             // What was there before watching began is no news.
             None if self.updated.is_none() && self.epochs_before > 0 => self.events.skip(trials),
-            None => self.events.lines(trials).iter().for_each(|line| output::message(line)),
+            None => {
+                self.events.lines(trials).iter().for_each(|line| output::message(line));
+                self.tell_pace(study);
+            }
         }
         self.updated = Some((Instant::now(), study.clone()));
+    }
+
+    /// Says how far a study is and how long it may still take, once in a while: off a terminal there is no board that does.
+    fn tell_pace(&mut self, study: &StudyView) {
+        let due = self.told.elapsed() >= PACE && study.phase == StudyPhase::Running;
+        if due {
+            output::message(&head(study, self.pace()));
+            self.told = Instant::now();
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { epochs_before: self.epochs_before, watched: self.started.elapsed() }
     }
 
     /// Says something without disturbing the board.

@@ -131,8 +131,10 @@ impl Machine {
     }
 
     fn delete(&mut self, study: StudyId, group: &mut Group) -> Result<Answer, Refused> {
-        if self.studies.contains_key(&study) {
-            return Err(Refused::NotFinished(study));
+        match self.studies.get(&study).map(|live| live.study().phase()) {
+            None => {}
+            Some(StudyPhase::Evaluating) => return Err(Refused::NotMeasured(study)),
+            Some(_) => return Err(Refused::NotFinished(study)),
         }
         self.names.retain(|_, named| *named != study);
         self.library.unused(&study);

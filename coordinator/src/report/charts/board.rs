@@ -7,6 +7,7 @@ use super::{
     },
     ramp::Ramp,
 };
+use crate::cli::text::plural;
 
 /// Width of a rung's column, and the room between two.
 const COLUMN: f64 = 189.0;
@@ -33,7 +34,8 @@ pub(in crate::report) fn board(bracket: &BoardBracket, ramp: &Ramp) -> Picture {
         }
     };
     let rungs = bracket.rungs.len();
-    let title = format!("bracket {}: {cells} results on {rungs} rungs, coloured by value", bracket.bracket);
+    let (results, rungs) = (plural(cells as u64, "result"), plural(rungs as u64, "rung"));
+    let title = format!("bracket {}: {results} on {rungs}, coloured by value", bracket.bracket);
     Picture { name: format!("board-{}", bracket.bracket), title, width, height, body }
 }
 
@@ -89,11 +91,11 @@ impl<'a> Column<'a> {
     fn draw(&self, left: f64, ramp: &Ramp, titles: bool) -> Markup {
         let rung = self.rung;
         let (promoted, others) = rung.cells.split_at(rung.promoted);
-        let epochs = if rung.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", rung.epochs) };
+        let epochs = plural(rung.epochs, "epoch");
         let line = HEAD + self.second() - 10.0;
         html! {
             text class="strong" x=(px(left)) y="14" { (epochs) }
-            (label(left, 30.0, "start", &format!("{} of {} results", rung.cells.len(), rung.planned)))
+            (label(left, 30.0, "start", &format!("{} of {}", rung.cells.len(), plural(rung.planned, "result"))))
             @for (place, cell) in promoted.iter().enumerate() {
                 (self.cell(cell, place, (left, HEAD), (ramp, titles)))
             }
@@ -135,5 +137,5 @@ impl<'a> Column<'a> {
 
 fn told(cell: &Cell) -> String {
     let value = cell.value.map_or_else(|| "no value".to_owned(), |value| format!("{value:.4}"));
-    format!("trial {}: {value} after {} epochs, {}", cell.trial, cell.epochs, cell.fate.as_str())
+    format!("trial {}: {value} after {}, {}", cell.trial, plural(cell.epochs, "epoch"), cell.fate.as_str())
 }
