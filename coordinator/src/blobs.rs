@@ -5,7 +5,21 @@ mod key;
 
 mod quota;
 
+mod turns;
+
+mod memory;
+
+mod ahead;
+
+mod begun;
+
 mod error;
+
+#[cfg(test)]
+pub(crate) mod gated;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::BlobError;
 pub use key::{ObjectKey, ObjectKind};
@@ -25,9 +39,13 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path as StorePath,
 };
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
+use ahead::{Ahead, Mark};
 use error::is_unreadable;
+use memory::{Memory, Share};
 use quota::Quota;
+use turns::Turns;
 
 /// The folder of objects in a state folder.
 pub(crate) const FOLDER: &str = "objects";
@@ -42,15 +60,25 @@ pub(crate) fn model_path(digest: Digest) -> StorePath {
     StorePath::from(format!("models/{digest}.safetensors"))
 }
 
-/// The objects of a state folder.
-#[derive(Debug)]
+/// The objects of a state folder; clones are the same objects.
+///
+/// What is begun comes to its end, whether or not anybody waits for it: the disk does not stop where a caller does, and what
+/// it has done is counted. Calls therefore need a tokio runtime.
+#[derive(Debug, Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     state: PathBuf,
     folder: PathBuf,
-    quota: Quota,
+    quota: Arc<Quota>,
     /// Told whenever there was no room.
-    crowded: Notify,
+    crowded: Arc<Notify>,
+    memory: Arc<Memory>,
+    /// Objects that are stored or deleted now.
+    changing: Arc<Turns>,
+    /// Objects that are brought into memory now.
+    reading: Arc<Turns>,
+    ahead: Ahead,
+    tasks: TaskTracker,
 }
 
 /// A stored object as a list of the store shows it.
@@ -77,21 +105,31 @@ impl Blobs {
 
     /// The objects of a state folder in a store of it, which must sync what it is given before it answers.
     pub fn over(state: &Path, store: Arc<dyn ObjectStore>) -> Self {
-        let (state, folder) = (state.to_owned(), state.join(FOLDER));
-        Self { store, state, folder, quota: Quota::none(), crowded: Notify::new() }
+        Self {
+            store,
+            state: state.to_owned(),
+            folder: state.join(FOLDER),
+            quota: Arc::new(Quota::none()),
+            crowded: Arc::default(),
+            memory: Arc::new(Memory::new(memory::MOST)),
+            changing: Arc::default(),
+            reading: Arc::default(),
+            ahead: Ahead::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// The same, taking no more than so many bytes. What is there already counts.
     pub async fn limited(self, quota: Option<u64>) -> Result<Self, BlobError> {
         let Some(most) = quota else { return Ok(self) };
         let stored = self.list(None).await?.iter().map(|object| object.size).sum();
-        Ok(Self { quota: Quota::new(most, stored), ..self })
+        Ok(Self { quota: Arc::new(Quota::new(most, stored)), ..self })
     }
 
     /// Stores an object; durable when this returns. Bytes that do not have the key's digest are refused, and so is what
     /// the quota has no room for.
     pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BlobError> {
-        self.write(&key.path(), key.digest, bytes).await
+        self.written(key.path(), key.digest, bytes).await
     }
 
     /// Whether there is room for an object of so many bytes.
@@ -104,44 +142,66 @@ impl Blobs {
         self.crowded.notified().await;
     }
 
-    /// Reads an object and checks its digest.
+    /// Waits until so many bytes of an object may be in memory, as those that are read out are. Whoever waits holds no
+    /// other object.
+    pub(crate) async fn share(&self, bytes: u64) -> Share {
+        self.memory.share(bytes).await
+    }
+
+    /// Keeps a study's objects out of what is found, until the mark is dropped: they are stored before the study is, and
+    /// nobody may take them for superfluous meanwhile.
+    pub(crate) fn mark(&self, study: &StudyId) -> Mark {
+        self.ahead.mark(study.clone())
+    }
+
+    /// Reads an object and checks its digest. Waits until there is room for it in memory, which it takes until the last
+    /// slice of it is dropped; whoever waits holds no other object.
     pub async fn get(&self, key: &ObjectKey) -> Result<Bytes, BlobError> {
-        self.read(&key.path(), key.digest).await
+        self.fetched(key.path(), key.digest).await
+    }
+
+    /// The size of an object in bytes.
+    pub async fn size_of(&self, key: &ObjectKey) -> Result<u64, BlobError> {
+        match self.store.head(&key.path()).await {
+            Ok(found) => Ok(found.size),
+            Err(object_store::Error::NotFound { .. }) => Err(BlobError::Missing(key.path().to_string())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stores a packed data set; durable when this returns.
     pub async fn put_data(&self, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
-        self.write(&data_path(digest), digest, bytes).await
+        self.written(data_path(digest), digest, bytes).await
     }
 
-    /// Reads a packed data set and checks its digest.
+    /// Reads a packed data set and checks its digest, as [`get`](Self::get) does.
     pub async fn get_data(&self, digest: Digest) -> Result<Bytes, BlobError> {
-        self.read(&data_path(digest), digest).await
+        self.fetched(data_path(digest), digest).await
     }
 
     /// Deletes a packed data set; one that is gone already is as good.
     pub async fn delete_data(&self, digest: Digest) -> Result<(), BlobError> {
-        self.remove(&data_path(digest)).await
+        self.removed(data_path(digest)).await
     }
 
     /// Deletes an object; one that is gone already is as good.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), BlobError> {
-        self.remove(&key.path()).await
+        self.removed(key.path()).await
     }
 
     /// Stores packed weights; durable when this returns.
     pub async fn put_model(&self, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
-        self.write(&model_path(digest), digest, bytes).await
+        self.written(model_path(digest), digest, bytes).await
     }
 
-    /// Reads packed weights and checks their digest.
+    /// Reads packed weights and checks their digest, as [`get`](Self::get) does.
     pub async fn get_model(&self, digest: Digest) -> Result<Bytes, BlobError> {
-        self.read(&model_path(digest), digest).await
+        self.fetched(model_path(digest), digest).await
     }
 
     /// Deletes packed weights; those that are gone already are as good.
     pub async fn delete_model(&self, digest: Digest) -> Result<(), BlobError> {
-        self.remove(&model_path(digest)).await
+        self.removed(model_path(digest)).await
     }
 
     async fn write(&self, path: &StorePath, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {
@@ -151,8 +211,15 @@ impl Blobs {
         let before = if self.quota.is_set() { self.size(path).await? } else { 0 };
         let room =
             self.quota.reserve(bytes.len() as u64, before).inspect_err(|_| self.crowded.notify_one())?;
+        let size = bytes.len() as u64;
         // The same path always holds the same bytes, so writing it again is harmless.
-        self.store.put(path, bytes.into()).await?;
+        if let Err(error) = self.store.put(path, bytes.into()).await {
+            // It may be there all the same, and then it counts.
+            if self.size(path).await.is_ok_and(|found| found == size) {
+                room.keep();
+            }
+            return Err(error.into());
+        }
         room.keep();
         Ok(())
     }
@@ -199,14 +266,20 @@ impl Blobs {
 
     /// The objects of a trial.
     pub async fn of_trial(&self, study: &StudyId, trial: TrialNumber) -> Result<Vec<Found>, BlobError> {
-        let prefix = StorePath::from(format!("{study}/{trial}"));
-        Ok(self.list(Some(&prefix)).await?.into_iter().filter_map(found).collect())
+        self.below(Some(StorePath::from(format!("{study}/{trial}")))).await
     }
 
-    /// The objects of a study, or of all studies.
+    /// The objects of a study, or of all studies; those of studies that may begin in a moment are left out.
     pub async fn of_study(&self, study: Option<&StudyId>) -> Result<Vec<Found>, BlobError> {
-        let prefix = study.map(|study| StorePath::from(study.as_str()));
-        Ok(self.list(prefix.as_ref()).await?.into_iter().filter_map(found).collect())
+        self.below(study.map(|study| StorePath::from(study.as_str()))).await
+    }
+
+    async fn below(&self, prefix: Option<StorePath>) -> Result<Vec<Found>, BlobError> {
+        let listed = self.list(prefix.as_ref()).await?;
+        // Asked after the list was made: all that is in it was stored by then.
+        let ahead = self.ahead.studies();
+        let found = listed.into_iter().filter_map(found);
+        Ok(found.filter(|found| !ahead.contains(&found.key.study)).collect())
     }
 
     /// Bytes of all that is stored.
@@ -231,7 +304,7 @@ impl Blobs {
     /// Deletes all objects of a study.
     pub async fn delete_study(&self, study: &StudyId) -> Result<(), BlobError> {
         for object in self.list(Some(&StorePath::from(study.as_str()))).await? {
-            self.remove(&object.location).await?;
+            self.removed(object.location).await?;
         }
         Ok(())
     }
@@ -250,79 +323,4 @@ impl Blobs {
 fn found(object: ObjectMeta) -> Option<Found> {
     let key = ObjectKey::of_path(&object.location)?;
     Some(Found { key, size: object.size, written_ms: object.last_modified.timestamp_millis() })
-}
-
-#[cfg(test)]
-mod tests {
-    use common::ids::TrialNumber;
-
-    use super::*;
-
-    fn key(bytes: &[u8]) -> ObjectKey {
-        ObjectKey {
-            study: "0a1b2c3d".parse().unwrap(),
-            trial: TrialNumber(3),
-            epoch: 9,
-            kind: ObjectKind::Weights,
-            digest: Digest::of(bytes),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_put_is_got_until_its_study_is_deleted() {
-        let state = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(state.path()).unwrap();
-        let key = key(b"weights");
-        blobs.put(&key, Bytes::from_static(b"weights")).await.unwrap();
-        assert_eq!(blobs.get(&key).await.unwrap(), "weights");
-        blobs.delete_study(&key.study).await.unwrap();
-        assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
-    }
-
-    #[tokio::test]
-    async fn data_sets_lie_beside_studies() {
-        let state = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(state.path()).unwrap();
-        let digest = Digest::of(b"data");
-        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
-        assert!(blobs.put_data(digest, Bytes::from_static(b"dato")).await.is_err());
-        blobs.put_data(digest, Bytes::from_static(b"data")).await.unwrap();
-        assert_eq!(blobs.get_data(digest).await.unwrap(), "data");
-        blobs.delete_data(digest).await.unwrap();
-        blobs.delete_data(digest).await.unwrap();
-        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
-    }
-
-    #[test]
-    fn objects_are_synced_before_they_are_named() {
-        let state = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(state.path()).unwrap();
-        assert!(format!("{:?}", blobs.store).contains("fsync: true"), "{:?}", blobs.store);
-    }
-
-    #[tokio::test]
-    async fn weights_lie_beside_data_sets() {
-        let state = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(state.path()).unwrap();
-        let digest = Digest::of(b"weights");
-        assert!(blobs.put_model(digest, Bytes::from_static(b"weighs")).await.is_err());
-        blobs.put_model(digest, Bytes::from_static(b"weights")).await.unwrap();
-        assert_eq!(blobs.get_model(digest).await.unwrap(), "weights");
-        assert!(matches!(blobs.get_data(digest).await, Err(BlobError::Missing(_))));
-        blobs.delete_model(digest).await.unwrap();
-        blobs.delete_model(digest).await.unwrap();
-        assert!(matches!(blobs.get_model(digest).await, Err(BlobError::Missing(_))));
-    }
-
-    #[tokio::test]
-    async fn damaged_bytes_are_neither_stored_nor_returned() {
-        let state = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(state.path()).unwrap();
-        let key = key(b"weights");
-        assert!(matches!(blobs.put(&key, Bytes::from_static(b"weighs")).await, Err(BlobError::Damaged(_))));
-        blobs.put(&key, Bytes::from_static(b"weights")).await.unwrap();
-        let file = state.path().join("objects").join(key.path().as_ref());
-        std::fs::write(file, b"weightz").unwrap();
-        assert!(matches!(blobs.get(&key).await, Err(BlobError::Damaged(_))));
-    }
 }

@@ -10,6 +10,8 @@ mod status;
 
 mod upload;
 
+mod download;
+
 mod adoption;
 
 mod study_service;

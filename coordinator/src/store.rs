@@ -112,7 +112,7 @@ pub struct StoredData {
 
 /// Where commits go.
 pub trait Store: Send {
-    /// Makes a commit durable. When it fails, nothing of the commit is visible.
+    /// Makes a commit durable, all of it or nothing. Where it fails, what is stored is known only once the store was read again.
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError>;
 
     /// All studies in the order in which they were created.

@@ -96,8 +96,8 @@ pub enum Refused {
     /// The scheduler refused.
     #[error("{0}")]
     Scheduler(String),
-    /// The store failed; nothing has changed.
-    #[error("the store failed and nothing was changed: {0}")]
+    /// The store failed; what was asked for may be stored all the same.
+    #[error("the store failed, and it is not known whether the change is stored: {0}")]
     Store(String),
     /// Nothing can be stored for now.
     #[error("the coordinator cannot store anything for now ({0}); it goes on by itself once that is mended")]

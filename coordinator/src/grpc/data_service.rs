@@ -5,13 +5,10 @@ use std::sync::Arc;
 use common::{checkpoint::Digest, ids::DataName, time::Timestamp, view::DataView};
 use proto::{Malformed, v1 as pb};
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
-use super::{
-    status,
-    upload::Upload,
-    worker_service::{Down, pieces},
-};
+use super::{download::pieces, status, upload::Upload, worker_service::Down};
 use crate::{
     blobs::Blobs,
     driver::{self, Answer, Driver},
@@ -36,7 +33,7 @@ impl DataDesk {
     /// Stores an uploaded object and gives it its name. The object is read through before anything is stored: what a
     /// coordinator says of a data set is what it found there.
     pub(super) async fn add(&self, chunks: Streaming<pb::DataChunk>) -> Result<pb::DataSet, Status> {
-        let Upload { name, digest, bytes } = Upload::<DataName>::receive(chunks).await?;
+        let Upload { name, digest, bytes } = Upload::<DataName>::receive(&self.blobs, chunks).await?;
         let (called, read) = (name.to_string(), bytes.clone());
         let parsed = tokio::task::spawn_blocking(move || data::verified(&called, &read)?.facts());
         let parsed = parsed.await.map_err(|_| Status::internal("reading the data set panicked"))?;
@@ -70,11 +67,12 @@ impl DataDesk {
 
 /// Reads a packed data set as a stream of chunks.
 pub(super) async fn read_data(
+    tasks: &TaskTracker,
     blobs: &Blobs,
     object: &pb::DataObject,
 ) -> Result<Down<pb::ObjectChunk>, Status> {
     let bytes = blobs.get_data(digest(object)?).await.map_err(|error| status::blob(&error))?;
-    Ok(pieces(&bytes))
+    Ok(pieces(tasks, bytes))
 }
 
 /// The digest that an object is named by.

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use common::{checkpoint::Digest, ids::ModelName, time::Timestamp, view::ModelView};
 use proto::{Malformed, v1 as pb};
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
-use super::{
-    status,
-    upload::Upload,
-    worker_service::{Down, pieces},
-};
+use super::{download::pieces, status, upload::Upload, worker_service::Down};
 use crate::{
     blobs::Blobs,
     driver::{self, Answer, Driver},
@@ -36,7 +33,7 @@ impl ModelDesk {
     /// Stores an uploaded object and gives it its name. The object is read through before anything is stored: what a
     /// coordinator says of weights is what it found there.
     pub(super) async fn add(&self, chunks: Streaming<pb::DataChunk>) -> Result<pb::Model, Status> {
-        let Upload { name, digest, bytes } = Upload::<ModelName>::receive(chunks).await?;
+        let Upload { name, digest, bytes } = Upload::<ModelName>::receive(&self.blobs, chunks).await?;
         let read = bytes.clone();
         let parsed = tokio::task::spawn_blocking(move || weights::verified(&read)).await;
         let parsed = parsed.map_err(|_| Status::internal("reading the weights panicked"))?;
@@ -69,7 +66,11 @@ impl ModelDesk {
 }
 
 /// Reads packed weights as a stream of chunks.
-pub(super) async fn read_model(blobs: &Blobs, digest: Digest) -> Result<Down<pb::ObjectChunk>, Status> {
+pub(super) async fn read_model(
+    tasks: &TaskTracker,
+    blobs: &Blobs,
+    digest: Digest,
+) -> Result<Down<pb::ObjectChunk>, Status> {
     let bytes = blobs.get_model(digest).await.map_err(|error| status::blob(&error))?;
-    Ok(pieces(&bytes))
+    Ok(pieces(tasks, bytes))
 }

@@ -31,7 +31,13 @@ pub(super) fn refused(error: &Refused) -> Status {
         | Refused::ModelUsed(..)
         | Refused::Scheduler(_) => Status::failed_precondition(message),
         Refused::NoWorker(_) => Status::not_found(message),
-        Refused::Store(_) => internal(error),
+        Refused::Store(_) => {
+            tracing::error!(%error, "request failed");
+            Status::internal(
+                "the coordinator's store failed, and it is not known whether the change is stored; its log says \
+                 why",
+            )
+        }
         Refused::Degraded(_) | Refused::Stopping => Status::unavailable(message),
     }
 }

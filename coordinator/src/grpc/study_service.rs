@@ -13,24 +13,28 @@ use common::{
 };
 use futures::Stream;
 use proto::v1::{self as pb, study_service_server::StudyService};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    adoption,
+    adoption::Adoption,
     data_service::{DataDesk, read_data},
     model_service::ModelDesk,
     status,
     worker_service::read_object,
 };
 use crate::{
-    access::About,
+    access::{About, limits},
     blobs::Blobs,
     driver::{self, Answer, Driver, OnConflict},
     resolve,
     store::{Reader, StoreError},
 };
+
+/// Most histories that are read at a time: each of them has a thread, and keeps the store's write-ahead log from beginning
+/// anew.
+const HISTORIES: usize = 4;
 
 /// The study service. Commands go to the driver; everything else is read from the store's rows.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub struct StudyServer {
     blobs: Arc<Blobs>,
     data: DataDesk,
     models: ModelDesk,
+    histories: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -55,7 +60,8 @@ impl StudyServer {
     ) -> Self {
         let data = DataDesk::new(driver.clone(), Arc::clone(&blobs));
         let models = ModelDesk::new(driver.clone(), Arc::clone(&blobs));
-        Self { driver, state: Arc::new(state), blobs, data, models, tasks, shutdown }
+        let histories = Arc::new(Semaphore::new(HISTORIES));
+        Self { driver, state: Arc::new(state), blobs, data, models, histories, tasks, shutdown }
     }
 
     /// Reads rows on a blocking thread.
@@ -74,6 +80,17 @@ impl StudyServer {
         let studies = self.read(Reader::studies).await?;
         let id = resolve::study(&studies, &text).map_err(|error| status::unresolved(&error))?;
         studies.into_iter().find(|study| study.id == id).ok_or_else(|| Status::not_found(text))
+    }
+
+    /// Submits a study that takes trials over, for as long as its caller waits.
+    async fn adopt(&self, id: StudyId, spec: StudySpec, on_conflict: OnConflict) -> Result<Answer, Status> {
+        let (driver, blobs) = (self.driver.clone(), Arc::clone(&self.blobs));
+        let gone = CancellationToken::new();
+        // Dropped with this call.
+        let _waiting = gone.clone().drop_guard();
+        let adoption = Adoption { driver, blobs, id, spec, on_conflict };
+        let submitted = self.tasks.spawn(adoption.submit(gone)).await;
+        submitted.map_err(|_| Status::internal("a submission panicked"))?
     }
 
     async fn command(
@@ -115,20 +132,17 @@ impl StudyService for StudyServer {
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         About::note(&extensions, spec.name.as_str());
         let id = new_study_id(&spec);
-        adoption::copy(&self.blobs, &id, &spec).await?;
-        let adopted = spec.is_adopted();
-        let submit = driver::Request::Submit { id: id.clone(), spec: Box::new(spec), on_conflict };
-        let answer = self.driver.ask(submit).await;
-        if adopted && !matches!(answer, Ok(Answer::Submitted { resumed: false, .. })) {
-            // The study that goes on has copies of its own.
-            self.blobs.delete_study(&id).await.map_err(|error| status::blob(&error))?;
-        }
+        let answer = if spec.is_adopted() {
+            self.adopt(id, spec, on_conflict).await?
+        } else {
+            let submit = driver::Request::Submit { id, spec: Box::new(spec), on_conflict };
+            self.driver.ask(submit).await.map_err(|error| status::refused(&error))?
+        };
         match answer {
-            Ok(Answer::Submitted { study, resumed }) => {
+            Answer::Submitted { study, resumed } => {
                 Ok(Response::new(pb::SubmitStudyReply { study: Some(study.into()), resumed }))
             }
-            Ok(_) => Err(Status::internal("another answer than asked for")),
-            Err(error) => Err(status::refused(&error)),
+            _ => Err(Status::internal("another answer than asked for")),
         }
     }
 
@@ -222,7 +236,7 @@ impl StudyService for StudyServer {
         let (reader, stream) = mpsc::channel(4);
         let server = self.clone();
         self.tasks.spawn(async move {
-            if let Err(status) = server.send_history(study.id, reader.clone()).await {
+            if let Err(status) = server.send_history(study.id, reader.clone(), limits::SILENCE).await {
                 let _ = reader.send(Err(status)).await;
             }
         });
@@ -238,7 +252,7 @@ impl StudyService for StudyServer {
     }
 
     async fn read_object(&self, request: Request<pb::ObjectName>) -> Result<Response<Chunks>, Status> {
-        read_object(&self.blobs, &request.into_inner()).await
+        read_object(&self.tasks, &self.blobs, &request.into_inner()).await
     }
 
     async fn list_workers(
@@ -282,7 +296,7 @@ impl StudyService for StudyServer {
     }
 
     async fn read_data(&self, request: Request<pb::DataObject>) -> Result<Response<Chunks>, Status> {
-        read_data(&self.blobs, &request.into_inner()).await.map(Response::new)
+        read_data(&self.tasks, &self.blobs, &request.into_inner()).await.map(Response::new)
     }
 
     async fn add_model(

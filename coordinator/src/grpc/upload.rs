@@ -8,6 +8,7 @@ use proto::{Malformed, v1 as pb};
 use tonic::{Status, Streaming};
 
 use super::{status, wire::present, worker_service::next_chunk};
+use crate::blobs::Blobs;
 
 /// Largest upload, in bytes.
 const MOST: u64 = data::LARGEST_OBJECT;
@@ -21,8 +22,8 @@ pub(super) struct Upload<N> {
 }
 
 impl<N: FromStr<Err: Display>> Upload<N> {
-    /// Receives an object: its header, then chunks.
-    pub(super) async fn receive(mut chunks: Streaming<pb::DataChunk>) -> Result<Self, Status> {
+    /// Receives an object: its header, then chunks once there is memory for them.
+    pub(super) async fn receive(blobs: &Blobs, mut chunks: Streaming<pb::DataChunk>) -> Result<Self, Status> {
         let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
         let parsed = || {
             let header = present("chunk.header", first.header)?;
@@ -35,7 +36,8 @@ impl<N: FromStr<Err: Display>> Upload<N> {
         if size > MOST {
             return Err(Status::invalid_argument(format!("an object may have {MOST} bytes at most")));
         }
-        let mut bytes = BytesMut::with_capacity(size.min(64 << 20) as usize);
+        let share = blobs.share(size).await;
+        let mut bytes = BytesMut::with_capacity(size as usize);
         let mut next = Some(first.data);
         while let Some(data) = next {
             if bytes.len() as u64 + data.len() as u64 > size {
@@ -44,7 +46,7 @@ impl<N: FromStr<Err: Display>> Upload<N> {
             bytes.extend_from_slice(&data);
             next = next_chunk(&mut chunks).await?.map(|chunk| chunk.data);
         }
-        let bytes = bytes.freeze();
+        let bytes = share.hold(bytes.freeze());
         if bytes.len() as u64 != size || Digest::of(&bytes) != digest {
             return Err(Status::invalid_argument("the bytes are not those that the header says"));
         }

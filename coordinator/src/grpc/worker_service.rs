@@ -2,9 +2,9 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use common::ids::WorkerId;
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use proto::v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,6 +12,7 @@ use tonic::{Code, Extensions, Request, Response, Status, Streaming, metadata::Me
 
 use super::{
     data_service::{self, read_data},
+    download::pieces,
     model_service::read_model,
     quota::Quota,
     status,
@@ -25,6 +26,10 @@ use crate::{
 
 /// Largest object that a worker may store, in bytes.
 const OBJECT_BYTES: u64 = 1 << 30;
+
+/// How long an upload waits for memory. What it does not read meanwhile holds up all that comes over its connection, signs of
+/// life too, so it is not for long: its worker comes again.
+const ROOM: Duration = Duration::from_secs(3);
 
 /// How long a new stream has to say Hello.
 const HELLO: Duration = Duration::from_secs(10);
@@ -116,8 +121,11 @@ impl WorkerService for WorkerServer {
         let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
         let header = present("chunk.header", first.header).map_err(|error| status::malformed(&error))?;
         let (key, size) = self.admit(worker, header).await?;
+        let share = tokio::time::timeout(ROOM, self.blobs.share(size)).await;
+        let share =
+            share.map_err(|_| Status::unavailable("too many objects are on their way: come again"))?;
         self.quota.take(&self.blobs, &key.study, size).await?;
-        let mut bytes = BytesMut::with_capacity(size.min(64 << 20) as usize);
+        let mut bytes = BytesMut::with_capacity(size as usize);
         let mut next = Some(first.data);
         while let Some(data) = next {
             if bytes.len() as u64 + data.len() as u64 > size {
@@ -129,7 +137,8 @@ impl WorkerService for WorkerServer {
         if bytes.len() as u64 != size {
             return Err(Status::invalid_argument("fewer bytes than the header says"));
         }
-        self.blobs.put(&key, bytes.freeze()).await.map_err(|error| status::blob(&error))?;
+        let bytes = share.hold(bytes.freeze());
+        self.blobs.put(&key, bytes).await.map_err(|error| status::blob(&error))?;
         Ok(Response::new(pb::PutObjectReply {}))
     }
 
@@ -142,7 +151,7 @@ impl WorkerService for WorkerServer {
         let key = wire::object_key(&name).map_err(|error| status::malformed(&error))?;
         let leases = driver::Request::Leases(worker, key.study.clone(), key.trial);
         self.allowed(leases, "a worker reads the objects of trials that it leases, and no others").await?;
-        let found = read_object(&self.blobs, &name).await;
+        let found = read_object(&self.tasks, &self.blobs, &name).await;
         let lost = found.as_ref().err().is_some_and(|s| matches!(s.code(), Code::DataLoss | Code::NotFound));
         if lost {
             // The driver knows whether anybody was to go on from it; the worker hears that its lease is over. What cannot be
@@ -162,7 +171,7 @@ impl WorkerService for WorkerServer {
         let digest = data_service::digest(&object)?;
         let leases = driver::Request::LeasesOn(worker, digest);
         self.allowed(leases, "a worker reads the data of trials that it leases, and no other").await?;
-        read_data(&self.blobs, &object).await.map(Response::new)
+        read_data(&self.tasks, &self.blobs, &object).await.map(Response::new)
     }
 
     async fn get_model(
@@ -174,7 +183,7 @@ impl WorkerService for WorkerServer {
         let digest = data_service::digest(&object)?;
         let leases = driver::Request::LeasesFrom(worker, digest);
         self.allowed(leases, "a worker reads the weights that its trials begin with, and no others").await?;
-        read_model(&self.blobs, digest).await.map(Response::new)
+        read_model(&self.tasks, &self.blobs, digest).await.map(Response::new)
     }
 }
 
@@ -293,18 +302,11 @@ async fn forward(
 
 /// Reads an object as a stream of chunks.
 pub(super) async fn read_object(
+    tasks: &TaskTracker,
     blobs: &Blobs,
     name: &pb::ObjectName,
 ) -> Result<Response<Down<pb::ObjectChunk>>, Status> {
     let key = wire::object_key(name).map_err(|error| status::malformed(&error))?;
     let bytes = blobs.get(&key).await.map_err(|error| status::blob(&error))?;
-    Ok(Response::new(pieces(&bytes)))
-}
-
-/// Bytes as a stream of chunks.
-pub(super) fn pieces(bytes: &Bytes) -> Down<pb::ObjectChunk> {
-    let starts = (0..bytes.len()).step_by(proto::CHUNK_BYTES);
-    let chunks: Vec<Bytes> =
-        starts.map(|at| bytes.slice(at..bytes.len().min(at + proto::CHUNK_BYTES))).collect();
-    Box::pin(futures::stream::iter(chunks).map(|data| Ok(pb::ObjectChunk { header: None, data })))
+    Ok(Response::new(pieces(tasks, bytes)))
 }

@@ -70,20 +70,24 @@ impl Shell {
         }
         tracing::error!(%error, "commit failed: going back to what is stored");
         let mut trouble = Trouble::new(commit, &error);
+        let mut asked = Vec::new();
         trouble.unheard = sessions;
         for effect in effects {
             match effect {
                 Effect::Send(session, _) | Effect::Close(session) | Effect::Refuse(session, _) => {
                     trouble.unheard.insert(session);
                 }
-                Effect::Answer(id, _) => {
-                    self.answer(id, Err(super::Refused::Store(error.to_string())));
-                }
+                Effect::Answer(id, _) => asked.push(id),
                 Effect::Publish(_) | Effect::DeleteObjects(_) => {}
             }
         }
         self.trouble = Some(trouble);
-        self.mend().await
+        let mended = self.mend().await;
+        // Only now: whoever looks then finds what is stored, if the store can be read.
+        for id in asked {
+            self.answer(id, Err(super::Refused::Store(error.to_string())));
+        }
+        mended
     }
 
     /// Takes inputs while nothing can be committed.
