@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A float stored as its bits, in 16 hexadecimal digits: JSON would lose NaN and infinities.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -64,8 +64,10 @@ pub struct CurvePoint {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TestMetrics {
     /// Share of test samples classified correctly.
+    #[serde(deserialize_with = "maybe_finite")]
     pub accuracy: f64,
-    /// Mean cross-entropy over the test samples.
+    /// Mean cross-entropy over the test samples; not finite where a model's numbers overflow on one of them.
+    #[serde(deserialize_with = "maybe_finite")]
     pub loss: f64,
     /// The same on those test samples alone that did not validate; none where no test sample did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,11 +78,18 @@ pub struct TestMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CleanMetrics {
     /// Share of these samples classified correctly.
+    #[serde(deserialize_with = "maybe_finite")]
     pub accuracy: f64,
     /// Mean cross-entropy over these samples.
+    #[serde(deserialize_with = "maybe_finite")]
     pub loss: f64,
     /// How many there are.
     pub samples: u32,
+}
+
+/// A float that JSON could not write because it is not finite, for which `null` stands, comes back as NaN.
+fn maybe_finite<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// The measure that a study is about.
@@ -209,6 +218,15 @@ mod tests {
             let text = serde_json::to_string(&Bits(value)).unwrap();
             assert_eq!(serde_json::from_str::<Bits>(&text).unwrap(), Bits(value), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_read_back_as_no_number() {
+        let clean = Some(CleanMetrics { accuracy: 0.5, loss: f64::INFINITY, samples: 9 });
+        let text = serde_json::to_string(&TestMetrics { accuracy: 0.1, loss: f64::NAN, clean }).unwrap();
+        let read: TestMetrics = serde_json::from_str(&text).unwrap();
+        assert!(read.loss.is_nan() && read.clean.unwrap().loss.is_nan(), "{text}");
+        assert_eq!((read.accuracy, read.clean.unwrap().samples), (0.1, 9));
     }
 
     #[test]

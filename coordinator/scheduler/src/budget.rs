@@ -51,9 +51,10 @@ impl ActiveClock {
         self.limit.is_some_and(|limit| self.active(now) >= limit)
     }
 
-    /// Whether the clock runs and a mark is due.
+    /// Whether the clock runs and a mark is due. One of the future is from before the date was set back: it would stand
+    /// still until then.
     pub(crate) fn is_mark_due(&self, now: Timestamp) -> bool {
-        self.mark.is_some_and(|mark| now.since(mark) >= self.period)
+        self.mark.is_some_and(|mark| mark > now || now.since(mark) >= self.period)
     }
 
     /// When the next mark is due, or the limit reached if it still matters; none while the clock stands.
@@ -80,6 +81,16 @@ mod tests {
         clock.mark(Timestamp(9_000_000), true);
         assert_eq!(clock.active(Timestamp(9_001_000)), Duration::from_secs(15 + 15 + 1));
         assert_eq!(clock.active(Timestamp(0)), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_date_that_was_set_back_stops_no_clock() {
+        let mut clock = ActiveClock::new(Some(600.0));
+        clock.mark(Timestamp(90_000_000), true);
+        assert!(clock.is_mark_due(Timestamp(1_000)));
+        clock.mark(Timestamp(1_000), true);
+        assert_eq!(clock.next_deadline(true), Some(Timestamp(11_000)));
+        assert_eq!(clock.active(Timestamp(2_000)), Duration::from_secs(1));
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Machine {
 
     fn tick(&mut self, now: Timestamp, group: &mut Group) {
         for live in self.studies.values_mut() {
-            if live.study().next_deadline().is_some_and(|deadline| deadline <= now)
+            if live.study().is_tick_due(now)
                 && let Err(refusal) = live.step(now, &StudyInput::Tick, &mut group.commit)
             {
                 tracing::warn!(study = %live.id(), %refusal, "tick refused");

@@ -176,7 +176,8 @@ impl Roster {
         let Some(member) = self.members.get_mut(&worker) else { return };
         member.session = None;
         (member.away_since, member.doubted) = (Some(now), None);
-        if member.leases.is_empty() {
+        // One that was asked to leave may not have heard, and is asked again when it comes back in time.
+        if member.leases.is_empty() && !member.draining {
             self.members.remove(&worker);
         }
     }
@@ -195,7 +196,8 @@ impl Roster {
     pub(super) fn set_free(&mut self, worker: &WorkerId, free: u32, granted: u64) {
         if let Some(member) = self.members.get_mut(worker) {
             let on_their_way = member.granted.saturating_sub(granted) as u32;
-            member.free = free.saturating_sub(on_their_way);
+            let slots = member.hello.as_ref().map_or(0, |hello| hello.slots);
+            member.free = free.min(slots).saturating_sub(on_their_way);
         }
     }
 

@@ -4,6 +4,8 @@ mod damage;
 
 mod rivals;
 
+mod senseless;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -378,10 +380,22 @@ fn a_worker_that_comes_back_is_told_what_is_its_own_no_longer() {
 
 #[test]
 fn a_worker_that_missed_its_drain_hears_of_it_on_its_next_stream() {
+    for idle in [false, true] {
+        misses_its_drain(idle);
+    }
+}
+
+fn misses_its_drain(idle: bool) {
     let mut world = World::new(1);
+    if idle {
+        world.play_out();
+    }
     world.act(0, false);
+    assert_eq!(world.workers[0].grants.is_empty(), idle);
     let drain = Request::DrainWorker("w0".to_owned());
     world.machine.handle(world.now, vec![Input::Asked { id: RequestId(1), request: drain }]);
+    let session = world.workers[0].session.unwrap();
+    world.machine.handle(world.now, vec![Input::Disconnected { session }]);
     let held = world.workers[0].grants.iter().map(|grant| grant.lease.clone()).collect();
     let hello = Hello {
         worker: "w0".parse().unwrap(),

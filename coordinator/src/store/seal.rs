@@ -57,9 +57,9 @@ impl Sealer {
         self.int(i64::from(number.is_some())).int(number.unwrap_or_default())
     }
 
-    /// A float by its bits; SQLite keeps no bits of NaN, so all of them are one.
+    /// A float by its bits; SQLite keeps neither those of NaN nor the sign of a zero, so all of these are one.
     pub(super) fn real(self, number: f64) -> Self {
-        let number = if number.is_nan() { f64::NAN } else { number };
+        let number = if number.is_nan() { f64::NAN } else { number + 0.0 };
         self.int(number.to_bits() as i64)
     }
 

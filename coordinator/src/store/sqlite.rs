@@ -209,6 +209,10 @@ impl StoreError {
 
 fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
     attempts::check(transaction, &commit.events)?;
+    // A name is free for the next one as soon as its study is deleted, in the same commit too.
+    for study in &commit.deleted {
+        transaction.execute("DELETE FROM studies WHERE study = ?", params![study.as_str()])?;
+    }
     studies::write(transaction, commit)?;
     log::append(transaction, &commit.events)?;
     curves::write(transaction, commit)?;

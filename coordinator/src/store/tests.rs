@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path};
 use common::{
     checkpoint::Digest,
     history::History,
-    metrics::{CurvePoint, Metrics},
+    metrics::{CurvePoint, Metrics, TestMetrics},
     study::{DataFacts, StudySpec},
     time::Timestamp,
     view::StudyPhase,
@@ -101,6 +101,8 @@ fn curve_points_keep_their_bits_and_are_replaced() {
     store.commit(&curve(&[point(2, 0.75), point(1, 0.1)])).unwrap();
     store.commit(&curve(&[point(1, 0.9)])).unwrap();
     assert_eq!(reader.curve(&id(), TrialNumber(7)).unwrap(), [point(1, 0.9), point(2, 0.75)]);
+    store.commit(&curve(&[point(1, -0.0)])).unwrap();
+    assert_eq!(reader.curve(&id(), TrialNumber(7)).unwrap()[0].metrics.val_loss, 0.0);
     store.commit(&curve(&[point(1, f64::NAN)])).unwrap();
     assert!(reader.curve(&id(), TrialNumber(7)).unwrap()[0].metrics.val_loss.is_nan());
 }
@@ -130,6 +132,40 @@ fn a_deleted_study_is_gone_and_its_name_free() {
     assert!(reader.studies().unwrap().is_empty());
     assert!(store.load().unwrap().is_empty());
     store.commit(&created()).unwrap();
+}
+
+#[test]
+fn a_name_is_free_in_the_commit_that_deletes_its_study() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    let other: StudyId = "0a1b2c3e".parse().unwrap();
+    let events = created().events.into_iter().map(|(_, at, event)| (other.clone(), at, event));
+    let again = Commit {
+        events: events.chain([(id(), 1, Event::Paused { at: Timestamp(9) })]).collect(),
+        created: vec![(other.clone(), spec())],
+        studies: vec![view(StudyPhase::Paused), StudyView { id: other.clone(), ..view(StudyPhase::Running) }],
+        deleted: vec![id()],
+        ..Commit::default()
+    };
+    store.commit(&again).unwrap();
+    let found: Vec<_> = reader.studies().unwrap().into_iter().map(|study| (study.id, study.phase)).collect();
+    assert_eq!(found, [(other, StudyPhase::Running)]);
+    assert!(store.log(&id()).unwrap().is_empty());
+}
+
+#[test]
+fn a_test_loss_that_is_no_number_hides_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut store, reader) = open(state.path());
+    store.commit(&created()).unwrap();
+    let test = Some(TestMetrics { accuracy: 0.1, loss: f64::NAN, clean: None });
+    let studies = vec![StudyView { test, ..view(StudyPhase::Running) }];
+    store.commit(&Commit { studies, ..Commit::default() }).unwrap();
+    assert!(reader.studies().unwrap()[0].test.unwrap().loss.is_nan());
+    drop(store);
+    let (mut store, _) = open(state.path());
+    assert_eq!(store.load().unwrap().len(), 1, "a coordinator starts on it");
 }
 
 #[test]

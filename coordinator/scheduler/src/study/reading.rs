@@ -91,6 +91,11 @@ impl Study {
         self.clock.next_deadline(self.is_training())
     }
 
+    /// Whether a [`crate::Input::Tick`] is due: at the deadline, or because the last one was in what is now the future.
+    pub fn is_tick_due(&self, now: Timestamp) -> bool {
+        self.next_deadline().is_some_and(|deadline| deadline <= now) || self.clock.is_mark_due(now)
+    }
+
     /// How long a lease has been out, pauses and downtime excluded.
     pub fn active(&self, now: Timestamp) -> Duration {
         self.clock.active(now)

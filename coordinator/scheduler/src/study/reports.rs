@@ -26,6 +26,11 @@ pub(super) fn check(trial: &Trial, lease: &Lease, input: &Input) -> Result<(), R
 
 /// What is wrong with a report of training, if anything.
 fn misfit(from_epoch: u32, to_epoch: u32, input: &Input) -> Option<String> {
+    if let Input::NotFinite { value, .. } = input
+        && value.is_finite()
+    {
+        return Some(format!("that its value is not finite, and {value} is"));
+    }
     let (epochs, expected, stored) = match *input {
         Input::Checkpointed { checkpoint, .. } | Input::Released { checkpoint: Some(checkpoint), .. } => {
             (checkpoint.epoch, 0..=to_epoch, checkpoint.epoch)

@@ -7,7 +7,7 @@ use common::{
     time::Timestamp,
     view::LeaseId,
 };
-use scheduler::Input as StudyInput;
+use scheduler::{Input as StudyInput, Refusal};
 
 use super::{
     super::{Effect, Group, Happened, Hello, Report, SessionId, ToWorker},
@@ -84,6 +84,14 @@ impl Machine {
             Ok(_) => {}
             Err(refusal) => {
                 tracing::debug!(%lease, %worker, %refusal, "report refused");
+                // What is said of a current lease makes no sense. Its holder is to let go of it, so it ends here too.
+                if let Refusal::WrongResult(reason) = refusal {
+                    let (trial, attempt) = (lease.trial, lease.attempt);
+                    let failed = StudyInput::Failed { trial, attempt, reason };
+                    if live.step(now, &failed, &mut group.commit).is_ok() {
+                        self.roster.ended(worker, &lease);
+                    }
+                }
                 group.effects.push(refuse);
             }
         }

@@ -147,7 +147,7 @@ impl Machine {
     fn damaged(&mut self, now: Timestamp, key: &ObjectKey, group: &mut Group) {
         let Some(live) = self.studies.get_mut(&key.study) else { return };
         let checkpoint = live.study().trial(key.trial).and_then(|trial| trial.checkpoint);
-        let named = |c: &Checkpoint| c.epoch == key.epoch && [c.weights, c.state].contains(&key.digest);
+        let named = |c: &Checkpoint| ObjectKey::of_checkpoint(&key.study, key.trial, c).contains(key);
         let Some(checkpoint) = checkpoint.filter(named) else { return };
         let input = StudyInput::Damaged { trial: key.trial, checkpoint };
         match live.step(now, &input, &mut group.commit) {

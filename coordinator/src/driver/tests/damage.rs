@@ -82,12 +82,14 @@ async fn a_complaint_about_a_checkpoint_that_nobody_goes_on_from_changes_nothing
     let (mut played, checkpoint) = resuming().await;
     let events = played.log.len();
     let lease = played.grants[0].lease.clone();
-    let [weights, _] = ObjectKey::of_checkpoint(&lease.study, lease.trial, &checkpoint);
+    let [weights, state] = ObjectKey::of_checkpoint(&lease.study, lease.trial, &checkpoint);
     let other = |key: ObjectKey| Input::Asked { id: RequestId(9), request: Request::Damaged(key) };
     let strangers = [
         ObjectKey { epoch: 77, ..weights.clone() },
         ObjectKey { trial: common::ids::TrialNumber(16), ..weights.clone() },
-        ObjectKey { study: "ffffffff".parse().unwrap(), ..weights },
+        ObjectKey { study: "ffffffff".parse().unwrap(), ..weights.clone() },
+        // Sound, but not by this name.
+        ObjectKey { kind: state.kind, ..weights },
     ];
     played.handle(strangers.into_iter().map(other).collect());
     assert_eq!((played.log.len(), &played.grants[0].lease), (events, &lease));
