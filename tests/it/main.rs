@@ -37,6 +37,9 @@ mod partitions;
 /// What happens to a trial whose trainer dies, hangs or gives no number.
 mod failures;
 
+/// What a worker's machine or the coordinator's store is to blame for, and no trial.
+mod blame;
+
 /// One worker id, several processes.
 mod ids;
 

@@ -19,6 +19,9 @@ pub enum WorkerError {
     /// Trainers no longer start.
     #[error("trainers cannot be started: {0}")]
     Trainer(String),
+    /// This machine fails every lease, by its disk or its data.
+    #[error("this machine fails lease after lease: {0}")]
+    Machine(String),
     /// A folder holds no model that can be used.
     #[error("{0}")]
     Model(String),

@@ -2,7 +2,10 @@
 
 use tokio::sync::mpsc;
 
-use crate::session::messages::{Incoming, Outgoing, Report};
+use crate::{
+    error::WorkerError,
+    session::messages::{Incoming, Outgoing, Report},
+};
 
 /// Something that a task tells the supervisor.
 #[derive(Debug)]
@@ -23,6 +26,6 @@ pub(crate) enum Event {
     SlotFree(usize),
     /// A lease has news.
     Reported(Box<Report>),
-    /// A slot's trainer cannot be started any more.
-    Broken(String),
+    /// A slot can take no more leases.
+    Broken(WorkerError),
 }

@@ -5,7 +5,8 @@
 //! an epoch is the digest of the state before it, and it goes into the checkpoint and into the numbers. A trial that
 //! skips an epoch, trains one twice or resumes from another trial's checkpoint ends with another digest.
 //!
-//! `train.epoch_seconds` makes an epoch last. These hyperparameters make a trial fail, for tests and drills:
+//! `train.epoch_seconds` makes an epoch last, and an evaluation as long. These hyperparameters make a trial fail, for
+//! tests and drills:
 //!
 //! | `fail` | what happens in the epoch `fail_epoch` (1 where it is left out) |
 //! |---|---|
@@ -104,8 +105,15 @@ impl Trainer for FormulaTrainer {
         Err(TrainError::Other(format!("epochs {} to {} are none", task.from_epoch, task.to_epoch)))
     }
 
-    fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
+    fn evaluate(
+        &mut self,
+        task: &EvaluateTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Option<Evaluated>, TrainError> {
         let State { link, history } = State::read(&task.checkpoint)?;
+        if spend(task.study.train.epoch_seconds, on) != Control::Continue {
+            return Ok(None);
+        }
         let (samples, classes) = PART;
         let predicted = |first: usize, loss: f64| Predicted {
             metrics: TestMetrics { accuracy: curve::share(loss), loss, clean: None },
@@ -117,7 +125,7 @@ impl Trainer for FormulaTrainer {
         // The test part is a little harder, as test parts are.
         let validated = task.study.data.split != Split::None;
         let validation = validated.then(|| predicted(samples, loss));
-        Ok(Evaluated { test: predicted(0, loss * 1.01), validation })
+        Ok(Some(Evaluated { test: predicted(0, loss * 1.01), validation }))
     }
 }
 
@@ -132,25 +140,33 @@ impl<'a> Fault<'a> {
     }
 }
 
+/// Spends some time in steps, less where something else than to go on is told.
+fn spend(seconds: f64, on: &mut dyn FnMut(Progress) -> Control) -> Control {
+    // Study files may ask for anything; what no clock can hold lasts no time.
+    let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let (began, mut steps) = (Instant::now(), 0);
+    loop {
+        steps += 1;
+        let control = on(Progress::Steps(steps));
+        if control != Control::Continue {
+            return control;
+        }
+        match length.checked_sub(began.elapsed()) {
+            Some(left) if !left.is_zero() => thread::sleep(left.min(STEP)),
+            _ => return Control::Continue,
+        }
+    }
+}
+
 /// Spends an epoch's time in steps, and lets its fault strike after them.
 fn work(
     task: &TrainTask,
     epoch: u32,
     on: &mut dyn FnMut(Progress) -> Control,
 ) -> Result<Control, TrainError> {
-    // Study files may ask for anything; what no clock can hold lasts no time.
-    let length = Duration::try_from_secs_f64(task.study.train.epoch_seconds).unwrap_or_default();
-    let (began, mut steps) = (Instant::now(), 0);
-    loop {
-        steps += 1;
-        let control = on(Progress::Steps(steps));
-        if control != Control::Continue {
-            return Ok(control);
-        }
-        match length.checked_sub(began.elapsed()) {
-            Some(left) if !left.is_zero() => thread::sleep(left.min(STEP)),
-            _ => break,
-        }
+    let control = spend(task.study.train.epoch_seconds, on);
+    if control != Control::Continue {
+        return Ok(control);
     }
     let fault = Fault::of(&task.hparams);
     let fails = |kind| fault.strikes(kind, epoch);

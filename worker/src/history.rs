@@ -103,11 +103,24 @@ mod tests {
         assert_eq!(verdicts.map(|verdict| verdict.improved), [true, false, true, false, false, true]);
         assert_eq!(history.kept, epoch(0.1, 0.5));
 
+        let mut history = History::default();
+        let mut record = |loss| history.record(&epoch(loss, 0.5), &Objective::default(), Some(&rule));
+        assert_eq!([f64::NAN; 3].map(|loss| record(loss).stops), [false, true, true]);
+        assert!(!history.watched.is_finite(), "there is no best epoch to go back to");
+
         let rule =
             EarlyStopping { monitor: Monitor::ValAccuracy, patience: 1, min_delta: 0.0, restore_best: false };
         let mut history = History::default();
         let stops =
             [0.5, 0.6, 0.6].map(|a| history.record(&epoch(1.0, a), &Objective::default(), Some(&rule)).stops);
+        assert_eq!(stops, [false, false, true]);
+
+        let rule = EarlyStopping { monitor: Monitor::Loss, patience: 1, min_delta: 0.0, restore_best: false };
+        let mut history = History::default();
+        let stops = [0.9, 0.8, 0.8].map(|train_loss| {
+            let metrics = Metrics { train_loss, ..epoch(0.5, 0.5) };
+            history.record(&metrics, &Objective::default(), Some(&rule)).stops
+        });
         assert_eq!(stops, [false, false, true]);
     }
 }

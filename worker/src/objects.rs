@@ -56,6 +56,18 @@ pub(crate) enum ObjectError {
     Disk(#[from] io::Error),
 }
 
+impl ObjectError {
+    /// Whether this machine is to blame, or its way to the coordinator, which checks what it gives out.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Disk(_))
+    }
+
+    /// Whether the coordinator no longer has the object as it was stored.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Refused(status) if matches!(status.code(), Code::NotFound | Code::DataLoss))
+    }
+}
+
 /// An object before its name on the wire is made: whose it is and what it is.
 #[derive(Debug, Clone, Copy)]
 struct Object<'a> {

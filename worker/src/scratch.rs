@@ -14,6 +14,8 @@ use tracing::debug;
 const PREFIX: &str = "rung-worker-";
 /// The file that a living worker holds locked.
 const LOCK: &str = "lock";
+/// What it is called until it is.
+const UNLOCKED: &str = "lock.new";
 
 /// A folder that nobody else uses, gone when the worker is.
 ///
@@ -35,8 +37,11 @@ impl Scratch {
         if folder.path().to_str().is_none() {
             return Err(io::Error::other("the folder's name is not valid UTF-8"));
         }
-        let lock = File::create_new(folder.path().join(LOCK))?;
+        let unlocked = folder.path().join(UNLOCKED);
+        let lock = File::create_new(&unlocked)?;
         lock.lock()?;
+        // Nobody may come between: a lock file that can be locked is a dead worker's.
+        fs::rename(unlocked, folder.path().join(LOCK))?;
         for cache in ["objects", "data"] {
             fs::create_dir(folder.path().join(cache))?;
         }
@@ -66,8 +71,9 @@ fn sweep(base: &Path) -> io::Result<()> {
     for entry in fs::read_dir(base)? {
         let entry = entry?;
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        // `file_type` does not follow links: what a link in a shared folder points to is not ours to remove.
-        if !ours || !entry.file_type()?.is_dir() {
+        // `file_type` does not follow links: what a link in a shared folder points to is not ours to remove. It fails where
+        // another worker has just swept or left.
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         // Without a lock file it is another user's, or was made this moment: either way not a dead worker's.
@@ -105,5 +111,16 @@ mod tests {
         let gone = living.objects();
         drop(living);
         assert!(!gone.exists());
+    }
+
+    #[test]
+    fn workers_that_start_and_leave_at_once_do_not_sweep_each_other() {
+        let base = tempfile::tempdir().unwrap();
+        let come_and_go = || (0..500).try_for_each(|_| Scratch::open(base.path()).map(drop));
+        std::thread::scope(|scope| {
+            let workers = [(); 8].map(|()| scope.spawn(come_and_go));
+            workers.into_iter().for_each(|worker| worker.join().unwrap().unwrap());
+        });
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
     }
 }

@@ -129,7 +129,7 @@ pub struct JoinArgs {
     /// Cores to divide among the trainers, for example 0-3,8; each is pinned to its own [default: all, not pinned]
     #[arg(long, env = "RUNG_CORES", value_name = "LIST")]
     cores: Option<Cores>,
-    /// A trainer that makes no step for this long (seconds, or 90s, 5m), or evaluates for longer, is killed and the
+    /// A trainer that makes no step for this long (seconds, or 90s, 5m), in training or evaluating, is killed and the
     /// attempt failed
     #[arg(long, env = "RUNG_HANG_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = duration::span)]
     hang_timeout: Duration,

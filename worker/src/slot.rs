@@ -3,7 +3,11 @@
 mod child;
 pub(crate) use child::{Child, Launch, StartError};
 
+mod health;
+
 mod watchdog;
+
+mod prepare;
 
 mod delivery;
 
@@ -17,9 +21,13 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use crate::{backoff::Backoff, event::Event, objects::Objects, scratch::Scratch, session::Assignment};
+use self::health::{Condition, Health};
+use crate::{
+    backoff::Backoff, error::WorkerError, event::Event, objects::Objects, scratch::Scratch,
+    session::Assignment,
+};
 
 /// First wait before a trainer is started again.
 const FIRST_RESPAWN: Duration = Duration::from_millis(100);
@@ -83,7 +91,7 @@ impl Slot {
     /// order on its way here.
     pub(crate) async fn run(self, mut orders: Receiver<Order>, mut warm: Option<Child>) {
         let end = self.shared.end.clone();
-        let mut respawn = respawn();
+        let (mut respawn, mut health) = (respawn(), Health::new());
         let mut announced = false;
         loop {
             let Some(mut child) = self.trainer(warm.take(), &mut respawn).await else { return };
@@ -95,22 +103,47 @@ impl Slot {
                 order = orders.recv() => match order {
                     Some(order) => {
                         announced = false;
-                        warm = self.work(child, order).await;
+                        warm = self.work(child, order, &mut health).await;
                     }
                     None => return child.close().await,
                 },
                 _ = child.next() => {
                     // It has nothing to say when it has nothing to do: it died.
-                    let reason = child.post_mortem().await;
+                    let reason = child.post_mortem().await.reason;
                     warn!(slot = self.number, reason, "idle trainer died");
                 }
                 () = end.cancelled() => return child.close().await,
             }
-            if warm.is_some() {
+            let respawning = if warm.is_some() {
                 respawn.reset();
-            } else if end.run_until_cancelled(sleep(respawn.wait())).await.is_none() {
+                None
+            } else {
+                Some(respawn.wait())
+            };
+            if !self.pause(respawning, &mut health).await {
                 return;
             }
+        }
+    }
+
+    /// Pauses before the next lease where a trainer is to be started again, or where this machine fails its leases; false
+    /// where there is to be no other.
+    async fn pause(&self, respawning: Option<Duration>, health: &mut Health) -> bool {
+        let resting = match health.condition() {
+            Condition::Sound => None,
+            Condition::Failing(rest) => {
+                info!(slot = self.number, seconds = rest.as_secs_f64(), "slot rests");
+                Some(rest)
+            }
+            Condition::Hopeless(reason) => {
+                error!(slot = self.number, reason, "this machine fails lease after lease");
+                drop(self.shared.events.send(Event::Broken(WorkerError::Machine(reason))).await);
+                return false;
+            }
+        };
+        match respawning.max(resting) {
+            Some(pause) => self.shared.end.run_until_cancelled(sleep(pause)).await.is_some(),
+            None => true,
         }
     }
 
@@ -124,7 +157,8 @@ impl Slot {
             Ok((child, _)) => Some(child),
             Err(error) => {
                 error!(slot = self.number, %error, "trainer cannot be started");
-                drop(self.shared.events.send(Event::Broken(error.to_string())).await);
+                let broken = WorkerError::Trainer(error.to_string());
+                drop(self.shared.events.send(Event::Broken(broken)).await);
                 None
             }
         }

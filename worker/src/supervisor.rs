@@ -123,8 +123,8 @@ impl Supervisor {
             tokio::select! {
                 event = self.inbox.recv() => match event {
                     // Other slots may still save what they are at.
-                    Some(Event::Broken(reason)) => {
-                        failure = Some(WorkerError::Trainer(reason));
+                    Some(Event::Broken(error)) => {
+                        failure = Some(error);
                         self.session.drain(Instant::now());
                     }
                     Some(event) => self.handle(event)?,
@@ -184,7 +184,7 @@ impl Supervisor {
             Event::Refused(reason) => return Err(WorkerError::Refused(reason)),
             Event::Unknown(reason) => return Err(WorkerError::Access(reason)),
             Event::Taken(reason) => return Err(WorkerError::Taken(reason)),
-            Event::Broken(reason) => return Err(WorkerError::Trainer(reason)),
+            Event::Broken(error) => return Err(error),
         }
         Ok(())
     }

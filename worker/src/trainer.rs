@@ -55,7 +55,7 @@ pub struct CheckpointFiles {
     pub state: PathBuf,
 }
 
-/// What a trainer tells while it trains.
+/// What a trainer tells while it trains or evaluates.
 #[derive(Debug)]
 pub enum Progress {
     /// So many steps are done in this task: a sign of life, at least every few steps.
@@ -69,7 +69,7 @@ pub enum Progress {
 /// What a trainer is told in answer to its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Train on.
+    /// Go on.
     Continue,
     /// Finish the step, save the last finished epoch and return [`Trained::Drained`].
     Drain,
@@ -147,13 +147,16 @@ pub struct PredictedFile {
     pub probabilities: PathBuf,
 }
 
-/// Why an attempt failed. Any failure costs the trial one of its three attempts.
+/// Why an attempt failed. Any failure but a machine's costs the trial one of its three attempts.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The device or the host ran out of memory.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
-    /// The data set cannot be opened on this worker.
+    /// This machine is to blame, by its disk or by a data set that lies on it: the trial may do well on another.
+    #[error("{0}")]
+    Machine(String),
+    /// The data set is not what the study or the model expects.
     #[error("data: {0}")]
     Data(String),
     /// The stored weights are not what the study or the model expects.
@@ -179,6 +182,11 @@ pub trait Trainer {
         on: &mut dyn FnMut(Progress) -> Control,
     ) -> Result<Trained, TrainError>;
 
-    /// Evaluates a checkpoint on the test and the validation part.
-    fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError>;
+    /// Evaluates a checkpoint on the test and the validation part, calling `on` between batches and obeying its answer;
+    /// none where that was to end, as there is nothing to save.
+    fn evaluate(
+        &mut self,
+        task: &EvaluateTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Option<Evaluated>, TrainError>;
 }

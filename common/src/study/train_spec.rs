@@ -148,7 +148,7 @@ pub enum Precision {
     /// IEEE single precision throughout.
     #[default]
     Float32,
-    /// Products, and what passes between the layers of a network with convolutions, in bfloat16; sums within products,
-    /// weights, their gradients and the optimizer in single precision. Fast where the processor has it.
+    /// Products, and what passes between layers but in an MLP of ReLU layers without batch norm, in bfloat16; sums within
+    /// products, weights, their gradients and the optimizer in single precision. Fast where the processor has it.
     Bfloat16,
 }

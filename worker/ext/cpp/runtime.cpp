@@ -83,7 +83,14 @@ rung::Status rung_set_exact() {
 rung::Status rung_set_precision(bool bfloat16) {
   return rung::guarded([&] {
     const auto precision = bfloat16 ? at::Float32Precision::BF16 : at::Float32Precision::IEEE;
-    at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::ALL, precision);
+    auto& context = at::globalContext();
+    // One by one: what is set for all operations counts only where an operation has nothing of its own, and
+    // `rung_set_exact` gives products something.
+    for (const auto operation : {at::Float32Op::MATMUL, at::Float32Op::CONV}) {
+      context.setFloat32Precision(at::Float32Backend::MKLDNN, operation, precision);
+      const auto kept = context.float32Precision(at::Float32Backend::MKLDNN, operation);
+      TORCH_CHECK(kept == precision, "libtorch keeps another precision than it was given");
+    }
   });
 }
 

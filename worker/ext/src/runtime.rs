@@ -54,9 +54,11 @@ pub fn set_exact() -> Result<(), Error> {
     check(unsafe { ffi::rung_set_exact() })
 }
 
-/// Chooses whether products of single-precision matrices round their factors to bfloat16, for the process.
+/// Chooses whether products of single-precision matrices may round their factors to bfloat16, for the process; after
+/// [`set_exact`], which takes it back.
 ///
-/// Only the CPU's products heed it, and only where the processor has instructions for it; sums stay single.
+/// Only the CPU's products heed it, and only where the processor multiplies bfloat16 (AMX); sums stay single. Fails where
+/// libtorch does not keep to it.
 pub fn set_precision(bfloat16: bool) -> Result<(), Error> {
     // SAFETY: plain values.
     check(unsafe { ffi::rung_set_precision(bfloat16) })
@@ -99,6 +101,15 @@ mod tests {
         assert_eq!(version().unwrap(), BUILT_FOR);
         assert!(!cpu_capability().unwrap().is_empty());
         set_exact().unwrap();
+    }
+
+    #[test]
+    fn a_precision_that_was_chosen_is_kept_whatever_was_before() {
+        for bfloat16 in [true, false, true, true] {
+            set_exact().unwrap();
+            set_precision(bfloat16).unwrap();
+        }
+        set_precision(false).unwrap();
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! A formula trial's checkpoint: two small safetensors files.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use common::metrics::Metrics;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -56,6 +60,7 @@ impl State {
 /// Writes one tensor; on disk under its name only when it is whole.
 fn write(path: &Path, name: &str, (dtype, length): (Dtype, usize), bytes: &[u8]) -> Result<(), TrainError> {
     let failed = |error: &dyn std::fmt::Display| TrainError::Other(format!("{}: {error}", path.display()));
+    let disk = |error: io::Error| TrainError::Machine(format!("cannot write {}: {error}", path.display()));
     let tensor = TensorView::new(dtype, vec![length], bytes).map_err(|error| failed(&error))?;
     let bytes = safetensors::serialize([(name, tensor)], None).map_err(|error| failed(&error))?;
     let temporary = path.with_extension("tmp");
@@ -63,7 +68,7 @@ fn write(path: &Path, name: &str, (dtype, length): (Dtype, usize), bytes: &[u8])
         file.write_all(&bytes)?;
         file.sync_all()
     });
-    written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| failed(&error))
+    written.and_then(|()| fs::rename(&temporary, path)).map_err(disk)
 }
 
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, TrainError> {

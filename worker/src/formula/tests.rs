@@ -147,13 +147,46 @@ fn an_evaluation_gives_distributions() {
     let scratch = tempfile::tempdir().unwrap();
     let trained = task(x(0.5), (0, 3), scratch.path());
     let (_, checkpoint) = finished(&trained);
-    let evaluate = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint, data: None };
-    let evaluated = FormulaTrainer.evaluate(&evaluate).unwrap();
+    let task = EvaluateTask { study: trained.study, hparams: trained.hparams, checkpoint, data: None };
+    let evaluate = || FormulaTrainer.evaluate(&task, &mut |_| Control::Continue).unwrap().unwrap();
+    let evaluated = evaluate();
     let validation = evaluated.validation.as_ref().unwrap();
     for part in [&evaluated.test, validation] {
         assert_eq!(part.probabilities.len(), 160);
         assert!(part.probabilities.chunks(10).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     }
     assert_ne!(evaluated.test.probabilities, validation.probabilities);
-    assert_eq!(evaluated, FormulaTrainer.evaluate(&evaluate).unwrap());
+    assert_eq!(evaluated, evaluate());
+}
+
+#[test]
+fn an_evaluation_that_lasts_gives_signs_of_life_and_obeys() {
+    let scratch = tempfile::tempdir().unwrap();
+    let trained = task(x(0.5), (0, 1), scratch.path());
+    let (_, checkpoint) = finished(&trained);
+    let mut study = StudySpec::clone(&trained.study);
+    study.train.epoch_seconds = 0.2;
+    let task = EvaluateTask { study: Arc::new(study), hparams: trained.hparams, checkpoint, data: None };
+    let mut signs = 0;
+    let evaluated = FormulaTrainer.evaluate(&task, &mut |progress| {
+        signs += u32::from(matches!(progress, Progress::Steps(_)));
+        Control::Continue
+    });
+    assert!(evaluated.unwrap().is_some() && signs > 1, "{signs}");
+    for told in [Control::Drain, Control::Abandon] {
+        let mut signs = 0;
+        let evaluated = FormulaTrainer.evaluate(&task, &mut |_| {
+            signs += 1;
+            if signs == 3 { told } else { Control::Continue }
+        });
+        assert_eq!((evaluated.unwrap(), signs), (None, 3), "{told:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_takes_nothing_is_the_machines_fault() {
+    let scratch = tempfile::tempdir().unwrap();
+    let task = task(x(0.5), (0, 1), &scratch.path().join("gone"));
+    let ended = train(&task);
+    assert!(matches!(&ended, Err(TrainError::Machine(reason)) if reason.contains("gone")), "{ended:?}");
 }

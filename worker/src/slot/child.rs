@@ -25,7 +25,10 @@ use tracing::warn;
 
 use crate::{
     settings::{Cores, Device},
-    trainer::protocol::{self, Command, Report},
+    trainer::{
+        process::MACHINE_FAILS,
+        protocol::{self, Command, Report},
+    },
 };
 
 /// Longest time from a trainer's start to its first word; loading libtorch for a GPU takes seconds on a cold disk.
@@ -59,6 +62,15 @@ pub(crate) enum StartError {
     Lost(String),
 }
 
+/// How a trainer ended.
+#[derive(Debug)]
+pub(crate) struct Death {
+    /// What is known of it, for people.
+    pub(crate) reason: String,
+    /// Whether its status says that this machine is to blame, and not what it was working on.
+    pub(crate) machine_fails: bool,
+}
+
 /// A trainer process that is up. It is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -88,7 +100,7 @@ impl Child {
             Ok(Some(Report::Ready(facts))) => Ok((child, facts)),
             Ok(Some(Report::Failed(reason))) => Err(StartError::Unusable(reason)),
             Ok(Some(other)) => Err(StartError::Unusable(format!("its first word was {other:?}"))),
-            Ok(None) => Err(StartError::Lost(child.post_mortem().await)),
+            Ok(None) => Err(StartError::Lost(child.post_mortem().await.reason)),
             Err(_) => Err(StartError::Lost(format!("trainer said nothing for {} s", START.as_secs()))),
         }
     }
@@ -109,17 +121,19 @@ impl Child {
     }
 
     /// Waits for a trainer that has closed its pipe, and says how it ended.
-    pub(crate) async fn post_mortem(mut self) -> String {
+    pub(crate) async fn post_mortem(mut self) -> Death {
         let status = match timeout(HANDOVER, self.process.wait()).await {
             Ok(status) => status,
             Err(_) => self.kill().await,
         };
+        let machine_fails = status.as_ref().is_ok_and(|status| status.code() == Some(MACHINE_FAILS));
         let end = status.map_or_else(|error| format!("trainer was lost: {error}"), describe);
         let last_line = timeout(HANDOVER, self.log).await;
-        match last_line {
+        let reason = match last_line {
             Ok(Ok(line)) if !line.is_empty() => format!("{end}: {line}"),
             _ => end,
-        }
+        };
+        Death { reason, machine_fails }
     }
 
     /// Asks the trainer to end by closing its pipe; kills it where it does not.

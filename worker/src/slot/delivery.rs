@@ -15,7 +15,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::Leash;
+use super::{Leash, health::Witness};
 use crate::{
     event::Event,
     objects::{ObjectError, Objects},
@@ -62,6 +62,7 @@ pub(super) struct Delivery {
     pub(super) folder: PathBuf,
     pub(super) objects: Objects,
     pub(super) events: Sender<Event>,
+    pub(super) witness: Witness,
     /// The newest checkpoint that is stored, and the files it came from.
     pub(super) stored: Option<(CheckpointFiles, Checkpoint)>,
 }
@@ -72,14 +73,18 @@ impl Delivery {
         let abandon = self.leash.abandon.clone();
         let mut waiting = VecDeque::new();
         while let Some(outcome) = next(&mut waiting, &mut outcomes).await {
-            let Some(news) = abandon.run_until_cancelled(self.store(outcome)).await else { break };
-            let broken = matches!(news, News::Failed { .. });
+            let Some(stored) = abandon.run_until_cancelled(self.store(outcome)).await else { break };
+            let broken = stored.is_err();
+            let news = stored.unwrap_or_else(|error| self.give_up(&error));
+            if matches!(news, News::Checkpointed(_) | News::Finished { .. } | News::Evaluated { .. }) {
+                self.witness.serves();
+            }
             let report = Report { lease: self.lease.clone(), news };
             if self.events.send(Event::Reported(Box::new(report))).await.is_err() {
                 break;
             }
             if broken {
-                // A checkpoint that cannot be stored ends the attempt while its trainer may still be at it.
+                // A checkpoint that cannot be stored ends the lease while its trainer may still be at it.
                 abandon.cancel();
                 break;
             }
@@ -91,8 +96,18 @@ impl Delivery {
         }
     }
 
-    async fn store(&mut self, outcome: Outcome) -> News {
-        let stored = match outcome {
+    /// What is told where something cannot be stored. What this machine is to blame for is no failure of the trial.
+    fn give_up(&self, error: &ObjectError) -> News {
+        let reason = format!("its result cannot be stored: {error}");
+        if !error.is_local() {
+            return News::Failed { reason };
+        }
+        self.witness.fails(reason);
+        News::Released { checkpoint: None }
+    }
+
+    async fn store(&mut self, outcome: Outcome) -> Result<News, ObjectError> {
+        match outcome {
             Outcome::Checkpoint(files) => self.checkpoint(&files).await.map(News::Checkpointed),
             Outcome::Finished { last, best, checkpoint, early_stopped, restored } => self
                 .checkpoint(&checkpoint)
@@ -108,9 +123,7 @@ impl Delivery {
             Outcome::Evaluated { epoch, test, validation } => {
                 self.evaluation(epoch, (&test, validation.as_ref())).await
             }
-        };
-        stored
-            .unwrap_or_else(|error| News::Failed { reason: format!("its result cannot be stored: {error}") })
+        }
     }
 
     /// Stores what an evaluation has predicted.
@@ -174,9 +187,18 @@ async fn next(waiting: &mut VecDeque<Outcome>, outcomes: &mut UnboundedReceiver<
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::{
+        mpsc::{channel, unbounded_channel},
+        watch,
+    };
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::{
+        objects::Cache,
+        session::tests::lease,
+        slot::health::{Condition, Health},
+    };
 
     fn files(epoch: u32) -> CheckpointFiles {
         CheckpointFiles { epoch, weights: PathBuf::new(), state: PathBuf::new() }
@@ -200,6 +222,32 @@ mod tests {
     #[tokio::test]
     async fn only_the_newest_waiting_checkpoint_is_stored() {
         assert_eq!(told([1, 2, 3].map(|epoch| Outcome::Checkpoint(files(epoch)))).await, ["checkpoint 3"]);
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_that_this_machine_cannot_read_hands_the_lease_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, mut told) = channel(4);
+        let (_connection, link) = watch::channel(None);
+        let [objects, data] = [Cache::objects, Cache::data].map(|cache| cache(folder.path().to_owned()));
+        let (abandon, mut health) = (CancellationToken::new(), Health::new());
+        let delivery = Delivery {
+            lease: lease(4, 1),
+            leash: Leash { hand_back: abandon.child_token(), abandon: abandon.clone() },
+            folder: folder.path().join("lease"),
+            objects: Objects::new(link, objects, data),
+            events,
+            witness: health.witness(),
+            stored: None,
+        };
+        let (sender, outcomes) = unbounded_channel();
+        sender.send(Outcome::Checkpoint(files(2))).unwrap();
+        drop(sender);
+        delivery.run(outcomes).await;
+        let Some(Event::Reported(report)) = told.recv().await else { panic!("nothing is told") };
+        assert_eq!(report.news, News::Released { checkpoint: None });
+        assert!(abandon.is_cancelled() && told.recv().await.is_none());
+        assert!(matches!(health.condition(), Condition::Failing(_)));
     }
 
     #[tokio::test]

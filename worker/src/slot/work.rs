@@ -1,31 +1,28 @@
 //! One lease's work in a slot: fetch what it starts from, let the trainer work, tell what comes out.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use common::view::LeaseId;
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
-    time::sleep_until,
+    time::{sleep, sleep_until},
 };
 use tracing::warn;
 
 use super::{
     Child, Leash, Order, Slot,
+    child::Death,
     delivery::{Delivery, Outcome},
+    health::{Health, Witness},
+    prepare::Obstacle,
     respawn,
     watchdog::Watchdog,
 };
 use crate::{
     event::Event,
-    session::{
-        Assignment,
-        messages::{News, Report as LeaseReport, Work},
-    },
+    session::messages::{News, Report as LeaseReport, Work},
     trainer::{
-        EvaluateTask, Progress, TrainTask, Trained,
+        Progress, Trained,
         protocol::{Command, Report},
     },
 };
@@ -40,6 +37,7 @@ struct Lease<'a> {
     /// The checkpoint's epoch, where it is evaluated.
     evaluated: u32,
     outcomes: UnboundedSender<Outcome>,
+    witness: Witness,
 }
 
 /// The trainer died before it had begun on a lease, for the reason given.
@@ -47,14 +45,14 @@ struct NotBegun(String);
 
 impl Slot {
     /// Works on one lease; returns the trainer, where it can be used again.
-    pub(super) async fn work(&self, child: Child, order: Order) -> Option<Child> {
+    pub(super) async fn work(&self, child: Child, order: Order, health: &mut Health) -> Option<Child> {
         let Order { assignment, leash } = order;
         let id = &assignment.grant.lease;
         let folder = match self.shared.scratch.lease(id) {
             Ok(folder) => folder,
             Err(error) => {
-                let reason = format!("no folder for its checkpoints: {error}");
-                self.tell(id, News::Failed { reason }).await;
+                health.witness().fails(format!("no folder for its checkpoints: {error}"));
+                self.tell(id, News::Released { checkpoint: None }).await;
                 return Some(child);
             }
         };
@@ -65,6 +63,7 @@ impl Slot {
             folder: folder.clone(),
             objects: self.shared.objects.clone(),
             events: self.shared.events.clone(),
+            witness: health.witness(),
             stored: None,
         };
         self.shared.tracker.spawn(delivery.run(waiting));
@@ -74,10 +73,13 @@ impl Slot {
             Work::Evaluate { checkpoint } => checkpoint.epoch,
             Work::Train { .. } => 0,
         };
-        let lease = Lease { id, leash: &leash, evaluated, outcomes };
+        let lease = Lease { id, leash: &leash, evaluated, outcomes, witness: health.witness() };
         let (outcome, child) = match prepared {
-            Some(Ok(command)) => self.attend_at_last(&lease, child, command).await,
-            Some(Err(reason)) => (Outcome::Failed(reason), Some(child)),
+            Some(Ok(command)) => {
+                health.found();
+                self.attend_at_last(&lease, child, command).await
+            }
+            Some(Err(obstacle)) => (self.give_up(&lease, obstacle, health).await, Some(child)),
             None => (Outcome::Released(None), Some(child)),
         };
         // Nobody listens where the lease was abandoned.
@@ -85,51 +87,20 @@ impl Slot {
         child
     }
 
-    /// Brings what the work starts from to this machine, and says what the trainer is to do.
-    async fn prepare(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String> {
-        let (grant, study) = (&assignment.grant, assignment.study.clone());
-        let fetch = async |checkpoint| {
-            let files = self.shared.objects.fetch(&grant.lease, checkpoint, folder).await;
-            files.map_err(|error| format!("checkpoint of epoch {}: {error}", checkpoint.epoch))
-        };
-        let data = match study.data.object() {
-            None => None,
-            Some(digest) => {
-                let fetched = self.shared.objects.fetch_data(digest, folder).await;
-                Some(fetched.map_err(|error| format!("data set `{}`: {error}", study.data.name))?)
+    /// What becomes of a lease whose work cannot begin.
+    async fn give_up(&self, lease: &Lease<'_>, obstacle: Obstacle, health: &mut Health) -> Outcome {
+        match obstacle {
+            Obstacle::Everywhere(reason) => return Outcome::Failed(reason),
+            Obstacle::Here(reason) => lease.witness.fails(reason),
+            Obstacle::InStore(reason) => {
+                let rest = health.wait_for_store();
+                let (slot, seconds) = (self.number, rest.as_secs_f64());
+                warn!(slot, reason, seconds, "lost by the coordinator: the lease goes back later");
+                // Not at once: as long as the lease counts, its study does not come first for every slot.
+                lease.leash.hand_back.run_until_cancelled(sleep(rest)).await;
             }
-        };
-        // Whoever resumes has begun already.
-        let initial = match (&grant.work, study.train.initial_object()) {
-            (Work::Train { resume: None, .. }, Some(digest)) => {
-                let fetched = self.shared.objects.fetch_model(digest, folder).await;
-                Some(fetched.map_err(|error| format!("initial weights: {error}"))?)
-            }
-            _ => None,
-        };
-        let (hparams, scratch) = (grant.hparams.clone(), folder.to_owned());
-        Ok(match &grant.work {
-            Work::Train { from_epoch, to_epoch, resume } => Command::Train(TrainTask {
-                study,
-                hparams,
-                trial_seed: grant.trial_seed,
-                data_seed: grant.data_seed,
-                from_epoch: *from_epoch,
-                to_epoch: *to_epoch,
-                resume: match resume {
-                    Some(checkpoint) => Some(fetch(checkpoint).await?),
-                    None => None,
-                },
-                checkpoint_every: self.shared.checkpoint_every,
-                scratch,
-                data,
-                initial,
-            }),
-            Work::Evaluate { checkpoint } => {
-                let checkpoint = fetch(checkpoint).await?;
-                Command::Evaluate { task: EvaluateTask { study, hparams, checkpoint, data }, scratch }
-            }
-        })
+        }
+        Outcome::Released(None)
     }
 
     /// Lets a trainer work, and a new one where the first died before it had begun: what befell an idle process says
@@ -161,7 +132,7 @@ impl Slot {
         command: Command,
     ) -> Result<(Outcome, Option<Child>), NotBegun> {
         if !child.send(command).await {
-            return Err(NotBegun(child.post_mortem().await));
+            return Err(NotBegun(child.post_mortem().await.reason));
         }
         let mut watchdog = Watchdog::new(Instant::now(), self.shared.hang_timeout);
         let (mut begun, mut asked, mut kill_at) = (false, false, None::<Instant>);
@@ -182,7 +153,11 @@ impl Slot {
                 }
                 report = child.next() => {
                     let Some(report) = report else {
-                        let reason = child.post_mortem().await;
+                        let Death { reason, machine_fails } = child.post_mortem().await;
+                        if machine_fails {
+                            lease.witness.fails(reason);
+                            return Ok((Outcome::Released(None), None));
+                        }
                         return if begun {
                             Ok((Outcome::Failed(reason), None))
                         } else {
@@ -199,7 +174,8 @@ impl Slot {
                     if kill_at.is_some() || watchdog.starved(Instant::now()) {
                         drop(child.kill().await);
                         let patience = self.shared.hang_timeout.as_secs_f64();
-                        let reason = format!("trainer made no progress for {patience} s");
+                        let more = "`--hang-timeout` on the worker allows more";
+                        let reason = format!("trainer made no progress for {patience} s: {more}");
                         return Ok((Outcome::Failed(reason), None));
                     }
                 }

@@ -29,3 +29,33 @@ impl Average {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::torch::tests::cnn;
+
+    #[test]
+    fn it_moves_by_a_share_that_falls_to_one_less_the_decay() {
+        let weights = Weights::new(&cnn(), 1, Device::Cpu).unwrap();
+        let fill = |value: f64| {
+            let _guard = tch::no_grad_guard();
+            for numbers in [&weights.values, &weights.running] {
+                _ = numbers.shallow_clone().f_fill_(value).unwrap();
+            }
+        };
+        fill(1.0);
+        let mut average = Average::new(&weights, 0.2).unwrap();
+        // 1 + 9/11 of the way to 2, where 2/11 is less than the decay; then 4/5 of the way to 0, where 3/12 is more.
+        for (step, value, expected) in [(1, 2.0, 20.0 / 11.0), (2, 0.0, 4.0 / 11.0)] {
+            fill(value);
+            average.update(&weights, step).unwrap();
+            for numbers in [&average.numbers.values, &average.numbers.running] {
+                let wrong = f64::try_from((numbers - expected).abs().max()).unwrap();
+                assert!(wrong < 1e-6, "{wrong} at step {step}");
+            }
+        }
+    }
+}

@@ -29,24 +29,24 @@ const SIGN_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Signs<'a> {
     on: &'a mut dyn FnMut(Progress) -> Control,
     steps: u64,
-    last: Instant,
+    last: Option<Instant>,
 }
 
 impl<'a> Signs<'a> {
     /// Signs for a task that has taken no step yet.
     pub(super) fn new(on: &'a mut dyn FnMut(Progress) -> Control) -> Self {
-        Self { on, steps: 0, last: Instant::now() }
+        Self { on, steps: 0, last: None }
     }
 
-    /// Counts a batch; whether a sign is due after it.
+    /// Counts a batch; whether a sign is due after it, as it is after the first.
     fn step(&mut self) -> bool {
         self.steps += 1;
-        self.last.elapsed() >= SIGN_EVERY
+        self.last.is_none_or(|last| last.elapsed() >= SIGN_EVERY)
     }
 
     /// Gives a sign; what else than to go on was told.
     fn give(&mut self) -> Option<Control> {
-        self.last = Instant::now();
+        self.last = Some(Instant::now());
         self.tell(Progress::Steps(self.steps))
     }
 
@@ -152,11 +152,11 @@ impl Learner {
         signs: &mut Signs<'_>,
     ) -> Result<ControlFlow<Control, Vec<f32>>, TrainError> {
         let Some(average) = &self.average else {
-            return ask(&mut self.net, question, Some(signs));
+            return ask(&mut self.net, question, signs);
         };
         let trained = Numbers::of(&self.weights)?;
         average.numbers.put_into(&self.weights)?;
-        let answers = ask(&mut self.net, question, Some(signs));
+        let answers = ask(&mut self.net, question, signs);
         trained.put_into(&self.weights)?;
         answers
     }
@@ -175,7 +175,7 @@ pub(super) struct Question<'a> {
 pub(super) fn ask(
     net: &mut Net,
     question: &Question<'_>,
-    mut signs: Option<&mut Signs<'_>>,
+    signs: &mut Signs<'_>,
 ) -> Result<ControlFlow<Control, Vec<f32>>, TrainError> {
     let mut answers = Vec::new();
     for rows in batches(question.index, EVALUATION_ROWS) {
@@ -183,8 +183,7 @@ pub(super) fn ask(
         let log_probabilities = question.views.log_probabilities(net, &batch.pixels)?;
         let log_probabilities = log_probabilities.f_to_device(Device::Cpu)?;
         answers.extend(Vec::<f32>::try_from(log_probabilities.f_flatten(0, -1)?)?);
-        if let Some(signs) = signs.as_deref_mut()
-            && signs.step()
+        if signs.step()
             && let Some(control) = signs.give()
         {
             return Ok(ControlFlow::Break(control));

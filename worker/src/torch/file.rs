@@ -56,7 +56,8 @@ pub(super) fn write(path: &Path, entries: &[Entry]) -> Result<(), TrainError> {
     // Readers in Python look for this key; more than one would be written in random order.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
-    replace(path, &bytes).map_err(|e| failed(e.to_string()))
+    replace(path, &bytes)
+        .map_err(|error| TrainError::Machine(format!("cannot write {}: {error}", path.display())))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -82,7 +83,8 @@ pub(super) fn read(path: &Path, wanted: &[Entry]) -> Result<Vec<Vec<u8>>, TrainE
     if size > most {
         return Err(bad(format!("the file has {size} bytes, more than the {most} that the model can need")));
     }
-    let bytes = fs::read(path).map_err(|e| bad(e.to_string()))?;
+    let bytes = fs::read(path)
+        .map_err(|error| TrainError::Machine(format!("cannot read {}: {error}", path.display())))?;
     let header = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
     if header > MOST_HEADER {
         return Err(bad(format!("its header claims {header} bytes")));

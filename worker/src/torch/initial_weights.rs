@@ -22,7 +22,8 @@ pub(super) fn put(
     (spec, weights): (&ModelSpec, &Weights),
 ) -> Result<(), TrainError> {
     let bad = |problem: String| TrainError::InitialWeights(format!("{}: {problem}", object.display()));
-    let bytes = fs::read(object).map_err(|error| bad(error.to_string()))?;
+    let bytes = fs::read(object)
+        .map_err(|error| TrainError::Machine(format!("cannot read {}: {error}", object.display())))?;
     let unpacked = ::weights::unpack(&bytes).map_err(|error| bad(error.to_string()))?;
     if unpacked.facts.digest != digest {
         return Err(bad("these are other weights than the study's".to_owned()));

@@ -32,8 +32,12 @@ impl Standard {
     }
 
     /// Standardised samples, samples × values; what comes in stays as it is.
+    ///
+    /// In a trace the numbers are constants, which stay where they were when a module is moved to another device.
+    /// Therefore they go where the samples are; for those on the same device that is no copy.
     pub(super) fn apply(&self, pixels: &Tensor) -> Result<Tensor, Error> {
-        Ok(pixels.f_sub(&self.mean)?.f_div_(&self.deviation)?)
+        let (mean, deviation) = (self.mean.f_type_as(pixels)?, self.deviation.f_type_as(pixels)?);
+        Ok(pixels.f_sub(&mean)?.f_div_(&deviation)?)
     }
 }
 

@@ -54,6 +54,7 @@ impl Stored {
             TrainError::Checkpoint(reason) => {
                 WorkerError::Model(format!("the weights do not fit model.json: {reason}")).into()
             }
+            TrainError::Machine(reason) => WorkerError::Model(reason).into(),
             other => anyhow::Error::from(other),
         })?;
         let counts = counts(&fs::read(&path)?)?;

@@ -12,10 +12,12 @@ use common::{
 };
 use data::{Dataset, Samples};
 
-use super::{TorchTrainer, net::Plan};
+use super::{TorchTrainer, arithmetic::Arithmetic, net::Plan};
 use crate::{
     settings::Device,
-    trainer::{CheckpointFiles, Control, EvaluateTask, Progress, TrainError, TrainTask, Trained, Trainer},
+    trainer::{
+        CheckpointFiles, Control, EvaluateTask, Evaluated, Progress, TrainError, TrainTask, Trained, Trainer,
+    },
 };
 
 mod beginnings;
@@ -114,6 +116,11 @@ pub(super) fn cnn() -> ModelSpec {
     ModelSpec::build(ModelKind::Cnn, &cnn_hparams(), &SHAPE).unwrap()
 }
 
+/// While it lives, products are exact, whatever other tests compute in.
+pub(super) fn exact() -> Arithmetic {
+    Arithmetic::set(&TrainSpec::default()).unwrap()
+}
+
 /// A recipe of defaults.
 pub(super) fn recipe() -> Recipe {
     Recipe::of(&TrainSpec::default(), &Hparams::default()).unwrap()
@@ -167,6 +174,11 @@ fn run(task: &TrainTask) -> (Vec<CurvePoint>, Trained) {
     (curve, trained.unwrap())
 }
 
+/// Evaluates to the end.
+fn evaluated(trainer: &mut TorchTrainer, task: &EvaluateTask) -> Evaluated {
+    trainer.evaluate(task, &mut |_| Control::Continue).unwrap().unwrap()
+}
+
 fn checkpoint(trained: &Trained) -> CheckpointFiles {
     match trained {
         Trained::Finished { checkpoint, .. } => checkpoint.clone(),
@@ -196,15 +208,25 @@ fn an_evaluation_gives_metrics_and_probabilities() {
         checkpoint: checkpoint(&trained),
         data: None,
     };
-    let evaluated = trainer().evaluate(&evaluate).unwrap();
+    let first = evaluated(&mut trainer(), &evaluate);
     // Seven of each class validate.
-    let validation = evaluated.validation.as_ref().unwrap();
-    for (part, samples) in [(&evaluated.test, 30), (validation, 21)] {
+    let validation = first.validation.as_ref().unwrap();
+    for (part, samples) in [(&first.test, 30), (validation, 21)] {
         assert!(part.metrics.accuracy > 0.8, "{:?}", part.metrics);
         assert_eq!(part.probabilities.len(), samples * 3);
         assert!(part.probabilities.chunks_exact(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     }
-    assert_eq!(trainer().evaluate(&evaluate).unwrap(), evaluated);
+    assert_eq!(evaluated(&mut trainer(), &evaluate), first);
+
+    let mut signs = 0;
+    let counted = trainer().evaluate(&evaluate, &mut |progress| {
+        signs += u32::from(matches!(progress, Progress::Steps(_)));
+        Control::Continue
+    });
+    assert_eq!((counted.unwrap(), signs > 0), (Some(first), true));
+    for told in [Control::Drain, Control::Abandon] {
+        assert_eq!(trainer().evaluate(&evaluate, &mut |_| told).unwrap(), None);
+    }
 }
 
 #[test]

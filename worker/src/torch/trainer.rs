@@ -1,19 +1,19 @@
 //! The trainer that trains with libtorch.
 
-use std::{ops::ControlFlow, path::Path};
+use std::path::Path;
 
 use common::{
     metrics::{CleanMetrics, TestMetrics},
     study::{DataSpec, Split},
 };
-use data::{Dataset, Sources};
+use data::{DataError, Dataset, Sources};
 use tch::Tensor;
 use worker_ext::runtime;
 
 use super::{
     arithmetic::Arithmetic,
     checkpoint, device,
-    epoch::{Question, ask},
+    epoch::{Question, Signs, ask},
     gpu::{self, Gpu},
     measure::{Measured, measure},
     net::{EVALUATION_ROWS, Net, Plan},
@@ -81,10 +81,10 @@ impl TorchTrainer {
             // The one that lies there goes first: there may not be room for both.
             self.resident = None;
             let dataset = match object {
-                Some(object) => unpacked(spec, object),
-                None => data::open(&spec.name, &self.sources).map_err(|e| e.to_string()),
+                Some(object) => unpacked(spec, object)?,
+                None => data::open(&spec.name, &self.sources).map_err(unopened)?,
             };
-            self.resident = Some(Resident::new(&dataset.map_err(TrainError::Data)?, self.device)?);
+            self.resident = Some(Resident::new(&dataset, self.device)?);
         }
         self.resident.as_mut().ok_or_else(|| TrainError::Data(format!("`{}` is not at hand", spec.name)))
     }
@@ -106,7 +106,11 @@ impl Trainer for TorchTrainer {
         Trial::open(task, view, device)?.train(on)
     }
 
-    fn evaluate(&mut self, task: &EvaluateTask) -> Result<Evaluated, TrainError> {
+    fn evaluate(
+        &mut self,
+        task: &EvaluateTask,
+        on: &mut dyn FnMut(Progress) -> Control,
+    ) -> Result<Option<Evaluated>, TrainError> {
         let _arithmetic = Arithmetic::set(&task.study.train)?;
         let device = self.device;
         let resident = self.data(&task.study.data, task.data.as_deref())?;
@@ -124,26 +128,31 @@ impl Trainer for TorchTrainer {
         let all: Vec<u32> = (0..test.truth.len() as u32).collect();
         let (classes, chosen_by) =
             (shape.classes as usize, if split == Split::Paper { &validation[..] } else { &[] });
-        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), views);
-        let tested = predicted((&answers(test, &all)?, &test.truth), chosen_by, classes)?;
+        let mut signs = Signs::new(on);
+        let mut answers = |part, rows: &[u32]| answers(&mut net, (part, rows), views, &mut signs);
+        let Some(tested) = answers(test, &all)? else { return Ok(None) };
+        let tested = predicted((&tested, &test.truth), chosen_by, classes)?;
         let validation = match split {
             Split::None => None,
             Split::Holdout | Split::Paper => {
                 let truth: Vec<u8> = validation.iter().map(|row| judged.truth[*row as usize]).collect();
-                Some(predicted((&answers(judged, &validation)?, &truth), &[], classes)?)
+                let Some(validated) = answers(judged, &validation)? else { return Ok(None) };
+                Some(predicted((&validated, &truth), &[], classes)?)
             }
         };
-        Ok(Evaluated { test: tested, validation })
+        Ok(Some(Evaluated { test: tested, validation }))
     }
 }
 
-/// Log-probabilities of some rows of a part.
-fn answers(net: &mut Net, (part, rows): (&Part, &[u32]), views: Views) -> Result<Vec<f32>, TrainError> {
+/// Log-probabilities of some rows of a part; none where it was to end.
+fn answers(
+    net: &mut Net,
+    (part, rows): (&Part, &[u32]),
+    views: Views,
+    signs: &mut Signs<'_>,
+) -> Result<Option<Vec<f32>>, TrainError> {
     let index = part.index(rows.iter().copied())?;
-    match ask(net, &Question { part, index: &index, views }, None)? {
-        ControlFlow::Continue(answers) => Ok(answers),
-        ControlFlow::Break(_) => Err(TrainError::Other("an evaluation cannot be told to end".to_owned())),
-    }
+    Ok(ask(net, &Question { part, index: &index, views }, signs)?.continue_value())
 }
 
 /// What log-probabilities are worth against the true classes, and on those samples that chose no model.
@@ -159,13 +168,23 @@ fn predicted(
     Ok(Predicted { metrics, probabilities })
 }
 
+/// Why a data set that lies on this machine cannot be opened.
+fn unopened(error: DataError) -> TrainError {
+    match error {
+        DataError::Unknown { .. } => TrainError::Data(error.to_string()),
+        // Its files are missing or damaged here, which says nothing about other machines.
+        _ => TrainError::Machine(error.to_string()),
+    }
+}
+
 /// A data set out of its object, which must be the study's.
-fn unpacked(spec: &DataSpec, object: &Path) -> Result<Dataset, String> {
-    let bytes = std::fs::read(object).map_err(|error| format!("{}: {error}", object.display()))?;
-    let dataset = data::unpack(&spec.name, &bytes).map_err(|error| error.to_string())?;
+fn unpacked(spec: &DataSpec, object: &Path) -> Result<Dataset, TrainError> {
+    let bytes = std::fs::read(object)
+        .map_err(|error| TrainError::Machine(format!("cannot read {}: {error}", object.display())))?;
+    let dataset = data::unpack(&spec.name, &bytes).map_err(|error| TrainError::Data(error.to_string()))?;
     match spec.object() {
         Some(digest) if digest.to_string() == dataset.digest => Ok(dataset),
-        _ => Err(format!("what came for `{}` is another data set", spec.name)),
+        _ => Err(TrainError::Data(format!("what came for `{}` is another data set", spec.name))),
     }
 }
 

@@ -171,7 +171,9 @@ impl<'a> Trial<'a> {
                 self.learner.keep_best()?;
             }
             let ends = stops || last.epoch == study.scheduler.horizon();
-            let restored = (ends && self.learner.best.is_some()).then_some(self.history.kept);
+            // There is no best epoch where what is monitored never was a number.
+            let goes_back = ends && self.learner.best.is_some() && self.history.watched.is_finite();
+            let restored = goes_back.then_some(self.history.kept);
             let snapshot = Snapshot::of(last.epoch, &self.learner, self.history, restored.is_some())?;
             if stops || last.epoch == *to_epoch {
                 let (best, checkpoint) = (self.history.best, self.write(&snapshot)?);

@@ -24,7 +24,7 @@ use nix::{
 };
 
 use super::{
-    Control, EvaluateTask, Evaluated, Predicted, PredictedFile, Progress, TrainError, TrainTask,
+    Control, EvaluateTask, Evaluated, Predicted, PredictedFile, Progress, TrainError, TrainTask, Trained,
     kinds::Trainers,
     protocol::{self, Command, Report},
 };
@@ -32,6 +32,9 @@ use crate::{host, settings::TrainerArgs};
 
 /// Shortest time between two signs of life: a step of a small model takes less than writing one.
 const STEPS_EVERY: Duration = Duration::from_millis(100);
+
+/// The status with which a trainer ends that its machine has failed; `EX_IOERR` in sysexits.h.
+pub(crate) const MACHINE_FAILS: i32 = 74;
 
 /// What the thread that reads and the thread that trains share.
 #[derive(Debug, Default)]
@@ -64,7 +67,10 @@ pub fn run(args: &TrainerArgs) -> anyhow::Result<()> {
         Err(error) => return Ok(protocol::write(&mut reports, Report::Failed(error.to_string()))?),
     };
     protocol::write(&mut reports, Report::Ready(facts))?;
-    serve(&mut trainers, &commands, &shared, &mut reports)?;
+    if let Some(reason) = serve(&mut trainers, &commands, &shared, &mut reports)? {
+        drop(writeln!(io::stderr(), "{reason}"));
+        std::process::exit(MACHINE_FAILS);
+    }
     Ok(())
 }
 
@@ -110,61 +116,90 @@ fn read(shared: &Shared, commands: &Sender<Command>) {
     }
 }
 
-/// Works on commands, one after the other.
+/// Works on commands, one after the other, until there are no more; or until this machine fails, and says how.
 fn serve(
     trainers: &mut Trainers,
     commands: &Receiver<Command>,
     shared: &Shared,
     reports: &mut File,
-) -> io::Result<()> {
+) -> io::Result<Option<String>> {
     for command in commands {
         // The supervisor's proof that the work has begun: a process that dies before this was only idle.
         protocol::write(reports, Report::Progress(Progress::Steps(0)))?;
+        let voice = Voice::new(shared, reports);
         let ended = match command {
-            Command::Train(task) => train(trainers, &task, shared, reports),
-            Command::Evaluate { task, scratch } => evaluate(trainers, &task, &scratch),
+            Command::Train(task) => train(trainers, &task, voice),
+            Command::Evaluate { task, scratch } => evaluate(trainers, &task, &scratch, voice),
             // The reading thread keeps stops to itself.
             Command::Stop { .. } => continue,
         };
         // First, so that a supervisor that reads the report and closes the pipe finds an idle process.
         shared.busy.store(false, Ordering::SeqCst);
-        protocol::write(reports, ended.unwrap_or_else(|error| Report::Failed(error.to_string())))?;
+        let report = match ended {
+            Ok(report) => report,
+            // By its status, not by a report: the supervisor is to start another once the machine may be well again.
+            Err(TrainError::Machine(reason)) => return Ok(Some(reason)),
+            Err(error) => Report::Failed(error.to_string()),
+        };
+        protocol::write(reports, report)?;
     }
-    Ok(())
+    Ok(None)
 }
 
-fn train(
-    trainers: &mut Trainers,
-    task: &TrainTask,
-    shared: &Shared,
-    reports: &mut File,
-) -> Result<Report, TrainError> {
-    let trainer = trainers.of(task.study.model)?;
-    let (mut told, mut broken) = (Instant::now(), None);
-    let trained = trainer.train(task, &mut |progress| {
-        let worth_telling = !matches!(progress, Progress::Steps(_)) || told.elapsed() >= STEPS_EVERY;
+/// What a trainer calls while it works: passes progress on, and answers with what the supervisor wants.
+struct Voice<'a> {
+    shared: &'a Shared,
+    reports: &'a mut File,
+    told: Instant,
+    broken: Option<io::Error>,
+}
+
+impl<'a> Voice<'a> {
+    fn new(shared: &'a Shared, reports: &'a mut File) -> Self {
+        Self { shared, reports, told: Instant::now(), broken: None }
+    }
+
+    fn tell(&mut self, progress: Progress) -> Control {
+        let worth_telling = !matches!(progress, Progress::Steps(_)) || self.told.elapsed() >= STEPS_EVERY;
         if worth_telling {
-            told = Instant::now();
-            if let Err(error) = protocol::write(reports, Report::Progress(progress)) {
-                broken = Some(error);
+            self.told = Instant::now();
+            if let Err(error) = protocol::write(self.reports, Report::Progress(progress)) {
+                self.broken = Some(error);
                 return Control::Abandon;
             }
         }
-        control(shared)
-    })?;
-    match broken {
-        Some(error) => Err(TrainError::Other(format!("the supervisor does not listen: {error}"))),
-        None => Ok(Report::Ended(trained)),
+        let told = self.shared.control.load(Ordering::SeqCst);
+        [Control::Drain, Control::Abandon].into_iter().find(|c| *c as u8 == told).unwrap_or(Control::Continue)
+    }
+
+    /// Fails where the supervisor has stopped listening.
+    fn end(self) -> Result<(), TrainError> {
+        match self.broken {
+            Some(error) => Err(TrainError::Other(format!("the supervisor does not listen: {error}"))),
+            None => Ok(()),
+        }
     }
 }
 
-fn control(shared: &Shared) -> Control {
-    let told = shared.control.load(Ordering::SeqCst);
-    [Control::Drain, Control::Abandon].into_iter().find(|c| *c as u8 == told).unwrap_or(Control::Continue)
+fn train(trainers: &mut Trainers, task: &TrainTask, mut voice: Voice<'_>) -> Result<Report, TrainError> {
+    let trainer = trainers.of(task.study.model)?;
+    let trained = trainer.train(task, &mut |progress| voice.tell(progress))?;
+    voice.end()?;
+    Ok(Report::Ended(trained))
 }
 
-fn evaluate(trainers: &mut Trainers, task: &EvaluateTask, scratch: &Path) -> Result<Report, TrainError> {
-    let Evaluated { test, validation } = trainers.of(task.study.model)?.evaluate(task)?;
+fn evaluate(
+    trainers: &mut Trainers,
+    task: &EvaluateTask,
+    scratch: &Path,
+    mut voice: Voice<'_>,
+) -> Result<Report, TrainError> {
+    let trainer = trainers.of(task.study.model)?;
+    let evaluated = trainer.evaluate(task, &mut |progress| voice.tell(progress))?;
+    voice.end()?;
+    let Some(Evaluated { test, validation }) = evaluated else {
+        return Ok(Report::Ended(Trained::Abandoned));
+    };
     Ok(Report::Evaluated {
         test: save(test, scratch.join("test.f32"))?,
         validation: validation.map(|part| save(part, scratch.join("validation.f32"))).transpose()?,
@@ -174,6 +209,6 @@ fn evaluate(trainers: &mut Trainers, task: &EvaluateTask, scratch: &Path) -> Res
 fn save(predicted: Predicted, path: PathBuf) -> Result<PredictedFile, TrainError> {
     let bytes: Vec<u8> = predicted.probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
     std::fs::write(&path, bytes)
-        .map_err(|error| TrainError::Other(format!("{}: {error}", path.display())))?;
+        .map_err(|error| TrainError::Machine(format!("cannot write {}: {error}", path.display())))?;
     Ok(PredictedFile { metrics: predicted.metrics, probabilities: path })
 }

@@ -36,7 +36,7 @@ pub(crate) enum Report {
     Ready(DeviceFacts),
     /// The work goes on.
     Progress(Progress),
-    /// Training has ended.
+    /// Training has ended, or an evaluation was stopped.
     Ended(Trained),
     /// The evaluation is done; the probabilities are in files.
     Evaluated { test: PredictedFile, validation: Option<PredictedFile> },

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use common::hparams::Hparams;
+use common::{checkpoint::Digest, hparams::Hparams};
 use proto::v1::{
     self as pb, coordinator_message::Kind as Down, report::Kind as News, worker_message::Kind as Up,
     worker_service_server::WorkerServiceServer,
@@ -86,6 +86,11 @@ impl Coordinator {
         Stopped { address: self.address, objects: self.objects }
     }
 
+    /// Keeps an object, as if it had been stored before.
+    pub(crate) fn keep(&self, bytes: &[u8]) {
+        self.objects.lock().unwrap().insert(Digest::of(bytes).to_string(), bytes.to_vec());
+    }
+
     pub(crate) fn object(&self, digest: &str) -> Option<Vec<u8>> {
         self.objects.lock().unwrap().get(digest).cloned()
     }
@@ -112,8 +117,12 @@ impl Session {
     }
 
     pub(crate) async fn study(&self, train: &str) {
-        let yaml =
-            format!("name: drill\nmodel: formula\nspace:\n  x: {{float: [0.0, 1.0]}}\ntrain: {{{train}}}\n");
+        self.study_with(&format!("train: {{{train}}}")).await;
+    }
+
+    /// Says what the study of all tests is, one more line of its file included.
+    pub(crate) async fn study_with(&self, line: &str) {
+        let yaml = format!("name: drill\nmodel: formula\nspace:\n  x: {{float: [0.0, 1.0]}}\n{line}\n");
         let spec = common::study::StudySpec::from_yaml(&yaml).unwrap();
         self.say(Down::Study(pb::StudyNotice { study: STUDY.to_owned(), spec_json: spec.to_json() })).await;
     }

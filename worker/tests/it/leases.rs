@@ -1,5 +1,10 @@
+use std::time::Duration;
+
 use common::hparams::{Hparams, Scalar};
-use proto::v1::{self as pb, report::Kind as News, worker_message::Kind as Up};
+use proto::v1::{
+    self as pb, coordinator_message::Kind as Down, report::Kind as News, worker_message::Kind as Up,
+};
+use tokio::time::sleep;
 
 use crate::{
     coordinator::{Coordinator, Session, epochs, lease},
@@ -102,6 +107,54 @@ async fn a_checkpoint_is_evaluated() {
     for digest in [&evaluated.probabilities, &evaluated.validation_probabilities] {
         assert_eq!(coordinator.object(digest).unwrap().len(), 16 * 10 * 4);
     }
+}
+
+/// A worker whose next lease evaluates what it trained, which takes so many seconds.
+async fn about_to_evaluate(
+    coordinator: &mut Coordinator,
+    flags: &[&str],
+    seconds: f64,
+) -> (Worker, Session, pb::grant::Work) {
+    let worker = Worker::start(coordinator, flags);
+    let mut session = coordinator.join().await;
+    session.study("").await;
+    let checkpoint = trained(&mut session, &lease(4, 1), epochs(0, 1)).await.checkpoint;
+    session.credits(1).await;
+    session.study(&format!("epoch_seconds: {seconds}")).await;
+    (worker, session, pb::grant::Work::Evaluate(pb::EvaluateWork { checkpoint }))
+}
+
+#[tokio::test]
+async fn an_evaluation_may_last_for_longer_than_a_trainer_may_hang() {
+    let mut coordinator = Coordinator::start().await;
+    let flags = ["--hang-timeout", "1"];
+    let (_worker, mut session, work) = about_to_evaluate(&mut coordinator, &flags, 2.5).await;
+    session.grant(&lease(4, 2), &x(), work).await;
+    let news = session.reports(&lease(4, 2)).await;
+    assert!(matches!(&news[..], [News::Evaluated(_)]), "{news:?}");
+}
+
+#[tokio::test]
+async fn an_evaluation_ends_when_it_is_told_to() {
+    let mut coordinator = Coordinator::start().await;
+    let (mut worker, mut session, work) = about_to_evaluate(&mut coordinator, &[], 60.0).await;
+    let trainers = worker.trainers();
+    for attempt in [2, 3] {
+        session.grant(&lease(4, attempt), &x(), work.clone()).await;
+        session.credits(0).await;
+        // Until the trainer is at it.
+        sleep(Duration::from_millis(300)).await;
+        if attempt == 2 {
+            session.say(Down::Revoke(pb::Revoke { leases: vec![lease(4, 2)] })).await;
+            session.credits(1).await;
+            assert_eq!(worker.trainers(), trainers, "a trainer that obeys is not killed");
+        }
+    }
+    session.say(Down::Drain(pb::Drain {})).await;
+    let news = session.reports(&lease(4, 3)).await;
+    assert!(matches!(&news[..], [News::Released(released)] if released.checkpoint.is_none()), "{news:?}");
+    session.closed().await;
+    assert_eq!(worker.exit().await.code(), Some(0));
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ mod leases;
 /// What goes wrong in trainers.
 mod trainers;
 
+/// What goes wrong on the worker's machine, or in the coordinator's store.
+mod machine;
+
 /// What goes wrong between worker and coordinator.
 mod links;
 

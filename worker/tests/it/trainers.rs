@@ -62,7 +62,8 @@ async fn a_hang_is_ended_and_costs_one_attempt() {
     let _worker = Worker::start(&coordinator, &["--hang-timeout", "0.8"]);
     let mut session = coordinator.join().await;
     session.study("").await;
-    assert_eq!(failure(&mut session, &fail("hang")).await, "trainer made no progress for 0.8 s");
+    let reason = "trainer made no progress for 0.8 s: `--hang-timeout` on the worker allows more";
+    assert_eq!(failure(&mut session, &fail("hang")).await, reason);
 }
 
 #[tokio::test]

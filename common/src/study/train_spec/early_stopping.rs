@@ -16,8 +16,9 @@ pub struct EarlyStopping {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub min_delta: f64,
-    /// Whether a trial that has ended, early or at the study's most epochs, goes back to its best epoch: its
-    /// checkpoint holds that epoch's weights, and its value is that epoch's.
+    /// Whether a trial that has ended, early or at the scheduler's horizon (the most epochs, unless a study of listed
+    /// trials has another), goes back to its best epoch by what is monitored: its checkpoint holds that epoch's weights,
+    /// and its value is that epoch's, unless `objective.rank` is `best`. There is none where that never was a number.
     #[serde(default)]
     pub restore_best: bool,
 }

@@ -15,7 +15,7 @@ pub enum Schedule {
     /// Down to 0 along half a cosine (Loshchilov and Hutter, 2017).
     Cosine,
     /// Up from a 25th over the first 30 %, then down to nearly 0, both along half a cosine (Smith and Topin, 2018);
-    /// PyTorch's `OneCycleLR`.
+    /// PyTorch's `OneCycleLR` with `cycle_momentum=False`.
     OneCycle,
     /// A tenth of it from half of the steps on, a hundredth from three quarters on (He et al., 2016).
     Step,

@@ -4,7 +4,7 @@ use common::{
 };
 
 use super::*;
-use crate::torch::tests::SHAPE;
+use crate::torch::tests::{SHAPE, exact};
 
 const PLAN: Plan = Plan { rows: 64, trial_seed: 9, smoothing: 0.0, precision: Precision::Float32, frozen: 0 };
 
@@ -46,6 +46,7 @@ fn gradients_reach_every_tensor_of_a_residual_net() {
 /// A block whose second batch norm gives nothing passes on what came in, so only the shortcut's path is left.
 #[test]
 fn a_shortcut_carries_its_input_past_the_block() {
+    let _exact = exact();
     let (_, weights, net) = build(ModelKind::Resnet, &resnet());
     let before = net.logits(&batch().pixels).unwrap();
     _ = named(&weights, &weights.values, "stage_1.block_1.norm_1.weight").fill_(0.0);
@@ -61,6 +62,7 @@ fn a_shortcut_carries_its_input_past_the_block() {
 /// A directional derivative by differences, through strides, projections, sums and means.
 #[test]
 fn gradients_equal_differences_of_the_loss() {
+    let _exact = exact();
     let (_, weights, mut net) = build(ModelKind::Resnet, &resnet());
     let place = Place { epoch: 0, step: 0 };
     net.train(&batch(), place).unwrap();

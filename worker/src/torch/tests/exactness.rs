@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use common::{split::Parts, study::Split};
+use data::{Scale, Values};
+
 use super::*;
 
 fn study_of(model: ModelKind) -> (StudySpec, Hparams) {
@@ -168,6 +171,64 @@ fn every_recipe_resumes_exactly() {
 }
 
 #[test]
+fn products_in_bfloat16_round_and_learn_as_well() {
+    let dense = mlp_hparams(&[64, 48], 0.3, 0.003);
+    let mut cast = dense.clone();
+    cast.0.insert("activation".to_owned(), Scalar::Text("gelu".to_owned()));
+    // Products of single precision are rounded by the processor or not at all.
+    let amx = crate::torch::doctor().unwrap().amx;
+    for (model, hparams, rounds) in
+        [(ModelKind::Mlp, dense, amx), (ModelKind::Mlp, cast, true), (ModelKind::Cnn, cnn_hparams(), true)]
+    {
+        let trained = |precision| {
+            let mut study = study(model, 32);
+            study.train.precision = precision;
+            let folder = tempfile::tempdir().unwrap();
+            let (curve, trained) = run(&task(study, hparams.clone(), 9, folder.path()));
+            (curve[8].metrics, fs::read(checkpoint(&trained).weights).unwrap())
+        };
+        let ((single, exact), (half, rounded)) = (trained(Precision::Float32), trained(Precision::Bfloat16));
+        assert!(!rounds || exact != rounded, "{hparams:?}");
+        let ratio = half.train_loss / single.train_loss;
+        assert!((0.8..1.25).contains(&ratio), "{hparams:?}: {} and {}", half.train_loss, single.train_loss);
+    }
+}
+
+#[test]
+fn nothing_is_restored_where_what_is_monitored_never_was_a_number() {
+    let mut base = study(ModelKind::Mlp, 16);
+    base.data.split = Split::Paper;
+    let table = |count: usize| {
+        let labels: Vec<u8> = (0..count).map(|i| (i % 3) as u8).collect();
+        let features = labels.iter().flat_map(|label| [0.1 * f32::from(*label), 0.0]).collect();
+        Samples::table([count, 2], features, labels)
+    };
+    let (train, mut test) = (table(90), table(60));
+    let parts = Parts::of(&base.data, (&train.labels, &test.labels), 3, "made-up");
+    // A value that stands for none and that the training part lacks: standardised, it is infinite.
+    let Values::Features(features) = &mut test.values else { panic!("no table") };
+    features[2 * parts.validation[0] as usize] = f32::MAX;
+    let dataset = Dataset { scale: Scale::of(&train), train, test, ..dataset(3, 3) };
+    let ended = |restore_best: bool| {
+        let mut study = base.clone();
+        let monitor = Monitor::ValLoss;
+        study.train.early_stopping =
+            Some(EarlyStopping { monitor, patience: 2, min_delta: 0.0, restore_best });
+        let folder = tempfile::tempdir().unwrap();
+        let task = task(study, mlp_hparams(&[16], 0.0, 0.01), 9, folder.path());
+        let mut trainer = TorchTrainer::with_dataset(Device::Cpu, &dataset).unwrap();
+        let trained = trainer.train(&task, &mut |_| Control::Continue).unwrap();
+        let Trained::Finished { last, early_stopped: true, restored: None, .. } = &trained else {
+            panic!("{trained:?}")
+        };
+        assert!(last.metrics.val_loss.is_nan() && last.metrics.val_accuracy.is_finite(), "{last:?}");
+        assert_eq!(last.epoch, 2);
+        fs::read(checkpoint(&trained).weights).unwrap()
+    };
+    assert!(ended(true) == ended(false));
+}
+
+#[test]
 fn a_trial_that_ends_goes_back_to_its_best_epoch() {
     let (mut study, hparams) = study_of(ModelKind::Mlp);
     // The first epoch stays the best, as nothing improves by so much.
@@ -180,6 +241,21 @@ fn a_trial_that_ends_goes_back_to_its_best_epoch() {
     };
     assert_eq!((curve.len(), *restored), (3, curve[0].metrics));
 
+    // As it does where it was cut after that epoch.
+    let whole = task(study.clone(), hparams.clone(), 9, folder.path());
+    let drained = trainer().train(&whole, &mut |progress| match progress {
+        Progress::Epoch(point) if point.epoch == 2 => Control::Drain,
+        _ => Control::Continue,
+    });
+    let Ok(Trained::Drained { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
+    let (_, resumed) = run(&TrainTask { from_epoch: 2, resume: Some(files), ..whole });
+    let Trained::Finished { early_stopped: true, restored: Some(again), .. } = &resumed else {
+        panic!("{resumed:?}")
+    };
+    assert_eq!(again, restored);
+    let weights = |trained: &Trained| fs::read(checkpoint(trained).weights).unwrap();
+    assert_eq!(weights(&resumed), weights(&ended));
+
     let (_, one) = run(&task(study.clone(), hparams.clone(), 1, folder.path()));
     let Trained::Finished { restored: None, .. } = &one else { panic!("{one:?}") };
     assert_eq!(
@@ -189,7 +265,7 @@ fn a_trial_that_ends_goes_back_to_its_best_epoch() {
     let evaluate = |checkpoint: CheckpointFiles| {
         let task =
             EvaluateTask { study: Arc::new(study.clone()), hparams: hparams.clone(), checkpoint, data: None };
-        trainer().evaluate(&task).unwrap().test.probabilities
+        evaluated(&mut trainer(), &task).test.probabilities
     };
     assert_eq!(evaluate(checkpoint(&ended)), evaluate(checkpoint(&one)));
 }

@@ -4,10 +4,7 @@ use common::{metrics::Metric, split::Parts, study::Split};
 use data::{Scale, Values};
 
 use super::*;
-use crate::{
-    torch::measure::measure,
-    trainer::{Evaluated, Predicted},
-};
+use crate::{torch::measure::measure, trainer::Predicted};
 
 /// Trains a model and evaluates it.
 fn trained(dataset: &Dataset, mut study: StudySpec, hparams: Hparams) -> (CurvePoint, Evaluated) {
@@ -19,7 +16,7 @@ fn trained(dataset: &Dataset, mut study: StudySpec, hparams: Hparams) -> (CurveP
     let Trained::Finished { last, .. } = trained else { panic!("{trained:?}") };
     let checkpoint = checkpoint(&trained);
     let TrainTask { study, hparams, data, .. } = task;
-    (last, trainer.evaluate(&EvaluateTask { study, hparams, checkpoint, data }).unwrap())
+    (last, evaluated(&mut trainer, &EvaluateTask { study, hparams, checkpoint, data }))
 }
 
 /// The made-up images, red in the first class, green in the second, blue in the third.

@@ -41,7 +41,7 @@ fn standardised_images_train_all_kinds_of_nets_and_resume_exactly() {
             checkpoint: checkpoint(&trained),
             data: None,
         };
-        let evaluated = trainer().evaluate(&evaluate).unwrap();
+        let evaluated = evaluated(&mut trainer(), &evaluate);
         assert_eq!(evaluated.validation.unwrap().metrics.accuracy, curve[4].metrics.val_accuracy);
     }
 }
