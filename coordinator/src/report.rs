@@ -14,6 +14,8 @@ mod board;
 
 mod learning;
 
+mod configuration;
+
 mod progress;
 
 mod importance;
@@ -36,6 +38,8 @@ mod charts;
 
 mod page;
 
+mod tables;
+
 mod files;
 
 #[cfg(test)]
@@ -50,6 +54,7 @@ use serde::Serialize;
 use board::Board;
 use calibration::Calibration;
 use classification::Classification;
+use configuration::Configuration;
 use confused::Confused;
 use confusion::Confusion;
 use header::Header;
@@ -68,6 +73,8 @@ pub struct Report {
     /// The best trial first.
     top: Vec<TopTrial>,
     best_so_far: Vec<Step>,
+    /// All trials, as the parallel coordinates show them.
+    trials: Vec<Configuration>,
     importance: Section<Importance>,
     test_part: Section<TestReport>,
     ensemble: Option<EnsembleSummary>,
@@ -98,6 +105,7 @@ impl Report {
             board: Board::new(subject),
             top: learning::top(subject),
             best_so_far: progress::best_so_far(subject),
+            trials: subject.trials.iter().map(Configuration::new).collect(),
             importance: Importance::new(subject).into(),
             test_part,
             ensemble: subject.ensemble.clone(),

@@ -1,7 +1,8 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result};
-use common::view::StudyPhase;
+use anyhow::{Context as _, Result, bail};
+use common::{trial::TrialState, view::StudyPhase};
+use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 use tests::{Cluster, Ran, rung, scratch};
 
@@ -56,6 +57,7 @@ async fn an_ensemble_is_the_same_whatever_happens_to_its_workers() -> Result<()>
     }
     assert_eq!(file(calm.path(), "predictions.csv")?.lines().count(), 10_001);
     its_vote_answers(&cluster, calm.path(), &expected.json()).await?;
+    reports_tell_of_it(&cluster, &expected.json()).await?;
     members_that_are_missing_are_left_out(&cluster).await?;
 
     let mut killed = tuned(2).await?;
@@ -127,6 +129,71 @@ async fn its_vote_answers(cluster: &Cluster, folder: &Path, ensemble: &Value) ->
     fs::rename(path.with_extension("away"), &path)?;
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("member-1/model.json: No such file"), "{}", ran.stderr);
+    Ok(())
+}
+
+/// The tuned study's report and the ensemble's own have its members and votes, as it measured them.
+async fn reports_tell_of_it(cluster: &Cluster, ensemble: &Value) -> Result<()> {
+    let row = |name: String| {
+        let rows = ensemble["rows"].as_array().into_iter().flatten();
+        rows.clone().find(|row| row["name"] == *name).unwrap_or_else(|| panic!("{name}: {ensemble}"))
+    };
+    for study in ["parent", "parent-ensemble"] {
+        let folder = scratch();
+        command(cluster, &format!("report {study} --out {}", folder.path().join("r").display())).await?.ok();
+        let report: Value = serde_json::from_str(&file(folder.path(), "r/report.json")?)?;
+        let told = &report["ensemble"];
+        assert_eq!(told["name"], "parent-ensemble", "{study}: {told}");
+        let members = told["members"].as_array().context("members")?;
+        assert_eq!(members.len(), 3);
+        for member in members {
+            let (row, trial) = (row(format!("member {}", member["trial"])), &member["trial"]);
+            assert_eq!(member["accuracy"], row["test"]["accuracy"], "{study}, member {trial}");
+            assert_eq!(member["loss"], row["test"]["loss"], "{study}, member {trial}");
+        }
+        for vote in ["soft vote", "hard vote", "greedy vote"] {
+            let rows = told["rows"].as_array().context("rows")?;
+            let told = rows.iter().find(|row| row["vote"] == vote).context("the vote")?;
+            assert_eq!(told["accuracy"], row(vote.to_owned())["test"]["accuracy"], "{study}, {vote}");
+        }
+        assert_eq!(file(folder.path(), "r/votes.csv")?.lines().count(), 1 + 3 + 3);
+    }
+    Ok(())
+}
+
+/// A member whose trainer is killed at every attempt fails, and the others vote.
+#[tokio::test]
+async fn an_ensemble_goes_on_without_a_member_that_fails() -> Result<()> {
+    let cluster = tuned(1).await?;
+    let state = cluster.state();
+    let running = tokio::task::spawn_blocking(move || {
+        rung(&state, &["ensemble", "parent", "--members", "3", "--epochs", "2", "-o", "json"])
+    });
+    cluster.until("parent-ensemble", 60, |study| study.leases > 0).await?;
+    let failed = async {
+        loop {
+            let first = &cluster.trials("parent-ensemble").await?[0];
+            match first.state {
+                TrialState::Failed => return anyhow::Ok(first.failure.clone()),
+                TrialState::Completed => bail!("the member has got through"),
+                TrialState::Running => {
+                    for trainer in cluster.trainers(0)? {
+                        // It may have ended just now.
+                        let _ = kill(trainer, Signal::SIGKILL);
+                    }
+                }
+                _ => {}
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reason = tokio::time::timeout(Duration::from_secs(60), failed).await??.context("a reason")?;
+    let ran = running.await?.ok();
+    let found = ran.json();
+    assert!(ran.stderr.contains(&format!("2 of 3 members vote; left out are trial 0 ({reason})")), "{ran:?}");
+    assert!(reason.contains("3 attempts failed"), "{reason}");
+    assert_eq!((&found["members"], &found["planned"]), (&Value::from(2), &Value::from(3)));
+    assert_eq!(found["failed"], serde_json::json!([{"trial": 0, "reason": reason}]));
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 usage: export.py FOLDER SAMPLES PREDICTIONS
 
-FOLDER has model.py, model.safetensors and model.pt; SAMPLES is an IDX file, or a CSV file where the model takes rows of a
-table; PREDICTIONS is the JSON of `rung predict`.
+FOLDER has model.py, model.safetensors and model.pt; SAMPLES is an IDX file, a CSV file where the model takes rows of a
+table, or a RAW file of images, channel by channel; PREDICTIONS is the JSON of `rung predict`.
 """
 
 import csv
@@ -26,7 +26,6 @@ def close(one, other, what):
     assert one.shape == other.shape and worst <= CLOSE, f"{what}: {one.shape} {other.shape} differ by {worst}"
 
 
-
 def rows(path):
     with open(path, newline="") as file:
         return torch.tensor([[float(row[name]) for name in model.COLUMNS] for row in csv.DictReader(file)])
@@ -38,7 +37,13 @@ def images(path):
     return torch.from_numpy(raw[16:].copy()).reshape(count, 1, height, width).float() * model.SCALE
 
 
-taken = rows(samples) if samples.endswith(".csv") else images(samples)
+def raw(path):
+    shape = json.load(open(f"{folder}/model.json"))["input"]
+    pixels = torch.from_numpy(numpy.fromfile(path, dtype=numpy.uint8))
+    return pixels.reshape(-1, shape["channels"], shape["height"], shape["width"]).float() * model.SCALE
+
+
+taken = {"csv": rows, "idx": images, "raw": raw}[samples.rsplit(".", 1)[1]](samples)
 
 net = model.load()
 assert not net.training
@@ -66,8 +71,17 @@ with torch.no_grad():
     other = taken[:5].permute(order).contiguous().permute((0, 3, 1, 2) if taken.dim() == 4 else (1, 0))
     close(traced(other), logits[:5], "the traced model's logits of channels-last images")
 
+# What is no parameter goes where the samples are, as `traced.to("cuda")` moves parameters and buffers alone.
+graph = traced.inlined_graph
+for node in graph.findAllNodes("prim::Constant"):
+    constant = node.output()
+    if constant.type().kind() == "TensorType" and constant.toIValue().dim() > 0:
+        users = {use.user.kind() for use in constant.uses()}
+        assert users == {"aten::type_as"}, f"{users} take a constant of {constant.toIValue().shape}"
+
 # A weight more or less is noticed.
-fewer = {name: tensor for name, tensor in state.items() if name != "dense_0.weight"}
+first = next(name for name, _ in net.named_parameters())
+fewer = {name: tensor for name, tensor in state.items() if name != first}
 for wrong in ({**state, "more.weight": torch.zeros(1)}, fewer):
     try:
         net.load_state_dict(wrong, strict=True)

@@ -8,7 +8,7 @@ use ::data::{Samples, Sources};
 use serde_json::Value;
 use tests::{pytorch, rung, scratch};
 
-use crate::data::{study, table};
+use crate::data::{images, study, table};
 
 const MLP: &str = "
 name: mlp
@@ -72,12 +72,18 @@ fn agrees_with_pytorch(name: &str, study: &str) {
     let Some(python) = pytorch() else { return };
     let folder = scratch();
     let state = trained(folder.path(), name, study);
-    agrees(python, folder.path(), (&state, name), &test_images(folder.path(), 300));
+    let samples = test_images(folder.path(), 300);
+    agrees(python, folder.path(), (&state, name), (&samples, &samples));
 }
 
-/// PyTorch and Rung say the same of samples.
-fn agrees(mut python: Command, folder: &Path, (state, name): (&Path, &str), samples: &Path) {
-    let out = text(&folder.join("out"));
+/// PyTorch and Rung say the same of samples, which lie where each of them can read them.
+fn agrees(
+    mut python: Command,
+    folder: &Path,
+    (state, name): (&Path, &str),
+    (samples, in_python): (&Path, &Path),
+) {
+    let out = text(&folder.join(format!("out-{name}")));
     rung(state, &["export", name, "--to", "safetensors", "--out", &out]).ok();
     rung(state, &["export", name, "--to", "torchscript", "--out", &out]).ok();
     let said = rung(state, &["predict", &out, &text(samples), "-o", "json"]).ok();
@@ -85,7 +91,7 @@ fn agrees(mut python: Command, folder: &Path, (state, name): (&Path, &str), samp
     fs::write(&predictions, said.stdout).unwrap();
 
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/it/export.py"));
-    says_same(python.arg(&out).arg(samples).arg(&predictions));
+    says_same(python.arg(&out).arg(in_python).arg(&predictions));
 }
 
 /// Python finds nothing that differs.
@@ -116,7 +122,6 @@ fn an_exported_ensemble_votes_the_same_in_pytorch() {
         python.arg(&out);
     }
     says_same(&mut python);
-    files_of_two_votes_never_mix(&state, folder.path());
 }
 
 #[test]
@@ -137,16 +142,88 @@ fn an_exported_mlp_of_a_table_is_the_same_in_pytorch() {
     let add = ["data", "add", "flowers", &text(&table), "--format", "csv", "--label", "species"];
     rung(&state, &add).ok();
     let state = trained(folder.path(), "flowers", &study("flowers", "{name: flowers}", "mlp"));
-    agrees(python, folder.path(), (&state, "flowers"), &table);
+    agrees(python, folder.path(), (&state, "flowers"), (&table, &table));
+}
+
+/// Some images of Fashion-MNIST as IDX files of one's own.
+fn few_images(folder: &Path) -> PathBuf {
+    let all = ::data::open("fashion-mnist", &Sources::from_env()).unwrap();
+    let path = folder.join("few");
+    fs::create_dir(&path).unwrap();
+    for (name, part, count) in [("train", &all.train, 600), ("t10k", &all.test, 300)] {
+        let Some(pixels) = part.pixels() else { unreachable!() };
+        let [number, side] = [count, part.height].map(|size: usize| (size as u32).to_be_bytes());
+        let images = [&[0, 0, 8, 3][..], &number, &side, &side, &pixels[..count * part.height * part.width]];
+        fs::write(path.join(format!("{name}-images-idx3-ubyte")), images.concat()).unwrap();
+        let labels = [&[0, 0, 8, 1][..], &number, &part.labels[..count]];
+        fs::write(path.join(format!("{name}-labels-idx1-ubyte")), labels.concat()).unwrap();
+    }
+    path
+}
+
+/// Networks of every family, with batch norm, residuals, both heads and all activations, trained for moments.
+#[test]
+fn models_of_every_family_are_the_same_in_pytorch() {
+    if pytorch().is_none() {
+        return;
+    }
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let add = |name: &str, path: &Path, form: &str| {
+        rung(&state, &["data", "add", name, &text(path), "--format", form]).ok();
+    };
+    add("few", &few_images(folder.path()), "idx");
+    let shapes = images(folder.path(), 20);
+    add("shapes", &shapes, "folder");
+    let grey = test_images(folder.path(), 100);
+    let (colours, pixels) = (shapes.join("red"), folder.path().join("red.raw"));
+    fs::write(&pixels, planes(&colours)).unwrap();
+    for (name, data, model, hparams) in [
+        ("dense", "few", "mlp", "layers: 2, units: 24, batch_norm: true, activation: gelu, dropout: 0.1"),
+        (
+            "blocks",
+            "few",
+            "cnn",
+            "blocks: 2, filters: 4, kernel: 3, pool: 2, activation: silu, head: average",
+        ),
+        ("residual", "few", "resnet", "width: 4, blocks: 1, activation: elu"),
+        ("equal", "few", "vgg", "width: 4, convs: 2, head: average, dense_layers: 0, activation: leaky_relu"),
+        ("coloured", "shapes", "resnet", "width: 4, blocks: 2, stages: 2, activation: tanh"),
+        ("bare", "shapes", "vgg", "width: 4, convs: 1, blocks: 2, batch_norm: false"),
+    ] {
+        let study = format!(
+            "name: {name}\ndata: {{name: {data}}}\nmodel: {model}\ntrain: {{batch_size: 20}}\n\
+             scheduler: {{kind: fixed, epochs: 3, trials: [{{hparams: {{lr: 0.01, {hparams}}}}}]}}\n"
+        );
+        trained(folder.path(), name, &study);
+        let samples = if data == "few" { (&grey, &grey) } else { (&colours, &pixels) };
+        agrees(pytorch().unwrap(), folder.path(), (&state, name), (samples.0, samples.1));
+    }
+}
+
+/// The pixels of a folder's images by name, each image channel by channel.
+fn planes(folder: &Path) -> Vec<u8> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let planes = |path: &PathBuf| {
+        let image = image::open(path).unwrap().into_rgb8();
+        (0..3).flat_map(|channel| image.pixels().map(|pixel| pixel[channel]).collect::<Vec<_>>()).collect()
+    };
+    paths.iter().map(planes).collect::<Vec<Vec<u8>>>().concat()
 }
 
 /// Another vote takes the place of the first; a member's model and an ensemble want folders of their own.
-fn files_of_two_votes_never_mix(state: &Path, folder: &Path) {
+#[test]
+fn files_of_two_votes_never_mix() {
+    let folder = scratch();
+    let (state, folder) = (&trained(folder.path(), "two", TWO), folder.path());
+    rung(state, &["ensemble", "two", "--from", "trials", "--members", "2", "--local", "1"]).ok();
     let out = folder.join("soft");
     let export = |more: &[&str], out: &Path| {
         let line = ["export", "two-ensemble", "--out", &text(out), "--to"];
         rung(state, &[&line, more].concat())
     };
+    export(&["safetensors", "--vote", "soft"], &out).ok();
     export(&["torchscript", "--vote", "hard"], &out).ok();
     let ballot = fs::read_to_string(out.join("ensemble.json")).unwrap();
     assert!(ballot.contains(r#""vote":"hard""#) && !out.join("ensemble.py").exists(), "{ballot}");

@@ -113,6 +113,9 @@ fn a_formula_study_has_a_page_without_classes() {
     assert_eq!(curves.lines().count(), 1 + 69, "a line for each epoch");
     let trials = fs::read_to_string(report.join("trials.csv")).unwrap();
     assert_eq!(trials.lines().count(), 1 + 17);
+    let board = fs::read_to_string(report.join("board.csv")).unwrap();
+    assert_eq!(board.lines().count(), 1 + 22, "a line for each result");
+    assert_eq!(json["trials"].as_array().map(Vec::len), Some(17));
 }
 
 #[test]
@@ -130,6 +133,28 @@ fn a_study_without_result_is_refused_and_nothing_is_written() {
     let unknown = rung(&state, &["report", "nothing", "--out", &text(&out)]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(!out.exists());
+}
+
+#[test]
+fn a_study_whose_trials_all_failed_never_has_a_result() {
+    let folder = scratch();
+    let (state, file) = (folder.path().join("state"), folder.path().join("study.yaml"));
+    let study = "name: nan\nmodel: formula\nscheduler:\n  kind: fixed\n  epochs: 2\n  \
+                 trials: [{hparams: {width: 1, fail: nan, fail_epoch: 1}}]\n";
+    fs::write(&file, study).unwrap();
+    let ran = rung(&state, &["run", &text(&file), "--local", "1"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("has finished without a result"), "{ran:?}");
+    let out = text(&folder.path().join("report"));
+    for args in [
+        &["report", "nan", "--out", &out][..],
+        &["best", "nan"],
+        &["export", "nan", "--to", "safetensors", "--out", &out],
+        &["evaluate", "nan"],
+    ] {
+        let ran = rung(&state, args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("has finished without a result; `rung trial list nan`"), "{ran:?}");
+    }
 }
 
 #[tokio::test]
@@ -209,6 +234,11 @@ fn odd_predictions_are_scikit_learns_too() {
     // The member that validation prefers, though another one is better on the test part.
     assert_eq!(page.tables["ensemble-votes"][1], ["soft vote", "0.9500", "0.1600", "+0.0200"]);
     assert_eq!(page.tables["ensemble-votes"][2][0], "best member (trial 0)");
+    let votes = fs::read_to_string(folder.path().join("votes.csv")).unwrap();
+    assert!(
+        votes.starts_with("name,trial,accuracy,loss\nmember,0,") && votes.contains("soft vote,,0.95,0.16\n"),
+        "{votes}"
+    );
     agrees_with_scikit_learn(folder.path());
 }
 

@@ -14,6 +14,8 @@ mod ensemble;
 
 mod left;
 
+mod replaced;
+
 mod table;
 
 use std::fs;

@@ -12,7 +12,8 @@ use crate::client::{Given, Logins, Target};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct TargetArgs {
-    /// Address of the coordinator to talk to; without it, the one of `rung login`, else the one on the state folder
+    /// Address of the coordinator to talk to, which must answer; without it, the one of `rung login` where no state folder is
+    /// named, else the one on the state folder
     #[arg(long, value_name = "HOST:PORT", env = "RUNG_COORDINATOR")]
     coordinator: Option<String>,
     /// Folder with studies and checkpoints; without it, `rung` in your data folder (~/.local/share on Linux)

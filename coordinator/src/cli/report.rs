@@ -35,8 +35,8 @@ use crate::{
 pub(super) struct ReportArgs {
     #[command(flatten)]
     study: StudyRef,
-    /// Folder for report.html, report.json, predictions.csv, trials.csv, curves.csv, confusion.csv,
-    /// classification.csv and the pictures as SVG; files of these names are replaced
+    /// Folder for report.html, report.json, a CSV for each part of the page (trials, curves, board, predictions, …) and the
+    /// pictures as SVG; files of these names are replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]

@@ -47,7 +47,7 @@ pub(super) struct ServeArgs {
     /// How long a silent worker keeps its trials: seconds, or 90s, 5m
     #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration::span)]
     lease: Duration,
-    /// Most that checkpoints and data sets may take: bytes, or 500MB, 20GiB. Beyond it uploads wait
+    /// Most that all stored objects (checkpoints, probabilities, data, weights) may take: bytes, or 500MB, 20GiB. Beyond it uploads wait
     #[arg(long, value_name = "SIZE", env = "RUNG_QUOTA", value_parser = size)]
     quota: Option<u64>,
     #[command(flatten)]

@@ -1,6 +1,9 @@
 use std::{error::Error as _, path::PathBuf};
 
-use common::ids::TrialNumber;
+use common::{
+    ids::TrialNumber,
+    view::{StudyPhase, StudyView},
+};
 use tonic::{Code, Status};
 use trust::{InvalidToken, TlsError};
 
@@ -61,6 +64,9 @@ pub enum ClientError {
     /// There is no best trial before the first result.
     #[error("study {0} has no result yet; `rung study watch {0}` shows how it gets on")]
     NoResult(String),
+    /// There will never be one.
+    #[error("study {0} has finished without a result; `rung trial list {0}` shows what became of its trials")]
+    Fruitless(String),
     /// The stored state cannot be read.
     #[error("state folder {folder}: {source}")]
     Store {
@@ -75,6 +81,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// That a study has no best trial: not yet, or never.
+    pub(super) fn without_best(study: &StudyView) -> Self {
+        let name = study.name.to_string();
+        if study.phase == StudyPhase::Finished { Self::Fruitless(name) } else { Self::NoResult(name) }
+    }
+
     /// What a coordinator's answer means.
     pub(super) fn from_status(address: &str, status: &Status) -> Self {
         let (address, reason) = (address.to_owned(), status.message().to_owned());
@@ -109,7 +121,7 @@ impl ClientError {
     /// Whether the request was wrong, and not the cluster.
     pub fn is_bad_input(&self) -> bool {
         let named = matches!(self, Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. });
-        let early = matches!(self, Self::NoResult(_));
+        let early = matches!(self, Self::NoResult(_) | Self::Fruitless(_));
         let unknown = matches!(self, Self::Stranger(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_));
         named || early || unknown || matches!(self, Self::Address(_))
     }

@@ -99,7 +99,10 @@ impl Stored {
     pub(super) fn best(&self, study: &str) -> Result<BestView, ClientError> {
         let (reader, id) = self.find(study)?;
         let best = reader.best(&id).map_err(|error| self.unreadable(error))?;
-        best.ok_or_else(|| ClientError::NoResult(study.to_owned()))
+        match best {
+            Some(best) => Ok(best),
+            None => Err(ClientError::without_best(&self.study(study)?.0)),
+        }
     }
 
     pub(super) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {

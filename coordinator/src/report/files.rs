@@ -2,9 +2,7 @@
 
 use std::io;
 
-use common::{metrics::CurvePoint, view::TrialView};
-
-use super::{Report, Subject, TestPart, TestReport, page};
+use super::{Report, Subject, page, tables};
 
 impl Report {
     /// Every file of the report by its path in the report's folder; trials.csv is the caller's.
@@ -15,12 +13,22 @@ impl Report {
         let mut files = vec![
             ("report.html".to_owned(), page.into_bytes()),
             ("report.json".to_owned(), json),
-            ("curves.csv".to_owned(), curves(subject)?),
+            ("curves.csv".to_owned(), tables::curves(subject)?),
+            ("board.csv".to_owned(), tables::board(&self.board)?),
+            ("best_so_far.csv".to_owned(), tables::rows(&self.best_so_far)?),
         ];
+        if let Some(importance) = self.importance.present() {
+            files.push(("importance.csv".to_owned(), tables::rows(&importance.shares)?));
+        }
         if let (Some(test), Ok(part)) = (self.test_part.present(), &subject.test) {
-            files.push(("predictions.csv".to_owned(), predictions(part)?));
-            files.push(("confusion.csv".to_owned(), confusion(test)?));
-            files.push(("classification.csv".to_owned(), classification(test)?));
+            files.push(("predictions.csv".to_owned(), tables::predictions(part)?));
+            files.push(("confusion.csv".to_owned(), tables::confusion(test)?));
+            files.push(("classification.csv".to_owned(), tables::classification(test)?));
+            files.push(("mistakes.csv".to_owned(), tables::mistakes(test)?));
+            files.push(("calibration.csv".to_owned(), tables::rows(&test.calibration.bins)?));
+        }
+        if let Some(ensemble) = &self.ensemble {
+            files.push(("votes.csv".to_owned(), tables::votes(ensemble)?));
         }
         files.extend(pictures.iter().map(super::picture::Picture::file));
         Ok(files)
@@ -30,94 +38,6 @@ impl Report {
     pub fn page(&self, subject: &Subject) -> String {
         page::page(self, subject).0
     }
-}
-
-/// Every epoch of every trial.
-fn curves(subject: &Subject) -> io::Result<Vec<u8>> {
-    let head = [
-        "trial",
-        "bracket",
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "val_loss",
-        "val_accuracy",
-        "val_macro_f1",
-        "learning_rate",
-        "seconds",
-    ];
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(head)?;
-    for trial in &subject.trials {
-        for point in subject.history.curves.get(&trial.trial).into_iter().flatten() {
-            writer.write_record(curve_row(trial, point))?;
-        }
-    }
-    bytes(writer)
-}
-
-fn curve_row(trial: &TrialView, point: &CurvePoint) -> Vec<String> {
-    let metrics = &point.metrics;
-    let values = [
-        metrics.train_loss,
-        metrics.train_accuracy,
-        metrics.val_loss,
-        metrics.val_accuracy,
-        metrics.val_macro_f1,
-        point.learning_rate,
-        point.seconds,
-    ];
-    let names = [trial.trial.to_string(), trial.bracket.to_string(), point.epoch.to_string()];
-    // What is not finite is left empty: readers of CSV disagree on how to write it.
-    let exact = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
-    names.into_iter().chain(values.map(exact)).collect()
-}
-
-/// The test samples' classes and probabilities, exactly as they were stored.
-fn predictions(part: &TestPart) -> io::Result<Vec<u8>> {
-    let classes = part.classes.len();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let names = (0..classes).map(|class| format!("p{class}"));
-    writer.write_record(["index", "label"].map(str::to_owned).into_iter().chain(names))?;
-    let (values, _) = part.probabilities.as_chunks::<4>();
-    for ((index, label), row) in part.labels.iter().enumerate().zip(values.chunks(classes)) {
-        let row = row.iter().map(|value| f32::from_le_bytes(*value).to_string());
-        writer.write_record([index.to_string(), label.to_string()].into_iter().chain(row))?;
-    }
-    bytes(writer)
-}
-
-fn confusion(test: &TestReport) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(std::iter::once("true").chain(test.classes.iter().map(String::as_str)))?;
-    for (class, row) in test.classes.iter().zip(&test.confusion.counts) {
-        writer.write_record(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)))?;
-    }
-    bytes(writer)
-}
-
-fn classification(test: &TestReport) -> io::Result<Vec<u8>> {
-    let report = &test.classification;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["class", "precision", "recall", "f1", "support"])?;
-    let classes = report.classes.iter().map(|class| (class.class.as_str(), class.scores, class.support));
-    let averages = [("macro avg", report.macro_avg), ("weighted avg", report.weighted_avg)];
-    let averages = averages.into_iter().map(|(name, scores)| (name, scores, report.support));
-    let accuracy = report.accuracy.to_string();
-    for (name, scores, support) in classes {
-        let scores = [scores.precision, scores.recall, scores.f1].map(|score| score.to_string());
-        writer.write_record([&[name.to_owned()], &scores[..], &[support.to_string()]].concat())?;
-    }
-    writer.write_record(["accuracy", "", "", &accuracy, &report.support.to_string()])?;
-    for (name, scores, support) in averages {
-        let scores = [scores.precision, scores.recall, scores.f1].map(|score| score.to_string());
-        writer.write_record([&[name.to_owned()], &scores[..], &[support.to_string()]].concat())?;
-    }
-    bytes(writer)
-}
-
-fn bytes(writer: csv::Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
-    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
 #[cfg(test)]
@@ -150,6 +70,28 @@ mod tests {
     fn tables_of_classes_name_them() {
         assert!(file("confusion.csv").starts_with("true,shirt,<coat>,boot & co\nshirt,1,1,0\n"));
         assert!(file("classification.csv").contains("accuracy,,,0.6666666666666666,6\n"));
+    }
+
+    #[test]
+    fn every_part_of_the_page_has_its_table() {
+        let head = |name: &str| file(name).lines().next().unwrap_or_default().to_owned();
+        assert!(file("board.csv").starts_with(
+            "bracket,s,iteration,rung,rung_epochs,trial,epochs,value,fate\n0,2,0,0,1,8,1,0.78,promoted\n"
+        ));
+        assert!(file("board.csv").contains("\n0,2,0,0,1,0,1,,failed\n"), "{}", file("board.csv"));
+        assert!(file("best_so_far.csv").starts_with("epochs,value,trial\n2,"));
+        assert_eq!(head("calibration.csv"), "above,up_to,samples,confidence,accuracy");
+        assert_eq!(file("calibration.csv").lines().count(), 1 + 15);
+        assert!(
+            file("mistakes.csv").starts_with(
+                "label,class,predicted,predicted_class,count,index,confidence,own\n0,shirt,1,<coat>,1,2,0.6"
+            ),
+            "{}",
+            file("mistakes.csv")
+        );
+        let json: serde_json::Value = serde_json::from_str(&file("report.json")).unwrap();
+        assert_eq!(json["trials"].as_array().map(Vec::len), Some(fixture::subject().trials.len()));
+        assert!(json["trials"][3]["hparams"].is_object() && json["trials"][3]["value"].is_number(), "{json}");
     }
 
     #[test]

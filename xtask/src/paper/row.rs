@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     fixed("mlp-large", BY_HAND, "six hidden layers", with_loss(0.8710, 0.3807), (100, 1, 2.5)),
     Row {
         kind: Kind::Search,
-        ..fixed("mlp-search", MLPS, "Hyperband over the study's space", found(0.8932), (27, 1, 8.0))
+        ..fixed("mlp-search", MLPS, "Hyperband over the Keras study's space", found(0.8932), (27, 1, 8.0))
     },
     Row {
         kind: Kind::Retrain("mlp-search"),
@@ -96,11 +96,23 @@ pub(super) const ROWS: &[Row] = &[
     fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (30, 1, 60.0)),
     Row {
         kind: Kind::Search,
-        ..fixed("cnn-search", CNN_SEARCH, "Hyperband over the study's space", found(0.9409), (9, 1, 90.0))
+        ..fixed(
+            "cnn-search",
+            CNN_SEARCH,
+            "Hyperband over the Keras study's space",
+            found(0.9409),
+            (9, 1, 90.0),
+        )
     },
     Row {
         kind: Kind::Search,
-        ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the study wished for", OWN, (9, 1, 45.0))
+        ..fixed(
+            "cnn-all",
+            CNN_SEARCH,
+            "the one-step search that the Keras study wished for",
+            OWN,
+            (9, 1, 45.0),
+        )
     },
     fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (40, 3, 67.0)),
     Row {

@@ -4,16 +4,19 @@ use std::fmt::Write as _;
 
 use super::ensemble::{VOTE, Voter, Votes};
 use super::record::Record;
+use super::replaced::{REPLACED, Replaced};
 use super::row::{Figures, Kind, ROWS, Row};
 
 const HEAD: &str = "# The study that Rung grew from, beside what Rung measures\n\n\
-    Written by `cargo xtask paper` from the files in [results/](results/); the studies are in [paper/](paper/).\n\n\
-    Rows with the study's own split validate on a tenth of the *test* part, so their figure on all 10,000 images is \
-    contaminated like the study's own; the clean one leaves those 1,000 out. All other rows touch the test part once \
+    Written by `cargo xtask paper` from the files in [results/](results/); the study files are in [paper/](paper/). Rung \
+    grew from an unpublished course work that tuned networks for Fashion-MNIST with Keras Tuner, here the Keras study. \
+    Rows have their full budget (`--budget full`) unless they say `8 of 16` epochs or `2 of 5` runs.\n\n\
+    Rows with the Keras study's own split validate on a tenth of the *test* part, so their figure on all 10,000 images is \
+    contaminated like its own; the clean one leaves those 1,000 out. All other rows touch the test part once \
     for each run or member, at the end. Several runs have several seeds: mean ± deviation. A row that ran for fewer epochs than it has in full \
     says so, and claims nothing about the full one. Shirt is the class that is hardest to tell: its F1 is on all \
     10,000. Minutes are the runs' own, added up; two of them may have run side by side.\n\n\
-    | stage | row | study | Rung, all 10,000 | Rung, clean 9,000 | loss | Shirt F1 | parameters | runs | epochs at most | minutes |\n\
+    | stage | row | Keras study | Rung, all 10,000 | Rung, clean 9,000 | loss | Shirt F1 | parameters | runs | epochs at most | minutes |\n\
     |---|---|---|---|---|---|---|---|---|---|---|\n";
 
 /// The page of all that was recorded.
@@ -31,11 +34,8 @@ pub(super) fn page(records: &[Record]) -> String {
             page.push_str(&ensemble(votes));
         }
     }
-    let mut machines: Vec<&str> = records.iter().map(|record| record.machine.as_str()).collect();
-    machines.sort_unstable();
-    machines.dedup();
-    if !machines.is_empty() {
-        let _ = write!(page, "\nMeasured on: {}.\n", machines.join("; "));
+    if records.iter().any(|record| REPLACED.iter().any(|old| old.row == record.row)) {
+        page.push_str(&replaced(records));
     }
     page
 }
@@ -102,14 +102,14 @@ fn figures(study: Figures) -> String {
 /// Every run by itself.
 fn runs(records: &[Record]) -> String {
     let mut text = "\n## Every run\n\n\
-        | row | seed | accuracy | clean | loss | Shirt F1 | epochs at most | trained | minutes |\n\
-        |---|---|---|---|---|---|---|---|---|\n"
+        | row | seed | accuracy | clean | loss | Shirt F1 | epochs at most | trained | minutes | machine |\n\
+        |---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for record in records {
         let clean = record.test.clean.as_ref().map(|clean| clean.accuracy);
         let _ = writeln!(
             text,
-            "| `{}` | {} | {:.4} | {} | {:.4} | {} | {} | {} | {:.1} |",
+            "| `{}` | {} | {:.4} | {} | {:.4} | {} | {} | {} | {:.1} | {} |",
             record.row,
             record.run,
             record.test.accuracy,
@@ -119,7 +119,22 @@ fn runs(records: &[Record]) -> String {
             record.epochs,
             record.trained,
             record.active_seconds / 60.0,
+            record.machine,
         );
+    }
+    text
+}
+
+/// What else was tried on the test part: whoever reads a figure should know how often it was sought.
+fn replaced(records: &[Record]) -> String {
+    let mut text = "\n## Recipes that were replaced\n\n\
+        Each was run in full and measured on the test part before the row's present recipe took its place. Present ones \
+        were chosen on validation, but by people who had seen these figures.\n\n\
+        | row | recipe | test accuracy |\n|---|---|---|\n"
+        .to_owned();
+    let measured = REPLACED.iter().filter(|old| records.iter().any(|record| record.row == old.row));
+    for Replaced { row, recipe, test } in measured {
+        let _ = writeln!(text, "| `{row}` | {recipe} | {test} |");
     }
     text
 }

@@ -73,7 +73,7 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         Origin::Trials if args.epochs.is_some() => {
             return Err(Failure::bad_input("--epochs means nothing to --from trials, which trains nothing"));
         }
-        Origin::Trials => top(&view, &cluster.trials(view.id.as_str()).await?, members)?,
+        Origin::Trials => top(&best, &cluster.trials(view.id.as_str()).await?, members)?,
     };
     Ok(Plan { spec: spec_of(&best, scheduler, &args.set)?, parent: Some(view.name), finished: None })
 }
@@ -135,8 +135,10 @@ fn seeds(best: &BestView, members: u32, epochs: Option<u32>) -> SchedulerSpec {
     SchedulerSpec::Fixed { epochs, horizon: None, trials }
 }
 
-/// The top trials that have a checkpoint: by value, then by epochs, then by number.
-fn top(study: &StudyView, trials: &[TrialView], members: u32) -> Result<SchedulerSpec, Failure> {
+/// The top trials that have a checkpoint: by value, then by epochs, then by number. They are what the study that trained them
+/// made them, seeds and the end of schedules included, so that whoever trains one again gets the same.
+fn top(parent: &BestView, trials: &[TrialView], members: u32) -> Result<SchedulerSpec, Failure> {
+    let BestView { study, spec, .. } = parent;
     let best = study.best.map(|best| best.trial);
     let mut ranked: Vec<_> = trials.iter().filter_map(|trial| Some((trial, trained(trial, best)?))).collect();
     ranked.sort_by(|(a, x), (b, y)| {
@@ -156,10 +158,11 @@ fn top(study: &StudyView, trials: &[TrialView], members: u32) -> Result<Schedule
     }
     let listed = ranked.into_iter().map(|(trial, trained)| FixedTrial {
         seed: Some(trial.seed),
+        data_seed: Some(spec.data_seed(trial.trial)),
         trained: Some(trained),
         ..FixedTrial::new(trial.hparams.clone())
     });
-    Ok(SchedulerSpec::Fixed { epochs, horizon: None, trials: listed.collect() })
+    Ok(SchedulerSpec::Fixed { epochs, horizon: Some(spec.scheduler.horizon()), trials: listed.collect() })
 }
 
 /// What is taken over of a trial whose checkpoint is kept: a completed one, or the study's best.
@@ -223,11 +226,13 @@ mod tests {
             trial(3, None, 1),
             running,
         ];
-        let scheduler = top(&fixture::study(), &trials, 2).unwrap();
+        let scheduler = top(&fixture::best(), &trials, 2).unwrap();
         let listed: Vec<_> = scheduler.listed().iter().map(|t| t.trained.as_ref().unwrap().trial.0).collect();
         assert_eq!((listed, scheduler.max_epochs()), (vec![2, 1], 9));
-        assert!(top(&fixture::study(), &trials[3..], 2).is_err());
+        assert!(top(&fixture::best(), &trials[3..], 2).is_err());
+        let parent = fixture::best().spec;
         let spec = spec_of(&fixture::best(), scheduler, &[]).unwrap();
-        assert!(spec.is_adopted() && spec.scheduler.listed()[0].data_seed.is_none());
+        assert_eq!(spec.scheduler.horizon(), parent.scheduler.horizon());
+        assert!(spec.is_adopted() && spec.scheduler.listed()[0].data_seed == Some(parent.seed));
     }
 }

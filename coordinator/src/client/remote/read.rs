@@ -61,14 +61,15 @@ impl Remote {
     }
 
     pub(in crate::client) async fn best(&self, study: &str) -> Result<BestView, ClientError> {
-        let reply = match self.answer(self.client.clone().get_best(call(named(study))).await) {
-            // The study is there: what is missing is a result.
-            Err(ClientError::Refused(_)) if self.study(study).await.is_ok() => {
-                return Err(ClientError::NoResult(study.to_owned()));
-            }
-            answer => answer?,
-        };
-        self.meant(reply.try_into())
+        match self.answer(self.client.clone().get_best(call(named(study))).await) {
+            Ok(reply) => self.meant(reply.try_into()),
+            // Where the study is there, what is missing is a result.
+            Err(refused @ ClientError::Refused(_)) => match self.study(study).await {
+                Ok((view, _)) => Err(ClientError::without_best(&view)),
+                Err(_) => Err(refused),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Workers that are connected now.

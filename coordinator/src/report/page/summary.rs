@@ -141,6 +141,6 @@ pub(super) fn footer(report: &Report) -> Markup {
     let on = if written.host.is_empty() { String::new() } else { format!(" on {}", written.host) };
     html! {
         "Written " (written.at) (by) (on) " with rung " (written.rung)
-        ". The same numbers are in report.json, trials.csv, curves.csv, predictions.csv, confusion.csv and classification.csv."
+        ". The same numbers are in report.json and, a table for each part, in the files that end with .csv."
     }
 }

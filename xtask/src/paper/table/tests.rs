@@ -34,10 +34,21 @@ fn runs_are_averaged_and_listed_and_short_ones_say_so() {
     let own = line(&page, "`mlp-best` Rung");
     assert!(own.contains("0.9050 ± 0.0071") && own.contains("0.8000 ± 0.0000"), "{own}");
     assert!(own.contains("| 2 of 5 | 8 of 16 | 0.2 |"), "{own}");
-    assert!(page.contains("| `mlp-best` | 2 | 0.9100 |  | 0.3000 | 0.8000 | 8 | 8 | 0.1 |"), "{page}");
+    assert!(
+        page.contains("| `mlp-best` | 2 | 0.9100 |  | 0.3000 | 0.8000 | 8 | 8 | 0.1 | a machine |"),
+        "{page}"
+    );
     assert!(page.contains("`cnn-best` Rung's own CNN |  | not run yet"));
     assert!(line(&page, "`cnn-4block` ").contains("| 0.9308, loss 0.1952, Shirt 0.78 | not run yet"));
-    assert!(page.ends_with("Measured on: a machine.\n"));
+    assert!(!page.contains("replaced"), "no other recipe of these rows was measured: {page}");
+}
+
+#[test]
+fn recipes_that_were_measured_before_are_told() {
+    let page = page(&[record("cnn-best", 1, 0.95)]);
+    assert!(page.contains("## Recipes that were replaced"), "{page}");
+    assert_eq!(page.lines().filter(|line| line.starts_with("| `cnn-best` |")).count(), 1 + 2, "{page}");
+    assert!(REPLACED.iter().all(|old| named(old.row).is_ok()));
 }
 
 #[test]

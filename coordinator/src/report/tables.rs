@@ -1,0 +1,202 @@
+//! A report's numbers as CSV, one table for each part of the page.
+
+use std::io;
+
+use common::{ids::TrialNumber, metrics::CurvePoint, view::TrialView};
+use serde::Serialize;
+
+use super::{
+    EnsembleSummary, Subject, TestPart, TestReport,
+    board::{Board, Fate},
+};
+
+/// Values as rows, under the names of their fields.
+pub(super) fn rows<T: Serialize>(values: impl IntoIterator<Item = T>) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for value in values {
+        writer.serialize(value)?;
+    }
+    bytes(writer)
+}
+
+/// A trial on a rung.
+#[derive(Serialize)]
+struct BoardRow {
+    bracket: usize,
+    s: u32,
+    iteration: u32,
+    rung: usize,
+    rung_epochs: u32,
+    trial: TrialNumber,
+    epochs: u32,
+    value: Option<f64>,
+    fate: Fate,
+}
+
+/// Every trial on every rung that it had a result on, those that went on first.
+pub(super) fn board(board: &Board) -> io::Result<Vec<u8>> {
+    let mut found = Vec::new();
+    for bracket in &board.brackets {
+        for (rung, level) in bracket.rungs.iter().enumerate() {
+            found.extend(level.cells.iter().map(|cell| BoardRow {
+                bracket: bracket.bracket,
+                s: bracket.s,
+                iteration: bracket.iteration,
+                rung,
+                rung_epochs: level.epochs,
+                trial: cell.trial,
+                epochs: cell.epochs,
+                value: cell.value,
+                fate: cell.fate,
+            }));
+        }
+    }
+    rows(found)
+}
+
+/// Every epoch of every trial.
+pub(super) fn curves(subject: &Subject) -> io::Result<Vec<u8>> {
+    let head = [
+        "trial",
+        "bracket",
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "val_macro_f1",
+        "learning_rate",
+        "seconds",
+    ];
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(head)?;
+    for trial in &subject.trials {
+        for point in subject.history.curves.get(&trial.trial).into_iter().flatten() {
+            writer.write_record(curve_row(trial, point))?;
+        }
+    }
+    bytes(writer)
+}
+
+fn curve_row(trial: &TrialView, point: &CurvePoint) -> Vec<String> {
+    let metrics = &point.metrics;
+    let values = [
+        metrics.train_loss,
+        metrics.train_accuracy,
+        metrics.val_loss,
+        metrics.val_accuracy,
+        metrics.val_macro_f1,
+        point.learning_rate,
+        point.seconds,
+    ];
+    let names = [trial.trial.to_string(), trial.bracket.to_string(), point.epoch.to_string()];
+    // What is not finite is left empty: readers of CSV disagree on how to write it.
+    let exact = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+    names.into_iter().chain(values.map(exact)).collect()
+}
+
+/// The test samples' classes and probabilities, exactly as they were stored.
+pub(super) fn predictions(part: &TestPart) -> io::Result<Vec<u8>> {
+    let classes = part.classes.len();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = (0..classes).map(|class| format!("p{class}"));
+    writer.write_record(["index", "label"].map(str::to_owned).into_iter().chain(names))?;
+    let (values, _) = part.probabilities.as_chunks::<4>();
+    for ((index, label), row) in part.labels.iter().enumerate().zip(values.chunks(classes)) {
+        let row = row.iter().map(|value| f32::from_le_bytes(*value).to_string());
+        writer.write_record([index.to_string(), label.to_string()].into_iter().chain(row))?;
+    }
+    bytes(writer)
+}
+
+/// How often each class was taken for which; a row for each true class.
+pub(super) fn confusion(test: &TestReport) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(std::iter::once("true").chain(test.classes.iter().map(String::as_str)))?;
+    for (class, row) in test.classes.iter().zip(&test.confusion.counts) {
+        writer.write_record(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)))?;
+    }
+    bytes(writer)
+}
+
+/// Precision, recall and F1 of each class, and their averages.
+pub(super) fn classification(test: &TestReport) -> io::Result<Vec<u8>> {
+    let report = &test.classification;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["class", "precision", "recall", "f1", "support"])?;
+    let classes = report.classes.iter().map(|class| (class.class.as_str(), class.scores, class.support));
+    let averages = [("macro avg", report.macro_avg), ("weighted avg", report.weighted_avg)];
+    let averages = averages.into_iter().map(|(name, scores)| (name, scores, report.support));
+    let accuracy = report.accuracy.to_string();
+    for (name, scores, support) in classes {
+        let scores = [scores.precision, scores.recall, scores.f1].map(|score| score.to_string());
+        writer.write_record([&[name.to_owned()], &scores[..], &[support.to_string()]].concat())?;
+    }
+    writer.write_record(["accuracy", "", "", &accuracy, &report.support.to_string()])?;
+    for (name, scores, support) in averages {
+        let scores = [scores.precision, scores.recall, scores.f1].map(|score| score.to_string());
+        writer.write_record([&[name.to_owned()], &scores[..], &[support.to_string()]].concat())?;
+    }
+    bytes(writer)
+}
+
+/// A sample that was taken for another class.
+#[derive(Serialize)]
+struct MistakeRow<'a> {
+    label: usize,
+    class: &'a str,
+    predicted: usize,
+    predicted_class: &'a str,
+    /// How often the one class is taken for the other.
+    count: u64,
+    index: usize,
+    confidence: f64,
+    own: f64,
+}
+
+/// The most frequent mistakes: the samples that the page shows.
+pub(super) fn mistakes(test: &TestReport) -> io::Result<Vec<u8>> {
+    let rows_of = test.confused.pairs.iter().flat_map(|pair| {
+        pair.examples.iter().map(|example| MistakeRow {
+            label: pair.label,
+            class: &test.classes[pair.label],
+            predicted: pair.predicted,
+            predicted_class: &test.classes[pair.predicted],
+            count: pair.count,
+            index: example.index,
+            confidence: example.confidence,
+            own: example.own,
+        })
+    });
+    rows(rows_of)
+}
+
+/// A member, or a way to vote.
+#[derive(Serialize)]
+struct VoteRow<'a> {
+    name: &'a str,
+    trial: Option<TrialNumber>,
+    accuracy: f64,
+    loss: Option<f64>,
+}
+
+/// Members of an ensemble, then its votes.
+pub(super) fn votes(ensemble: &EnsembleSummary) -> io::Result<Vec<u8>> {
+    let members = ensemble.members.iter().map(|member| VoteRow {
+        name: "member",
+        trial: Some(member.trial),
+        accuracy: member.accuracy,
+        loss: Some(member.loss),
+    });
+    let votes = ensemble.rows.iter().map(|row| VoteRow {
+        name: &row.vote,
+        trial: None,
+        accuracy: row.accuracy,
+        loss: row.loss,
+    });
+    rows(members.chain(votes))
+}
+
+fn bytes(writer: csv::Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
+    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
