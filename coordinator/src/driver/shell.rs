@@ -39,6 +39,9 @@ const GROUP: usize = 4096;
 /// Messages that may wait before senders have to: back-pressure reaches workers through their streams.
 const QUEUE: usize = 4096;
 
+/// How many messages may wait for one worker: whoever reads so little is cut off, and connects again where it lives.
+const UNREAD: usize = 1024;
+
 /// A handle to the running driver; clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Driver {
@@ -51,7 +54,7 @@ type Told = Result<ToWorker, NotTaken>;
 
 #[derive(Debug)]
 enum Message {
-    Open(Hello, mpsc::UnboundedSender<Told>, oneshot::Sender<SessionId>),
+    Open(Hello, mpsc::Sender<Told>, oneshot::Sender<SessionId>),
     Input(Input),
     Ask(Request, oneshot::Sender<Result<Answer, Refused>>),
     Found(Vec<Found>),
@@ -65,13 +68,13 @@ impl Driver {
         answered.await.map_err(|_| Refused::Stopping)?
     }
 
-    /// Opens a worker's session. The receiver ends when the session is closed from this side; an error is the last that
-    /// comes out of it.
+    /// Opens a worker's session. The receiver ends when the session is closed from this side, as one is that is not read; an
+    /// error is the last that comes out of it.
     pub async fn open(
         &self,
         hello: Hello,
-    ) -> Result<(SessionHandle, mpsc::UnboundedReceiver<Result<ToWorker, NotTaken>>), Refused> {
-        let (down, receiver) = mpsc::unbounded_channel();
+    ) -> Result<(SessionHandle, mpsc::Receiver<Result<ToWorker, NotTaken>>), Refused> {
+        let (down, receiver) = mpsc::channel(UNREAD);
         let (id, opened) = oneshot::channel();
         self.messages.send(Message::Open(hello, down, id)).await.map_err(|_| Refused::Stopping)?;
         let session = opened.await.map_err(|_| Refused::Stopping)?;
@@ -121,7 +124,7 @@ impl SessionHandle {
 /// Everything that effects act on.
 #[derive(Debug, Default)]
 struct Ends {
-    sessions: BTreeMap<SessionId, mpsc::UnboundedSender<Told>>,
+    sessions: BTreeMap<SessionId, mpsc::Sender<Told>>,
     requests: BTreeMap<RequestId, oneshot::Sender<Result<Answer, Refused>>>,
     numbered: u64,
 }
@@ -327,9 +330,9 @@ impl Shell {
 
     fn send(&mut self, session: SessionId, message: Told) {
         if let Some(down) = self.ends.sessions.get(&session)
-            && down.send(message).is_err()
+            && down.try_send(message).is_err()
         {
-            // The stream is gone; its handler tells so itself.
+            // The stream is gone, or nobody reads it; its handler tells so itself.
             self.ends.sessions.remove(&session);
         }
     }

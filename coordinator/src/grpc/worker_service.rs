@@ -288,7 +288,7 @@ async fn read_hello(up: &mut Streaming<pb::WorkerMessage>) -> Result<driver::Hel
 }
 
 async fn forward(
-    from_driver: &mut mpsc::UnboundedReceiver<Result<driver::ToWorker, driver::NotTaken>>,
+    from_driver: &mut mpsc::Receiver<Result<driver::ToWorker, driver::NotTaken>>,
     down: &mpsc::Sender<Result<pb::CoordinatorMessage, Status>>,
 ) -> Result<(), Status> {
     while let Some(message) = from_driver.recv().await {

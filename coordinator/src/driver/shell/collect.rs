@@ -33,6 +33,9 @@ const CHUNK: usize = 512;
 /// Trials of one commit that are looked at before work goes on; where it has changed more, all are looked through beside.
 const AT_ONCE: usize = 32;
 
+/// How much older than it is a file may look: systems date files by a clock that ticks some hundred times a second.
+const TICK: Duration = Duration::from_secs(1);
+
 /// Shortest time between two looks through everything because the quota was reached.
 const REST: Duration = Duration::from_secs(30);
 
@@ -213,11 +216,35 @@ fn remove_cut_off(file: &Path, before: Timestamp) -> io::Result<()> {
         Ok(facts) => facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default(),
         Err(_) => return Ok(()),
     };
-    if written.as_millis() as u64 >= before.0 {
+    if (written + TICK).as_millis() as u64 >= before.0 {
         return Ok(());
     }
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_written_stays_and_what_was_cut_off_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let trial = folder.path().join("0a1b2c3d/0");
+        fs::create_dir_all(&trial).unwrap();
+        let started = Timestamp(1_795_442_799_123);
+        let file = |name: &str, age: u64| {
+            let path = trial.join(name);
+            fs::write(&path, name).unwrap();
+            let written = UNIX_EPOCH + Duration::from_millis(started.0 - age);
+            fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+            path
+        };
+        // Of this start, by a clock that had not ticked since; of before; and no upload at all.
+        let (own, old, whole) = (file("a#1", 9), file("b#1", 60_000), file("c", 60_000));
+        tidy(folder.path(), started).unwrap();
+        assert!(own.exists() && whole.exists() && !old.exists());
     }
 }

@@ -109,7 +109,7 @@ impl Bench {
     }
 
     /// A worker that has been granted the study's only trial.
-    async fn leased(&self) -> (SessionHandle, mpsc::UnboundedReceiver<Told>, Grant) {
+    async fn leased(&self) -> (SessionHandle, mpsc::Receiver<Told>, Grant) {
         let hello = Hello {
             worker: "w".parse().unwrap(),
             incarnation: 1,
@@ -189,6 +189,25 @@ async fn a_worker_whose_report_was_not_stored_is_cut_off_and_says_it_again() {
     session.reports(1, finished(&grant)).await;
     assert_eq!(down.recv().await, Some(Ok(ToWorker::Ack(1))));
     assert_eq!(updates.recv().await.unwrap().phase, StudyPhase::Evaluating);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_reads_nothing_is_cut_off() {
+    let bench = Bench::start();
+    bench.submit().await.unwrap();
+    let (session, mut down, _) = bench.leased().await;
+    for sequence in 1..=2 * UNREAD as u64 {
+        session.reports(sequence, Vec::new()).await;
+    }
+    // Whoever asks after them is answered after them.
+    bench.driver.ask(Request::Workers).await.unwrap();
+    let mut unread = 0;
+    while let Some(message) = down.recv().await {
+        assert!(matches!(message, Ok(ToWorker::Ack(_))), "{message:?}");
+        unread += 1;
+    }
+    assert_eq!(unread, UNREAD);
     bench.stop().await;
 }
 
