@@ -231,7 +231,7 @@ fn a_stopped_study_is_deleted_once_its_best_trial_is_measured() {
     let study = "name: cut\nmodel: formula\nspace: {x: {float: [0, 1]}}\ntrain: {epoch_seconds: 0.2}\n\
                  scheduler: {kind: hyperband, max_epochs: 27}\n";
     let file = study_file(&folder, study);
-    assert_eq!(rung(&state, &["run", &file, "--local", "2", "--timeout", "4s"]).code, Some(124));
+    assert_eq!(rung(&state, &["run", &file, "--local", "2", "--timeout", "8s"]).code, Some(124));
     let delete = || rung(&state, &["study", "delete", "cut"]);
     for (step, says) in [("run", "stop it first"), ("stopped", "waits for its best trial to be measured")] {
         let refused = delete();
