@@ -167,11 +167,13 @@ async fn an_ensemble_goes_on_without_a_member_that_fails() -> Result<()> {
     let cluster = tuned(1).await?;
     let state = cluster.state();
     let running = tokio::task::spawn_blocking(move || {
-        rung(&state, &["ensemble", "parent", "--members", "3", "--epochs", "2", "-o", "json"])
+        rung(&state, &["ensemble", "parent", "--members", "3", "--epochs", "20", "-o", "json"])
     });
     cluster.until("parent-ensemble", 60, |study| study.leases > 0).await?;
+    // Killed too fast, a trainer never comes up, and the worker gives up.
     let failed = async {
         loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
             let first = &cluster.trials("parent-ensemble").await?[0];
             match first.state {
                 TrialState::Failed => return anyhow::Ok(first.failure.clone()),
@@ -184,7 +186,6 @@ async fn an_ensemble_goes_on_without_a_member_that_fails() -> Result<()> {
                 }
                 _ => {}
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let reason = tokio::time::timeout(Duration::from_secs(60), failed).await??.context("a reason")?;
