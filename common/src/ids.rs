@@ -116,7 +116,8 @@ impl fmt::Display for TrialNumber {
     }
 }
 
-/// A trial's lease count, from 1: the fencing token that every message about a leased trial carries.
+/// The number of a trial's lease, and the fencing token that every message about a leased trial carries: above those of
+/// all its leases before, and above all that a store could have given before it was restored from a backup.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
 )]

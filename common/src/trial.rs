@@ -19,7 +19,7 @@ pub enum TrialState {
     Stopped,
     /// Reached the end of its bracket; final.
     Completed,
-    /// Failed three times, or its objective is not finite; final.
+    /// Failed three times, lost five leases in a row without a new epoch, or has an objective that is not finite; final.
     Failed,
 }
 

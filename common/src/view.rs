@@ -24,7 +24,8 @@ pub enum StudyPhase {
     Running,
     /// Nothing new is leased until it is resumed.
     Paused,
-    /// Training is over; the best checkpoint is evaluated on the test part.
+    /// Training is over; checkpoints are evaluated on the validation and the test part: the best one, or with
+    /// `evaluate: all` that of every completed trial.
     Evaluating,
     /// Over.
     Finished,

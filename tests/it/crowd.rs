@@ -8,6 +8,7 @@ use proto::v1::{
     self as pb, coordinator_message::Kind as Down, worker_message::Kind as Up,
     worker_service_client::WorkerServiceClient,
 };
+use rlimit::{Resource, increase_nofile_limit};
 use tests::Cluster;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +18,9 @@ const WORKERS: usize = 1000;
 
 /// Seconds of a lease, within which all must be back.
 const LEASE: u32 = 15;
+
+/// Files that the coordinator may have open when it starts: fewer than workers come.
+const FILES: u64 = 256;
 
 /// More trials than workers.
 const STUDY: &str = "
@@ -90,7 +94,7 @@ impl Member {
     }
 }
 
-/// All of them come at once, as after a power cut; only the tables of open files set a limit.
+/// All of them come at once, as after a power cut.
 async fn all_come(cluster: &Cluster, held: Vec<Option<pb::Lease>>) -> Result<Vec<(Member, Vec<pb::Lease>)>> {
     let coming = held.into_iter().enumerate().map(|(number, held)| Member::come(cluster, number, held));
     stream::iter(coming).buffered(WORKERS).try_collect().await
@@ -98,7 +102,10 @@ async fn all_come(cluster: &Cluster, held: Vec<Option<pb::Lease>>) -> Result<Vec
 
 #[tokio::test]
 async fn a_thousand_workers_that_come_back_at_once_lose_no_lease() -> Result<()> {
+    Resource::NOFILE.set(FILES, Resource::NOFILE.get_hard()?)?;
     let mut cluster = Cluster::with_lease(0, LEASE).await?;
+    let files = increase_nofile_limit(u64::MAX)?;
+    assert!(files > 2 * WORKERS as u64, "this test needs more open files than {files}: raise `ulimit -Hn`");
     cluster.submit(STUDY).await?;
     let came = all_come(&cluster, vec![None; WORKERS]).await?;
     let working = came.into_iter().map(|(member, _)| member.work());

@@ -72,6 +72,24 @@ fn reports_know_no_disk_network_or_clock() {
 }
 
 #[test]
+fn protobuf_types_stop_at_the_edges() {
+    let inner = [
+        "coordinator/scheduler/src",
+        "coordinator/src/blobs",
+        "coordinator/src/driver",
+        "coordinator/src/ensemble",
+        "coordinator/src/report",
+        "coordinator/src/store",
+        "worker/src/session",
+        "worker/src/torch",
+    ];
+    for folder in inner {
+        let found = holding(folder, &["proto::", "use proto", "pb::"]);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
 fn the_coordinator_knows_no_tensor_and_the_worker_no_bracket() {
     let found = holding("coordinator/src", &[" tch::", "use tch", "Tensor"]);
     assert!(found.is_empty(), "{found:#?}");

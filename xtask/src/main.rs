@@ -42,7 +42,7 @@ usage: cargo xtask <command>
   setup    bring libtorch and Fashion-MNIST to this machine
   test     setup, then every check and every test
   demo     setup, then a real tuning run with two local workers
-  paper    setup, then every row of the study that Rung grew from, beside its numbers
+  paper    setup, then every row of the Keras study that Rung grew from, beside its numbers
   torture  setup, then faults on real processes for as long as you like
   drill    simulated clusters in which everything goes wrong that can
   mutants  put bugs in on purpose, to see whether the fast suite notices

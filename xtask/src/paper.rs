@@ -1,4 +1,4 @@
-//! The study that Rung grew from, as one command.
+//! The Keras study that Rung grew from, as one command.
 
 mod asked;
 
@@ -37,7 +37,7 @@ use rung::Rung;
 pub(crate) const HELP: &str = "\
 usage: cargo xtask paper [--budget MINUTES|full] [--only ROW]… [--runs N] [--workers N] [--left]
 
-Sets up, builds in release, then runs every row of the study that Rung grew from, in its order, and writes
+Sets up, builds in release, then runs every row of the Keras study that Rung grew from, in its order, and writes
 docs/results.md: the study's number beside Rung's. A run that docs/results/ already has at the same scale is not run
 again, one that was cut off goes on where it stopped, and one whose study file has changed is run anew.
 

@@ -1,4 +1,4 @@
-//! The spaces that have a name: those of the first user's study of Fashion-MNIST, and what it wished for.
+//! The spaces that have a name: those of the Keras study that docs/results.md tells of, and wider ones.
 
 mod all;
 

@@ -119,7 +119,7 @@ pub enum Event {
         /// The value, infinite or NaN.
         value: Bits,
     },
-    /// A draining worker handed a lease back.
+    /// A worker handed a lease back: it leaves, has lost contact, or cannot do the work now. It counts against nobody.
     Released {
         /// The trial.
         trial: TrialNumber,

@@ -56,7 +56,7 @@ pub enum Input {
         /// The value, infinite or NaN.
         value: f64,
     },
-    /// A draining worker hands a lease back.
+    /// A worker hands a lease back: it leaves, has lost contact, or cannot do the work now.
     Released {
         /// The trial.
         trial: TrialNumber,

@@ -78,6 +78,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let certified = settings.tls == ServeTls::Authority;
     let mut interrupt = Interrupt::listen()?;
     logging::to_stderr();
+    allow_connections();
     let server = Server::bind(settings).await?;
     let address = server.address();
     output::message(&format!("coordinator on {address}, state in {}", state.display()));
@@ -107,6 +108,15 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     tokio::select! {
         ended = serving => Ok(ended?),
         () = interrupt.recv() => Err(Failure::interrupted("quit before everything was finished; nothing stored is lost")),
+    }
+}
+
+/// Raises this process's limit of open files to what the system allows it, where it can: each worker's connection is one,
+/// and the usual 1,024 are fewer than the workers of a large cluster.
+fn allow_connections() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
     }
 }
 

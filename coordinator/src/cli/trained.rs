@@ -63,7 +63,7 @@ impl TrainedModel {
         let leader = chosen.study.best.ok_or_else(|| no_result(study))?;
         let [weights, _] = ObjectKey::of_checkpoint(&chosen.study.id, leader.trial, &leader.checkpoint);
         let bytes = cluster.object(&weights).await.map_err(|error| match error {
-            ClientError::Object(BlobError::Missing(_)) | ClientError::Refused(_) => gone(&chosen),
+            ClientError::Object(BlobError::Missing(_)) => gone(&chosen),
             error => error.into(),
         })?;
         let folder = tempfile::tempdir()?;

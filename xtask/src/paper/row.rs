@@ -1,4 +1,4 @@
-//! The rows of the study that Rung grew from, in its order.
+//! The rows of the Keras study that Rung grew from, in its order.
 
 /// One row: what is run, how often, and what the study found.
 #[derive(Debug, PartialEq)]
@@ -106,13 +106,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         kind: Kind::Search,
-        ..fixed(
-            "cnn-all",
-            CNN_SEARCH,
-            "the one-step search that the Keras study wished for",
-            OWN,
-            (9, 1, 45.0),
-        )
+        ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the Keras study proposed", OWN, (9, 1, 45.0))
     },
     fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (40, 3, 67.0)),
     Row {

@@ -7,9 +7,9 @@ use super::record::Record;
 use super::replaced::{REPLACED, Replaced};
 use super::row::{Figures, Kind, ROWS, Row};
 
-const HEAD: &str = "# The study that Rung grew from, beside what Rung measures\n\n\
+const HEAD: &str = "# The Keras study, beside what Rung measures\n\n\
     Written by `cargo xtask paper` from the files in [results/](results/); the study files are in [paper/](paper/). Rung \
-    grew from an unpublished course work that tuned networks for Fashion-MNIST with Keras Tuner, here the Keras study. \
+    grew from an unpublished course work that tuned networks for Fashion-MNIST with Keras Tuner: the Keras study. \
     Rows have their full budget (`--budget full`) unless they say `8 of 16` epochs or `2 of 5` runs.\n\n\
     Rows with the Keras study's own split validate on a tenth of the *test* part, so their figure on all 10,000 images is \
     contaminated like its own; the clean one leaves those 1,000 out. All other rows touch the test part once \

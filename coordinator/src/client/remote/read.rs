@@ -11,7 +11,7 @@ use common::{
 };
 use proto::v1 as pb;
 use tokio::time::timeout;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use super::{super::ClientError, CALL, Remote, call, named};
 use crate::blobs::{BlobError, ObjectKey, ObjectKind};
@@ -79,8 +79,11 @@ impl Remote {
     }
 
     pub(in crate::client) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
-        let chunks = self.answer(self.client.clone().read_object(Request::new(object_name(key))).await)?;
-        self.collect(chunks, key.digest).await
+        let reply = self.client.clone().read_object(Request::new(object_name(key))).await;
+        if reply.as_ref().is_err_and(|status| status.code() == Code::NotFound) {
+            return Err(BlobError::Missing(key.path().to_string()).into());
+        }
+        self.collect(self.answer(reply)?, key.digest).await
     }
 
     /// Chunks put together, which must have the digest.
