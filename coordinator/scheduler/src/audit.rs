@@ -76,7 +76,7 @@ struct Log {
     goal: Goal,
     barrier: bool,
     /// Whether every completed trial is measured, and not the best alone.
-    every: bool,
+    evaluates_all: bool,
     /// Whether the parent study has trained the trials.
     adopted: bool,
     trials: Vec<TrialLog>,
@@ -98,7 +98,7 @@ struct Log {
 struct TrialLog {
     bracket: usize,
     rung: usize,
-    attempts: u64,
+    last_attempt: Attempt,
     /// The lease that is out, and whether it is to train.
     lease: Option<(Attempt, bool)>,
     durable: Option<Checkpoint>,
@@ -112,7 +112,7 @@ struct TrialLog {
     losses: u32,
     early_stopped: bool,
     /// Whether it has ended.
-    last: bool,
+    ended: bool,
     /// Whether it ended at its bracket's end.
     completed: bool,
     evaluation: EvaluationLog,
@@ -154,7 +154,7 @@ impl Log {
             plan,
             goal: spec.objective.goal(),
             barrier,
-            every: spec.evaluate == Evaluate::All,
+            evaluates_all: spec.evaluate == Evaluate::All,
             adopted: spec.is_adopted(),
             trials: Vec::new(),
             epochs: 0,

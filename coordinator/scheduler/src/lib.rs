@@ -14,15 +14,18 @@
 //! ```
 //!
 //! A study's life in the order of the modules: the [`plan`] fixes brackets, rungs and trial numbers; the sampler draws
-//! each trial's configuration; a [`lease`] hands it to a worker; the [`input`] that comes back becomes an [`event`];
-//! [`rung`]s rank and promote, a [`bracket`] carries what follows from one rung to the next; the [`budget`] ends a
-//! study early; [`study`] holds it all, and [`audit`] checks a stored log without trusting any of it.
+//! each trial's configuration; a queue orders those that wait; a [`lease`] hands one to a worker; the [`input`] that
+//! comes back becomes an [`event`]; [`rung`]s rank and promote, a [`bracket`] carries what follows from one rung to the
+//! next; a clock of active time ends a study early; [`study`] holds it all, and [`audit`] checks a stored log without
+//! trusting any of it.
 
 pub mod plan;
 
 mod sampler;
 
 pub mod trial;
+
+mod queue;
 
 pub mod lease;
 
@@ -36,13 +39,11 @@ pub mod rung;
 
 pub mod bracket;
 
-pub mod budget;
+mod active_clock;
 
 pub mod study;
 
 pub mod audit;
-
-pub use common::view::StudyPhase as Phase;
 
 pub use common::view::EndReason;
 pub use event::{CleanBits, Event, LOG_VERSION, ScoredBits, TestBits};

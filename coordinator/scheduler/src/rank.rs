@@ -17,12 +17,12 @@ pub struct Standing {
 impl Standing {
     /// The place of a trial's result.
     pub fn new(goal: Goal, value: f64, val_loss: f64, trial: TrialNumber) -> Self {
-        Self { value: place(goal, value), val_loss: place(Goal::Minimize, val_loss), trial }
+        Self { value: order_key(goal, value), val_loss: order_key(Goal::Minimize, val_loss), trial }
     }
 }
 
 /// A number whose order is the order of [`Goal::compare`].
-fn place(goal: Goal, value: f64) -> u64 {
+fn order_key(goal: Goal, value: f64) -> u64 {
     if !value.is_finite() {
         return u64::MAX;
     }
@@ -45,7 +45,11 @@ mod tests {
         for goal in [Goal::Maximize, Goal::Minimize] {
             for a in values {
                 for b in values {
-                    assert_eq!(place(goal, a).cmp(&place(goal, b)), goal.compare(a, b), "{goal:?} {a} {b}");
+                    assert_eq!(
+                        order_key(goal, a).cmp(&order_key(goal, b)),
+                        goal.compare(a, b),
+                        "{goal:?} {a} {b}"
+                    );
                 }
             }
         }

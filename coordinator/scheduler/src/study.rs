@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     checkpoint::Checkpoint,
-    ids::TrialNumber,
+    ids::{Attempt, TrialNumber},
     metrics::Goal,
     study::{PromotionMode, SchedulerSpec, StudySpec},
     time::Timestamp,
@@ -39,12 +39,13 @@ use common::{
 };
 
 use crate::{
+    active_clock::ActiveClock,
     bracket::Bracket,
-    budget::ActiveClock,
     event::{Event, LOG_VERSION},
     input::{Input, Refusal},
-    lease::{Lease, Queue},
+    lease::Lease,
     plan::Plan,
+    queue::Queue,
     rank::Standing,
     sampler::Drawn,
     trial::Trial,
@@ -70,7 +71,7 @@ pub struct Study {
     trials_end: u32,
     brackets: Vec<Bracket>,
     /// Attempts up to this one were given by a store that this one was restored behind.
-    attempt_floor: u64,
+    attempt_floor: Attempt,
     /// Brackets in which something is certain that has not happened yet.
     unsettled: BTreeSet<u32>,
     /// Brackets that have not ended.
@@ -88,7 +89,7 @@ pub struct Study {
     target_reached: Option<Best>,
     ended: Option<EndReason>,
     /// Completed trials that wait to be measured, where every one is to be.
-    unmeasured: BTreeSet<TrialNumber>,
+    to_be_evaluated: BTreeSet<TrialNumber>,
     /// How often a checkpoint was measured on the test part.
     test_touches: u32,
     finished: Option<Ending>,
@@ -113,7 +114,7 @@ pub struct Best {
     /// The state that was measured.
     pub checkpoint: Checkpoint,
     /// Epochs of the rung: results are compared at the highest only.
-    level: u32,
+    rung_epochs: u32,
     standing: Standing,
 }
 
@@ -185,7 +186,7 @@ impl Study {
             states: Default::default(),
             drawn: Drawn::default(),
             trials_end: plan.configs(),
-            attempt_floor: 0,
+            attempt_floor: Attempt(0),
             unsettled: BTreeSet::new(),
             open: brackets.len(),
             brackets,
@@ -198,7 +199,7 @@ impl Study {
             paused: false,
             target_reached: None,
             ended: None,
-            unmeasured: BTreeSet::new(),
+            to_be_evaluated: BTreeSet::new(),
             test_touches: 0,
             finished: None,
             plan,

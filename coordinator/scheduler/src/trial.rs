@@ -22,7 +22,7 @@ pub const MOST_LOSSES: u32 = 5;
 
 /// Leases to evaluate a trial that brought nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Fruitless {
+pub(crate) struct EvaluationLosses {
     /// Trainers that died on it.
     pub(crate) failures: u32,
     /// Leases that were lost.
@@ -53,8 +53,8 @@ pub struct Trial {
     /// The worker that holds or last held it.
     pub worker: Option<WorkerId>,
     /// The last lease's attempt; 0 before the first.
-    pub attempts: u64,
-    /// Leases given so far: fewer than attempts once the store was restored from a backup.
+    pub last_attempt: Attempt,
+    /// Leases given so far: fewer than its attempt once the store was restored from a backup.
     pub leases: u32,
     /// Its newest durable checkpoint; once it failed, that of its last finite result.
     pub checkpoint: Option<Checkpoint>,
@@ -68,8 +68,8 @@ pub struct Trial {
     pub failure: Option<String>,
     /// The last rung at which it has a finite result.
     pub(crate) finished_rung: Option<u32>,
-    /// The state that this result was measured on.
-    pub(crate) measured: Option<Checkpoint>,
+    /// The checkpoint of that result.
+    pub(crate) result_checkpoint: Option<Checkpoint>,
     /// Epochs trained by results that count.
     pub(crate) charged: u32,
     /// Trainers that died on it.
@@ -77,7 +77,7 @@ pub struct Trial {
     /// Leases lost in a row without a new durable epoch.
     pub(crate) losses: u32,
     /// Leases to evaluate it that brought nothing.
-    pub(crate) fruitless: Fruitless,
+    pub(crate) evaluation_losses: EvaluationLosses,
     /// What an epoch of it costs, in proportion to other trials.
     pub(crate) cost: u64,
     /// What an epoch of a trial cost on average when it last began to wait for a lease.
@@ -100,7 +100,7 @@ impl Trial {
             hparams,
             seed,
             worker: None,
-            attempts: 0,
+            last_attempt: Attempt(0),
             leases: 0,
             checkpoint: None,
             previous: None,
@@ -108,11 +108,11 @@ impl Trial {
             evaluation: None,
             failure: None,
             finished_rung: None,
-            measured: None,
+            result_checkpoint: None,
             charged: 0,
             failures: 0,
             losses: 0,
-            fruitless: Fruitless::default(),
+            evaluation_losses: EvaluationLosses::default(),
             cost,
             usual_cost: cost,
             closed: None,
@@ -126,13 +126,8 @@ impl Trial {
 
     /// Whether its evaluation has a result, or no hope of one.
     pub(crate) fn is_evaluated(&self) -> bool {
-        let Fruitless { failures, losses } = self.fruitless;
+        let EvaluationLosses { failures, losses } = self.evaluation_losses;
         self.evaluation.is_some() || failures >= MOST_FAILURES || losses >= MOST_LOSSES
-    }
-
-    /// The last lease's attempt.
-    pub fn attempt(&self) -> Attempt {
-        Attempt(self.attempts)
     }
 
     /// Epochs that need not be trained again.
@@ -154,7 +149,7 @@ impl Trial {
     }
 
     /// Takes the checkpoint of a result: it counts even where an equally old one is there.
-    pub(crate) fn settle(&mut self, checkpoint: Checkpoint) {
+    pub(crate) fn keep_result_checkpoint(&mut self, checkpoint: Checkpoint) {
         if let Some(before) = self.checkpoint.replace(checkpoint).filter(|before| *before != checkpoint) {
             self.previous = Some(before);
         }

@@ -65,7 +65,7 @@ pub enum Refused {
         "study {0} has ended its training and waits for its best trial to be measured: the next worker does that, and then \
          it can be deleted"
     )]
-    NotMeasured(StudyId),
+    NotEvaluated(StudyId),
     /// No such worker, or several.
     #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
     NoWorker(String),

@@ -98,14 +98,15 @@ fn attempts(rows: &StoredRows, study: &Study) -> Vec<(TrialNumber, Attempt, &'st
     for trial in study.trials() {
         let (last, live) = stored.remove(&trial.number).unwrap_or_default();
         let out = study.lease(trial.number).is_some();
-        if last != trial.attempt() {
-            let what = format!("the store fences attempt {last}, the log's last one is {}", trial.attempt());
-            wrong.push((trial.number, trial.attempt(), "I2", what));
+        if last != trial.last_attempt {
+            let what =
+                format!("the store fences attempt {last}, the log's last one is {}", trial.last_attempt);
+            wrong.push((trial.number, trial.last_attempt, "I2", what));
         }
         if live != out {
             let said = |out| if out { "out" } else { "over" };
             let what = format!("the store takes the lease for {}, the log for {}", said(live), said(out));
-            wrong.push((trial.number, trial.attempt(), "I1", what));
+            wrong.push((trial.number, trial.last_attempt, "I1", what));
         }
     }
     let extra = stored.into_iter();

@@ -10,7 +10,7 @@ impl Log {
     pub(super) fn study_finished(&mut self, complete: bool, best: Option<TrialNumber>) -> Result<(), Wrong> {
         self.finished = true;
         must(complete != self.ended, "a study is complete exactly when its training was not ended early")?;
-        let under_way = self.trials.iter().any(|trial| !trial.last || trial.lease.is_some());
+        let under_way = self.trials.iter().any(|trial| !trial.ended || trial.lease.is_some());
         must(!under_way, "the study has finished, but not all of its trials")?;
         must(best == self.best(), "another trial is the best")?;
         self.check_evaluations()?;

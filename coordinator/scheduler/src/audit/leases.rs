@@ -31,7 +31,7 @@ impl Log {
                 let trial = self.trial(trial)?;
                 keep(
                     Invariant::FinalStates,
-                    !trial.last,
+                    !trial.ended,
                     "a trial that has ended goes back to a checkpoint",
                 )?;
                 must(trial.durable == Some(checkpoint), "a checkpoint is lost that is not the newest")?;
@@ -90,11 +90,11 @@ impl Log {
         keep(Invariant::OneAttempt, trial.lease.is_none(), "a second lease is given on a trial")?;
         keep(
             Invariant::AttemptsIncrease,
-            attempt.0 > trial.attempts.max(floor),
+            attempt > trial.last_attempt.max(Attempt(floor)),
             "an attempt does not exceed the last one",
         )?;
         let trains = matches!(work, Work::Train { .. });
-        trial.attempts = attempt.0;
+        trial.last_attempt = attempt;
         trial.lease = Some((attempt, trains));
         let (from_epoch, to_epoch, resume) = match work {
             Work::Train { from_epoch, to_epoch, resume } => (from_epoch, to_epoch, resume),
@@ -103,7 +103,7 @@ impl Log {
         (trial.to_epoch, trial.resumed) = (to_epoch, resume);
         keep(
             Invariant::FinalStates,
-            !trial.last && !ended,
+            !trial.ended && !ended,
             "a lease to train is given on a trial that has ended",
         )?;
         must(resume == trial.durable, "a lease does not go on from the last durable checkpoint")?;
@@ -161,8 +161,8 @@ impl Log {
     /// Counts a failure in the rung that a trial is on.
     fn fail(&mut self, number: TrialNumber) -> Result<(), Wrong> {
         let trial = self.trial(number)?;
-        keep(Invariant::FinalStates, !trial.last, "a trial ends twice")?;
-        trial.last = true;
+        keep(Invariant::FinalStates, !trial.ended, "a trial ends twice")?;
+        trial.ended = true;
         self.rung(number)?.failed += 1;
         Ok(())
     }

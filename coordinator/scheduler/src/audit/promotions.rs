@@ -8,7 +8,7 @@ impl Log {
     pub(super) fn promoted(&mut self, number: TrialNumber, to_rung: usize) -> Result<(), Wrong> {
         keep(Invariant::FinalStates, !self.ended, "a trial is promoted after the end of training")?;
         let (bracket, rung) = (self.trial(number)?.bracket, self.trial(number)?.rung);
-        keep(Invariant::FinalStates, !self.trial(number)?.last, "a trial is promoted that has ended")?;
+        keep(Invariant::FinalStates, !self.trial(number)?.ended, "a trial is promoted that has ended")?;
         keep(Invariant::Promotions, to_rung == rung + 1, "a trial skips a rung")?;
         let quota = self.quota(bracket, rung);
         let size = self.plan.brackets()[bracket].rungs[rung].configs;
@@ -34,10 +34,10 @@ impl Log {
         let trial = self.trial(number)?;
         keep(
             Invariant::FinalStates,
-            !trial.last && trial.lease.is_none(),
+            !trial.ended && trial.lease.is_none(),
             "a trial is cut that has ended, or has a lease",
         )?;
-        trial.last = true;
+        trial.ended = true;
         if self.ended {
             return Ok(());
         }
@@ -58,10 +58,10 @@ impl Log {
         let trial = self.trial(number)?;
         keep(
             Invariant::FinalStates,
-            !trial.last && trial.lease.is_none(),
+            !trial.ended && trial.lease.is_none(),
             "a trial completes that has ended, or has a lease",
         )?;
-        (trial.last, trial.completed) = (true, true);
+        (trial.ended, trial.completed) = (true, true);
         must(rung + 1 == self.rungs[bracket].len(), "a trial completes before the last rung")?;
         let finished = self.rungs[bracket][rung].results.iter().any(|result| result.trial == number);
         must(finished, "a trial completes without a result")

@@ -34,7 +34,7 @@ impl Study {
         self.change(number, |trial| {
             trial.state = TrialState::Paused;
             (trial.epochs, trial.value, trial.val_loss) = (checkpoint.epoch, Some(value), None);
-            (trial.checkpoint, trial.measured) = (Some(checkpoint), Some(checkpoint));
+            (trial.checkpoint, trial.result_checkpoint) = (Some(checkpoint), Some(checkpoint));
             trial.finished_rung = Some(0);
         });
         self.take_result(number, (0, checkpoint));

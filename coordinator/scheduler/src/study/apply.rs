@@ -1,11 +1,16 @@
 //! From an event to the next state.
 
-use common::{checkpoint::Checkpoint, ids::TrialNumber, trial::TrialState};
+use common::{
+    checkpoint::Checkpoint,
+    ids::{Attempt, TrialNumber},
+    trial::TrialState,
+};
 
 use super::{Ending, Study, leases::is_inside};
 use crate::{
     event::{Event, ScoredBits},
-    lease::{self, Lease, Place},
+    lease::Lease,
+    queue::{self, Place},
     trial::Trial,
 };
 
@@ -16,7 +21,7 @@ impl Study {
             // The study was built from it.
             Event::Created { .. } => {}
             Event::Drawn { trial, ref hparams, seed } => {
-                let cost = lease::cost(&self.spec, hparams);
+                let cost = queue::cost(&self.spec, hparams);
                 self.drawn.insert(hparams);
                 self.queue.drew(cost);
                 self.draw(Trial::new(trial, self.bracket_of(trial), hparams.clone(), seed, cost));
@@ -62,10 +67,10 @@ impl Study {
             Event::Evaluated { trial, attempt, test: metrics, probabilities, validation } => {
                 let test = ScoredBits { metrics, probabilities };
                 if let Some(lease) = self.close(trial, attempt, event) {
-                    self.measured(trial, &lease, (test, validation));
+                    self.take_evaluation(trial, &lease, (test, validation));
                 }
             }
-            Event::Restored { floor, .. } => self.attempt_floor = self.attempt_floor.max(floor),
+            Event::Restored { floor, .. } => self.attempt_floor = self.attempt_floor.max(Attempt(floor)),
             Event::Paused { at } => {
                 self.paused = true;
                 self.clock.mark(at, false);

@@ -55,7 +55,7 @@ impl Study {
         let trial = self.trial(number)?;
         Some(Event::RungFinished {
             trial: number,
-            attempt: trial.attempt(),
+            attempt: trial.last_attempt,
             rung: trial.rung,
             epochs: trial.epochs,
             value: Bits(trial.value?),

@@ -18,13 +18,9 @@ use crate::{
 
 impl Study {
     /// Leases to evaluate, once training is over.
-    pub(super) fn evaluations(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
-        let grant = |(trial, checkpoint): (&Trial, Checkpoint)| Event::Granted {
-            trial: trial.number,
-            attempt: self.next_attempt(trial.attempts),
-            worker: worker.clone(),
-            work: Work::Evaluate { checkpoint },
-            at: now,
+    pub(super) fn evaluation_grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+        let grant = |(trial, checkpoint): (&Trial, Checkpoint)| {
+            self.granted(now, worker, (trial.number, trial.last_attempt), Work::Evaluate { checkpoint })
         };
         self.to_evaluate().take(most as usize).map(grant).collect()
     }
@@ -35,7 +31,7 @@ impl Study {
         let first = best.and_then(|best| Some((self.trial(best.trial)?, best.checkpoint)));
         let open = !self.is_training();
         let others = self
-            .unmeasured
+            .to_be_evaluated
             .iter()
             .filter(move |number| open && first.is_none_or(|(t, _)| t.number != **number));
         let others = others.filter_map(|number| self.trial(*number));
@@ -47,13 +43,13 @@ impl Study {
         if self.is_training() {
             return 0;
         }
-        let beside = self.best.is_some_and(|best| !self.unmeasured.contains(&best.trial));
-        self.unmeasured.len() as u32 + u32::from(beside && self.best_waits())
+        let beside = self.best.is_some_and(|best| !self.to_be_evaluated.contains(&best.trial));
+        self.to_be_evaluated.len() as u32 + u32::from(beside && self.best_waits())
     }
 
     /// Whether something is still to be measured, or is being measured, once training is over.
     pub(super) fn waits_for_evaluation(&self) -> bool {
-        !self.unmeasured.is_empty() || !self.leases.is_empty() || self.best_waits()
+        !self.to_be_evaluated.is_empty() || !self.leases.is_empty() || self.best_waits()
     }
 
     /// Whether the best result is to be measured and nobody does it.
@@ -64,16 +60,16 @@ impl Study {
     }
 
     /// Lets a trial wait to be measured where it is to be, or wait no longer.
-    pub(super) fn line_up(&mut self, number: TrialNumber) {
-        if self.trial(number).is_some_and(|trial| self.is_unmeasured(trial)) {
-            self.unmeasured.insert(number);
+    pub(super) fn update_to_be_evaluated(&mut self, number: TrialNumber) {
+        if self.trial(number).is_some_and(|trial| self.awaits_evaluation(trial)) {
+            self.to_be_evaluated.insert(number);
         } else {
-            self.unmeasured.remove(&number);
+            self.to_be_evaluated.remove(&number);
         }
     }
 
     /// Whether a trial is to be measured because it has completed, and nobody does it.
-    pub(super) fn is_unmeasured(&self, trial: &Trial) -> bool {
+    pub(super) fn awaits_evaluation(&self, trial: &Trial) -> bool {
         self.spec.evaluate == Evaluate::All
             && trial.state == TrialState::Completed
             && !trial.is_evaluated()
@@ -81,7 +77,7 @@ impl Study {
     }
 
     /// Takes what a lease to evaluate has found: the test part was touched once more.
-    pub(super) fn measured(
+    pub(super) fn take_evaluation(
         &mut self,
         number: TrialNumber,
         lease: &Lease,
@@ -92,6 +88,6 @@ impl Study {
         let (test, validation) = (test.into(), validation.map(Into::into));
         let evaluation = Evaluation { epoch: checkpoint.epoch, test, validation };
         self.change(number, |trial| trial.evaluation = Some(evaluation));
-        self.line_up(number);
+        self.update_to_be_evaluated(number);
     }
 }

@@ -9,7 +9,8 @@ use common::{
 use super::Study;
 use crate::{
     event::Event,
-    lease::{Place, Work},
+    lease::Work,
+    queue::Place,
     sampler::{self, Used},
     trial::Trial,
 };
@@ -18,14 +19,14 @@ impl Study {
     /// The events that give a worker up to `most` leases.
     pub(super) fn grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
         match self.phase() {
-            StudyPhase::Running => self.training(now, worker, most),
-            StudyPhase::Evaluating => self.evaluations(now, worker, most),
+            StudyPhase::Running => self.training_grants(now, worker, most),
+            StudyPhase::Evaluating => self.evaluation_grants(now, worker, most),
             StudyPhase::Paused | StudyPhase::Finished => Vec::new(),
         }
     }
 
     /// Leases to train, drawn trials and new ones merged in the order of their places.
-    fn training(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+    fn training_grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
         let mut events = Vec::new();
         let mut granted = 0;
         let mut waiting = self.queue.iter().peekable();
@@ -35,7 +36,7 @@ impl Study {
             let new = undrawn.peek().and_then(|number| self.undrawn_place(*number));
             let drawn = waiting.next_if(|place| new.is_none_or(|new| *place < new));
             if let Some(trial) = drawn.and_then(|place| self.trial(place.trial)) {
-                events.push(self.train(now, worker, trial));
+                events.push(self.training_grant(now, worker, trial));
             } else if let Some(Place { trial, .. }) = new {
                 let Some((hparams, seed)) = sampler::draw(&self.spec, trial, &mut used) else {
                     events.push(Event::DrawsEnded { from: trial });
@@ -45,13 +46,7 @@ impl Study {
                 events.push(Event::Drawn { trial, hparams, seed });
                 let to_epoch = self.rung_epochs(self.bracket_of(trial), 0);
                 let work = Work::Train { from_epoch: 0, to_epoch, resume: None };
-                events.push(Event::Granted {
-                    trial,
-                    attempt: self.next_attempt(0),
-                    worker: worker.clone(),
-                    work,
-                    at: now,
-                });
+                events.push(self.granted(now, worker, (trial, Attempt(0)), work));
             } else {
                 break;
             }
@@ -61,19 +56,25 @@ impl Study {
     }
 
     /// A lease that trains a trial to its rung's end.
-    fn train(&self, now: Timestamp, worker: &WorkerId, trial: &Trial) -> Event {
+    fn training_grant(&self, now: Timestamp, worker: &WorkerId, trial: &Trial) -> Event {
         let work = Work::Train {
             from_epoch: trial.durable_epochs(),
             to_epoch: self.rung_epochs(trial.bracket, trial.rung),
             resume: trial.checkpoint,
         };
-        let (trial, attempt) = (trial.number, self.next_attempt(trial.attempts));
-        Event::Granted { trial, attempt, worker: worker.clone(), work, at: now }
+        self.granted(now, worker, (trial.number, trial.last_attempt), work)
     }
 
-    /// The attempt after a trial's last one, above all that a restored store may have given.
-    pub(super) fn next_attempt(&self, last: u64) -> Attempt {
-        Attempt(last.max(self.attempt_floor)).next()
+    /// A lease of a trial, given its last attempt: the one after that, above all that a restored store may have given.
+    pub(super) fn granted(
+        &self,
+        now: Timestamp,
+        worker: &WorkerId,
+        (trial, last): (TrialNumber, Attempt),
+        work: Work,
+    ) -> Event {
+        let attempt = last.max(self.attempt_floor).next();
+        Event::Granted { trial, attempt, worker: worker.clone(), work, at: now }
     }
 
     /// The place of a trial that is not drawn yet.

@@ -20,7 +20,7 @@ impl Study {
         let training = trains(&lease);
         self.clock.mark(lease.since, true);
         self.change(number, |trial| {
-            trial.attempts = lease.attempt.0;
+            trial.last_attempt = lease.attempt;
             trial.leases += 1;
             if training {
                 trial.worker = Some(lease.worker.clone());
@@ -28,7 +28,7 @@ impl Study {
             }
         });
         self.leases.insert(number, lease);
-        self.line_up(number);
+        self.update_to_be_evaluated(number);
     }
 
     /// Ends a lease with an event; a trial that trained waits for another.
@@ -41,7 +41,7 @@ impl Study {
                 trial.state = TrialState::Pending;
             }
         });
-        self.line_up(number);
+        self.update_to_be_evaluated(number);
         lease
     }
 
@@ -59,10 +59,10 @@ impl Study {
             });
         } else {
             self.change(number, |trial| {
-                trial.fruitless.failures += u32::from(died);
-                trial.fruitless.losses += u32::from(fruitless);
+                trial.evaluation_losses.failures += u32::from(died);
+                trial.evaluation_losses.losses += u32::from(fruitless);
             });
-            self.line_up(number);
+            self.update_to_be_evaluated(number);
         }
     }
 

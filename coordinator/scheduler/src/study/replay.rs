@@ -1,5 +1,7 @@
 //! From a stored log to a study.
 
+use common::ids::Attempt;
+
 use super::Study;
 use crate::{
     event::{Event, LOG_VERSION},
@@ -52,7 +54,9 @@ impl Study {
         match *event {
             Event::Created { .. } => false,
             Event::Drawn { trial, .. } => self.undrawn().next() == Some(trial.0),
-            Event::Adopted { trial, .. } => self.trial(trial).is_some_and(|trial| trial.attempts == 0),
+            Event::Adopted { trial, .. } => {
+                self.trial(trial).is_some_and(|trial| trial.last_attempt == Attempt(0))
+            }
             Event::DrawsEnded { from } => from.0 == self.trials.len() as u32,
             Event::Ticked { .. } | Event::Paused { .. } | Event::Resumed { .. } | Event::Restored { .. } => {
                 self.finished.is_none()

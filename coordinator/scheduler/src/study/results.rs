@@ -16,9 +16,9 @@ impl Study {
         self.change(number, |trial| {
             trial.state = TrialState::Paused;
             (trial.epochs, trial.value, trial.val_loss) = (epochs, Some(value.0), Some(val_loss.0));
-            trial.settle(checkpoint);
+            trial.keep_result_checkpoint(checkpoint);
             trial.early_stopped = early_stopped;
-            (trial.finished_rung, trial.measured, trial.losses) = (Some(rung), Some(checkpoint), 0);
+            (trial.finished_rung, trial.result_checkpoint, trial.losses) = (Some(rung), Some(checkpoint), 0);
         });
         self.take_result(number, (rung, checkpoint));
     }
@@ -30,10 +30,10 @@ impl Study {
         // Infinite and not NaN, which would not even equal itself: a study equals what its log replays to.
         let (epochs, val_loss) = (trial.epochs, trial.val_loss.unwrap_or(f64::INFINITY));
         let bracket = self.bracket_of(number);
-        let level = self.rung_epochs(bracket, rung);
+        let rung_epochs = self.rung_epochs(bracket, rung);
         self.in_bracket(bracket, |bracket| bracket.finish(rung, standing));
-        let best = Best { trial: number, rung, epochs, value, val_loss, checkpoint, level, standing };
-        let leads = |led: &Best| level.cmp(&led.level).then(led.standing.cmp(&standing)).is_gt();
+        let best = Best { trial: number, rung, epochs, value, val_loss, checkpoint, rung_epochs, standing };
+        let leads = |led: &Best| rung_epochs.cmp(&led.rung_epochs).then(led.standing.cmp(&standing)).is_gt();
         if self.best.as_ref().is_none_or(leads) {
             self.best = Some(best);
         }
@@ -62,7 +62,7 @@ impl Study {
             trial.state = TrialState::Failed;
             trial.failure = Some(reason.to_owned());
             // What was stored since depends on when it was lost, and how often: it is no part of the result.
-            (trial.epochs, trial.checkpoint) = (trial.charged, trial.measured);
+            (trial.epochs, trial.checkpoint) = (trial.charged, trial.result_checkpoint);
             trial.previous = None;
         });
         self.in_bracket(bracket, |bracket| bracket.fail(rung));
@@ -88,7 +88,7 @@ impl Study {
         let (rung, standing) = (trial.rung, trial.standing(self.goal));
         self.in_bracket(trial.bracket, |bracket| bracket.dismiss(rung, number, standing.as_ref()));
         self.change(number, |trial| trial.state = state);
-        self.line_up(number);
+        self.update_to_be_evaluated(number);
     }
 
     /// Leaves the places of all trials from a number on empty.

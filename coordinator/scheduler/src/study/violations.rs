@@ -3,7 +3,7 @@
 use common::trial::TrialState;
 
 use super::{Study, leases::trains};
-use crate::{lease::Place, rung::Rung, trial::Trial};
+use crate::{queue::Place, rung::Rung, trial::Trial};
 
 impl Study {
     /// What is wrong with the state, in words; nothing, unless there is a defect.
@@ -32,8 +32,11 @@ impl Study {
             if lease.is_some_and(trains) != (trial.state == TrialState::Running) {
                 flaws.push(format!("trial {number} is {} and has lease {lease:?}", trial.state));
             }
-            if lease.is_some_and(|lease| lease.attempt != trial.attempt()) {
-                flaws.push(format!("trial {number} had attempt {} and has lease {lease:?}", trial.attempts));
+            if lease.is_some_and(|lease| lease.attempt != trial.last_attempt) {
+                flaws.push(format!(
+                    "trial {number} had attempt {} and has lease {lease:?}",
+                    trial.last_attempt
+                ));
             }
             let carried = self.brackets.get(trial.bracket as usize).is_some_and(|b| b.carries(number));
             let place = self.plan.brackets().get(trial.bracket as usize).map(|plan| Place::of(trial, plan));
@@ -42,10 +45,13 @@ impl Study {
                 flaws.push(format!("trial {number} is {} and waits for a lease, or should", trial.state));
             }
         }
-        let unmeasured: Vec<_> =
-            self.trials.iter().filter(|t| self.is_unmeasured(t)).map(|t| t.number).collect();
-        if !self.unmeasured.iter().eq(&unmeasured) {
-            flaws.push(format!("{unmeasured:?} wait to be measured, noted are {:?}", self.unmeasured));
+        let to_be_evaluated: Vec<_> =
+            self.trials.iter().filter(|t| self.awaits_evaluation(t)).map(|t| t.number).collect();
+        if !self.to_be_evaluated.iter().eq(&to_be_evaluated) {
+            flaws.push(format!(
+                "{to_be_evaluated:?} wait to be measured, noted are {:?}",
+                self.to_be_evaluated
+            ));
         }
         if self.lease_count() != self.leases.len() {
             flaws.push("a lease is out on a trial that has not started".to_owned());

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use common::{ids::TrialNumber, study::StudySpec, time::Timestamp, trial::TrialState};
-use scheduler::{EndReason, Event, Input, Phase, Study, audit::audit};
+use common::{ids::TrialNumber, study::StudySpec, time::Timestamp, trial::TrialState, view::StudyPhase};
+use scheduler::{EndReason, Event, Input, Study, audit::audit};
 
 use crate::support::{Nature, begin, done, play, spec, worker};
 
@@ -43,11 +43,11 @@ fn max_time_ends_training_on_the_second() {
     finish(&mut study, 40 * SECOND, 0);
     assert_eq!(tick_until(&mut study, 200 * SECOND), Some(100 * SECOND));
     assert_eq!(study.active(Timestamp(500 * SECOND)), Duration::from_secs(90));
-    assert_eq!((study.phase(), study.ended()), (Phase::Evaluating, Some(EndReason::MaxTime)));
+    assert_eq!((study.phase(), study.ended()), (StudyPhase::Evaluating, Some(EndReason::MaxTime)));
     assert_eq!(study.states()[TrialState::Stopped as usize], 3);
     lease(&mut study, 101 * SECOND, 1);
     finish(&mut study, 102 * SECOND, 0);
-    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(false)));
+    assert_eq!((study.phase(), study.complete()), (StudyPhase::Finished, Some(false)));
     assert_eq!(study.best().unwrap().number, TrialNumber(0));
 }
 
@@ -94,7 +94,7 @@ fn deadlines_never_stand_still() {
         while let Some(deadline) = study.next_deadline().filter(|deadline| deadline.0 < 300 * SECOND) {
             study.step(deadline, &Input::Tick).unwrap();
             assert!(study.next_deadline().is_none_or(|next| next > deadline));
-            if study.phase() == Phase::Evaluating {
+            if study.phase() == StudyPhase::Evaluating {
                 lease(&mut study, deadline.0, 1);
             }
         }
@@ -202,5 +202,5 @@ fn a_stop_in_a_pause_still_ends_the_study() {
     finish(&mut study, 2, 0);
     study.step(Timestamp(3), &Input::Pause).unwrap();
     study.step(Timestamp(4), &Input::Stop).unwrap();
-    assert_eq!((study.phase(), study.leasable()), (Phase::Evaluating, 1));
+    assert_eq!((study.phase(), study.leasable()), (StudyPhase::Evaluating, 1));
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use common::{hparams::Hparams, study::StudySpec, time::Timestamp};
-use scheduler::{Event, Phase, audit::audit};
+use common::{hparams::Hparams, study::StudySpec, time::Timestamp, view::StudyPhase};
+use scheduler::{Event, audit::audit};
 
 use crate::support::{Nature, play, spec};
 
@@ -64,7 +64,7 @@ fn constraints_leave_a_space_of_admitted_points() {
     // A grid has nothing left after the eighth; the places of the others stay empty, and the study ends.
     let (study, log) = play(yaml("grid"), &Nature::default(), 2);
     let ends = log.iter().filter(|event| matches!(event, Event::DrawsEnded { .. })).count();
-    assert_eq!((study.trials().count(), ends, study.phase()), (8, 1, Phase::Finished));
+    assert_eq!((study.trials().count(), ends, study.phase()), (8, 1, StudyPhase::Finished));
     assert_eq!(audit(&log), Vec::<String>::new());
 }
 

@@ -6,9 +6,10 @@ use common::{
     study::StudySpec,
     time::Timestamp,
     trial::TrialState,
+    view::StudyPhase,
 };
 use proptest::prelude::*;
-use scheduler::{Event, Input, Phase, Study, Work, audit::audit};
+use scheduler::{Event, Input, Study, Work, audit::audit};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, done, play, spec, table, worker};
 
@@ -60,23 +61,25 @@ fn every_completed_trial_is_measured_and_counted() {
     lease(&mut study, 3);
     finish(&mut study, 0);
     finish(&mut study, 1);
-    assert_eq!((study.phase(), study.leasable()), (Phase::Running, 0));
+    assert_eq!((study.phase(), study.leasable()), (StudyPhase::Running, 0));
     finish(&mut study, 2);
-    assert_eq!((study.phase(), study.leasable()), (Phase::Evaluating, 3));
+    assert_eq!((study.phase(), study.leasable()), (StudyPhase::Evaluating, 3));
     let best = study.best().unwrap().number.0;
     let first = measured(&lease(&mut study, 2));
     assert_eq!((first.len(), first[0], study.leasable()), (2, best, 1));
-    let lost =
-        Input::Lost { trial: TrialNumber(best), attempt: study.trial(TrialNumber(best)).unwrap().attempt() };
+    let lost = Input::Lost {
+        trial: TrialNumber(best),
+        attempt: study.trial(TrialNumber(best)).unwrap().last_attempt,
+    };
     study.step(Timestamp(2), &lost).unwrap();
     finish(&mut study, first[1]);
     assert_eq!((study.test_touches(), study.leasable()), (1, 2));
     let rest = measured(&lease(&mut study, 9));
     assert_eq!((rest.len(), rest[0]), (2, best));
     finish(&mut study, rest[0]);
-    assert_eq!(study.phase(), Phase::Evaluating);
+    assert_eq!(study.phase(), StudyPhase::Evaluating);
     finish(&mut study, rest[1]);
-    assert_eq!((study.phase(), study.test_touches()), (Phase::Finished, 3));
+    assert_eq!((study.phase(), study.test_touches()), (StudyPhase::Finished, 3));
     assert!(
         study.trials().all(|trial| trial.evaluation.is_some_and(|e| e.epoch == 9 && e.validation.is_some()))
     );
@@ -89,20 +92,23 @@ fn a_trial_that_cannot_be_measured_is_given_up_and_the_others_are_measured() {
     (0..3).for_each(|trial| drop(finish(&mut study, trial)));
     for _ in 0..3 {
         lease(&mut study, 3);
-        let (trial, attempt) = (TrialNumber(1), study.trial(TrialNumber(1)).unwrap().attempt());
+        let (trial, attempt) = (TrialNumber(1), study.trial(TrialNumber(1)).unwrap().last_attempt);
         study.step(Timestamp(2), &Input::Failed { trial, attempt, reason: "killed".to_owned() }).unwrap();
     }
     assert_eq!(study.leasable(), 0);
     finish(&mut study, 0);
     finish(&mut study, 2);
-    assert_eq!((study.phase(), study.complete(), study.test_touches()), (Phase::Finished, Some(true), 2));
+    assert_eq!(
+        (study.phase(), study.complete(), study.test_touches()),
+        (StudyPhase::Finished, Some(true), 2)
+    );
     assert_eq!(study.trial(TrialNumber(1)).unwrap().evaluation, None);
 }
 
 #[test]
 fn trials_of_the_parent_are_taken_over_and_only_measured() {
     let (mut study, mut log) = begin(adopted());
-    assert_eq!((study.phase(), study.leasable()), (Phase::Evaluating, 3));
+    assert_eq!((study.phase(), study.leasable()), (StudyPhase::Evaluating, 3));
     assert_eq!((study.epochs(), study.planned_epochs()), (0, 0));
     let trained = checkpoint(TrialNumber(5), 5);
     let taken = Event::Adopted { trial: TrialNumber(0), value: Bits(0.9), checkpoint: trained };
@@ -113,7 +119,7 @@ fn trials_of_the_parent_are_taken_over_and_only_measured() {
     log.extend(lease(&mut study, 9));
     assert_eq!(study.lease(TrialNumber(0)).unwrap().work, Work::Evaluate { checkpoint: trained });
     (0..3).for_each(|trial| log.extend(finish(&mut study, trial)));
-    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
+    assert_eq!((study.phase(), study.complete()), (StudyPhase::Finished, Some(true)));
     let evaluation = study.trial(TrialNumber(2)).unwrap().evaluation.unwrap();
     let validation = Scored {
         metrics: TestMetrics { accuracy: 0.5, loss: 1.5, clean: None },
@@ -169,5 +175,5 @@ fn a_stop_in_a_pause_after_training_lets_the_study_end() {
     assert_eq!(study.step(Timestamp(5), &Input::Stop).unwrap(), []);
     lease(&mut study, 3);
     (0..3).for_each(|trial| drop(finish(&mut study, trial)));
-    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
+    assert_eq!((study.phase(), study.complete()), (StudyPhase::Finished, Some(true)));
 }

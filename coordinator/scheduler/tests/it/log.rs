@@ -5,10 +5,9 @@ use common::{
     ids::{Attempt, TrialNumber},
     metrics::{Bits, TestMetrics},
     time::Timestamp,
+    view::StudyPhase,
 };
-use scheduler::{
-    EndReason, Event, LOG_VERSION, Phase, Plan, ReplayError, ScoredBits, Study, Work, audit::audit,
-};
+use scheduler::{EndReason, Event, LOG_VERSION, Plan, ReplayError, ScoredBits, Study, Work, audit::audit};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, spec, worker};
 
@@ -108,7 +107,7 @@ fn fields_that_came_later_are_kept_where_they_are_set() {
 fn the_sample_log_is_read() {
     let log = stored("log-v1.jsonl", || sample().log);
     let study = Study::replay(&log).unwrap();
-    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
+    assert_eq!((study.phase(), study.complete()), (StudyPhase::Finished, Some(true)));
     assert_eq!(study.epochs(), 56);
     assert_eq!(study.states(), [0, 0, 0, 10, 4, 3]);
     assert_eq!(study.best().unwrap().number, TrialNumber(14));

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use common::{ids::TrialNumber, model_spec::ModelSpec, study::StudySpec, time::Timestamp};
-use scheduler::{Event, Input, Phase, Study, Trial, Work};
+use common::{ids::TrialNumber, model_spec::ModelSpec, study::StudySpec, time::Timestamp, view::StudyPhase};
+use scheduler::{Event, Input, Study, Trial, Work};
 
 use crate::support::{Nature, begin, done, hyperband, spec, worker};
 
@@ -125,7 +125,7 @@ fn played(spec: StudySpec, workers: u32, cost: impl Fn(&Trial) -> u64) -> Played
     let (mut study, _) = begin(spec);
     let mut out = BTreeSet::new();
     let (mut long, mut busy) = (0, 0);
-    while study.phase() == Phase::Running {
+    while study.phase() == StudyPhase::Running {
         for trial in lease(&mut study, workers - out.len() as u32) {
             let number = TrialNumber(trial);
             let Work::Train { from_epoch, to_epoch, .. } = study.lease(number).unwrap().work else {

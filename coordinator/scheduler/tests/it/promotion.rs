@@ -3,9 +3,10 @@ use common::{
     study::{PromotionMode, SchedulerSpec, StudySpec},
     time::Timestamp,
     trial::TrialState,
+    view::StudyPhase,
 };
 use proptest::prelude::*;
-use scheduler::{Event, Input, Phase, Study, audit::audit};
+use scheduler::{Event, Input, Study, audit::audit};
 
 use crate::support::{Nature, Storm, Weather, begin, checkpoint, play, promoted, spec, table, worker};
 
@@ -52,7 +53,7 @@ fn failures_leave_places_empty_and_block_nothing() {
         assert_eq!(bracket.rungs.iter().map(|rung| rung.configs).collect::<Vec<_>>(), [12, 4, 1]);
         let failing = bracket.first.0 + 2..bracket.first.0 + 12;
         let mut now = 1;
-        while study.phase() == Phase::Running {
+        while study.phase() == StudyPhase::Running {
             now += 1;
             assert!(now < 100, "something waits");
             log.extend(study.step(Timestamp(now), &Input::Lease { worker: worker(1), most: 99 }).unwrap());

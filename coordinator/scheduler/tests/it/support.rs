@@ -8,8 +8,9 @@ use common::{
     random::{Purpose, Stream, Words},
     study::StudySpec,
     time::Timestamp,
+    view::StudyPhase,
 };
-use scheduler::{Event, Input, Phase, Refusal, Study, Work, audit::audit};
+use scheduler::{Event, Input, Refusal, Study, Work, audit::audit};
 
 /// A study of the formula model over one continuous parameter, with more YAML.
 pub(crate) fn spec(more: &str) -> StudySpec {
@@ -121,7 +122,7 @@ pub(crate) fn done(nature: &Nature, trial: TrialNumber, attempt: Attempt, work: 
 pub(crate) fn play(spec: StudySpec, nature: &Nature, workers: u32) -> (Study, Vec<Event>) {
     let (mut study, mut log) = begin(spec);
     let mut now = 0;
-    while study.phase() != Phase::Finished {
+    while study.phase() != StudyPhase::Finished {
         now += 1;
         assert!(now < 1_000_000, "the study does not end");
         let ask = Input::Lease { worker: worker(0), most: workers };
@@ -221,7 +222,7 @@ impl Storm {
             lost_in_a_row: BTreeMap::new(),
         };
         let mut steps = 0;
-        while storm.study.phase() != Phase::Finished {
+        while storm.study.phase() != StudyPhase::Finished {
             storm.blow();
             let flaws = storm.study.violations();
             assert!(flaws.is_empty(), "{flaws:#?}\nafter {:#?}", storm.log.last());
@@ -240,7 +241,7 @@ impl Storm {
         let free = self.weather.workers - leases.len() as u32;
         let Weather { lost, checkpoints, repeated, pauses, .. } = self.weather;
         if self.words.below(100) < pauses {
-            let paused = self.study.phase() == Phase::Paused;
+            let paused = self.study.phase() == StudyPhase::Paused;
             self.send(if paused { Input::Resume } else { Input::Pause });
         }
         if self.study.next_deadline().is_some_and(|deadline| deadline.0 <= self.now) {

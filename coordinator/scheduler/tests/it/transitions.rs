@@ -4,8 +4,9 @@ use common::{
     study::StudySpec,
     time::Timestamp,
     trial::TrialState,
+    view::StudyPhase,
 };
-use scheduler::{Event, Input, Phase, Study, Work, audit::audit};
+use scheduler::{Event, Input, Study, Work, audit::audit};
 
 use crate::support::{Nature, begin, checkpoint, done, play, spec, worker};
 
@@ -232,7 +233,7 @@ fn the_best_is_evaluated_and_the_study_ends() {
     lease(&mut study);
     let events = send(&mut study, finished(TrialNumber(1), 1, 9, 0.7, false));
     assert_eq!(events[1..], [Event::Completed { trial: TrialNumber(1) }]);
-    assert_eq!((study.phase(), study.leasable()), (Phase::Evaluating, 1));
+    assert_eq!((study.phase(), study.leasable()), (StudyPhase::Evaluating, 1));
     let best = checkpoint(TrialNumber(1), 9);
     assert_eq!(granted(&lease(&mut study)[0]), Work::Evaluate { checkpoint: best });
     assert_eq!(study.leasable(), 0);
@@ -264,7 +265,7 @@ fn a_study_ends_without_a_test_result_when_evaluation_fails_three_times() {
         let reason = "killed".to_owned();
         send(&mut study, Input::Failed { trial: FIRST, attempt: Attempt(attempt), reason });
     }
-    assert_eq!((study.phase(), study.complete()), (Phase::Finished, Some(true)));
+    assert_eq!((study.phase(), study.complete()), (StudyPhase::Finished, Some(true)));
     assert_eq!((study.best().unwrap().number, study.best().unwrap().test()), (FIRST, None));
     assert_eq!(study.trial(FIRST).unwrap().state, TrialState::Completed);
 }
@@ -281,7 +282,7 @@ fn a_study_whose_trials_all_fail_ends_without_a_best() {
 fn a_study_that_plans_nothing_ends_at_once() {
     let (study, log) = begin(spec("budget: {total_epochs: 80}"));
     assert_eq!(log[1..], [Event::Finished { complete: true, best: None, at: Timestamp(0) }]);
-    assert_eq!((study.phase(), study.finished()), (Phase::Finished, Some(Timestamp(0))));
+    assert_eq!((study.phase(), study.finished()), (StudyPhase::Finished, Some(Timestamp(0))));
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn a_pause_keeps_leases_back_and_takes_results() {
     let mut study = leased();
     assert_eq!(send(&mut study, Input::Pause), [Event::Paused { at: Timestamp(5) }]);
     assert_eq!(send(&mut study, Input::Pause), []);
-    assert_eq!((lease(&mut study), study.leasable(), study.phase()), (vec![], 0, Phase::Paused));
+    assert_eq!((lease(&mut study), study.leasable(), study.phase()), (vec![], 0, StudyPhase::Paused));
     assert_eq!(send(&mut study, finished(FIRST, 1, 9, 0.5, false)).len(), 2);
     assert_eq!(send(&mut study, Input::Resume), [Event::Resumed { at: Timestamp(5) }]);
     assert_eq!(lease(&mut study).len(), 2);
@@ -314,7 +315,7 @@ fn the_best_stands_although_its_trial_fails_later() {
     let Event::Granted { trial, attempt, work, .. } = lease(&mut study)[0] else { panic!("no evaluation") };
     assert_eq!(work, Work::Evaluate { checkpoint: best.checkpoint });
     send(&mut study, done(&Nature::default(), trial, attempt, work));
-    assert_eq!(study.phase(), Phase::Finished);
+    assert_eq!(study.phase(), StudyPhase::Finished);
 }
 
 #[test]

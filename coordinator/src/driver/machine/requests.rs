@@ -133,7 +133,7 @@ impl Machine {
     fn delete(&mut self, study: StudyId, group: &mut Group) -> Result<Answer, Refused> {
         match self.studies.get(&study).map(|live| live.study().phase()) {
             None => {}
-            Some(StudyPhase::Evaluating) => return Err(Refused::NotMeasured(study)),
+            Some(StudyPhase::Evaluating) => return Err(Refused::NotEvaluated(study)),
             Some(_) => return Err(Refused::NotFinished(study)),
         }
         self.names.retain(|_, named| *named != study);

@@ -1,4 +1,4 @@
-//! What ends a study early, and its active time: how long it has had a lease out, pauses and downtime excluded.
+//! A study's active time, which `max_time` limits: how long it has had a lease out, pauses and downtime excluded.
 
 use std::time::Duration;
 
