@@ -15,9 +15,9 @@ mod input;
 
 mod roster;
 
-mod library;
+mod data_sets;
 
-mod models;
+mod stored_weights;
 
 mod live_study;
 

@@ -26,10 +26,10 @@ use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
     Effect, Group, Input, SessionId, ToWorker,
-    library::Library,
+    data_sets::DataSets,
     live_study::LiveStudy,
-    models::Models,
     roster::{HEAR_OUT, Roster},
+    stored_weights::StoredWeights,
 };
 use crate::store::{StoredData, StoredStudy};
 
@@ -45,8 +45,8 @@ pub struct Machine {
     /// Names of all studies, finished ones included.
     names: BTreeMap<StudyName, StudyId>,
     roster: Roster,
-    library: Library,
-    models: Models,
+    data_sets: DataSets,
+    weights: StoredWeights,
     /// When the last group was handled, and the deadline that was known then.
     last: Option<(Timestamp, Option<Timestamp>)>,
 }
@@ -58,8 +58,8 @@ impl Machine {
             studies: BTreeMap::new(),
             names: BTreeMap::new(),
             roster: Roster::new(lease),
-            library: Library::default(),
-            models: Models::default(),
+            data_sets: DataSets::default(),
+            weights: StoredWeights::default(),
             last: None,
         };
         for stored in stored {
@@ -73,8 +73,8 @@ impl Machine {
 
     /// Puts data sets and weights to what a store says: at the start, and after a commit that failed.
     pub fn restore_data(&mut self, mut stored: StoredData) {
-        self.models = Models::new(std::mem::take(&mut stored.models));
-        self.library = Library::new(stored);
+        self.weights = StoredWeights::new(std::mem::take(&mut stored.models));
+        self.data_sets = DataSets::new(stored);
     }
 
     /// Puts a study back to what its log says, after a commit that failed.

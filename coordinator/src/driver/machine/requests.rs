@@ -35,7 +35,7 @@ impl Machine {
             Request::DrainWorker(text) => self.drain(&text, group),
             Request::AddData(set) => self.add_data(now, set, group),
             Request::RemoveData(name) => {
-                let object = self.library.remove(&name)?;
+                let object = self.data_sets.remove(&name)?;
                 group.commit.data_removed.push(name);
                 Ok(Answer::DataRemoved(object))
             }
@@ -78,13 +78,13 @@ impl Machine {
             };
             return Ok(Answer::Submitted { study, resumed: true });
         }
-        let mut spec = self.models.resolved(self.library.resolved(spec)?)?;
+        let mut spec = self.weights.resolved(self.data_sets.resolved(spec)?)?;
         spec.name = self.free_name(spec.name);
         let live = LiveStudy::create(id.clone(), spec.clone(), now, &mut group.commit)
             .map_err(|error| Refused::Scheduler(error.to_string()))?;
         tracing::info!(study = %id, name = %spec.name, "study submitted");
         let study = live.view(now);
-        self.library.used(&id, &spec);
+        self.data_sets.used(&id, &spec);
         self.names.insert(spec.name, id.clone());
         self.studies.insert(id, live);
         Ok(Answer::Submitted { study, resumed: false })
@@ -137,7 +137,7 @@ impl Machine {
             Some(_) => return Err(Refused::NotFinished(study)),
         }
         self.names.retain(|_, named| *named != study);
-        self.library.unused(&study);
+        self.data_sets.unused(&study);
         group.commit.deleted.push(study.clone());
         group.effects.push(Effect::DeleteObjects(study));
         Ok(Answer::Deleted)
@@ -160,7 +160,7 @@ impl Machine {
     }
 
     fn add_data(&mut self, now: Timestamp, set: DataView, group: &mut Group) -> Result<Answer, Refused> {
-        let (set, new) = self.library.add(DataView { created: now, ..set })?;
+        let (set, new) = self.data_sets.add(DataView { created: now, ..set })?;
         if new {
             tracing::info!(data = %set.name, digest = %set.facts.digest, "data set added");
             group.commit.data.push(set.clone());
@@ -169,7 +169,7 @@ impl Machine {
     }
 
     fn add_model(&mut self, now: Timestamp, model: ModelView, group: &mut Group) -> Result<Answer, Refused> {
-        let (model, new) = self.models.add(ModelView { created: now, ..model })?;
+        let (model, new) = self.weights.add(ModelView { created: now, ..model })?;
         if new {
             tracing::info!(model = %model.name, digest = %model.facts.digest, "weights added");
             group.commit.models.push(model.clone());
@@ -178,10 +178,10 @@ impl Machine {
     }
 
     fn remove_model(&mut self, name: ModelName, group: &mut Group) -> Result<Answer, Refused> {
-        let digest = self.models.object(&name)?;
+        let digest = self.weights.object(&name)?;
         let specs = self.studies.values().map(|live| live.study().spec());
         let user = specs.filter(|spec| spec.train.initial_object() == Some(digest)).map(|spec| &spec.name);
-        let object = self.models.remove(&name, user.min())?;
+        let object = self.weights.remove(&name, user.min())?;
         group.commit.models_removed.push(name);
         Ok(Answer::ModelRemoved(object))
     }

@@ -15,14 +15,14 @@ use crate::store::StoredData;
 
 /// What is in the store, and what for.
 #[derive(Debug, Default)]
-pub(super) struct Library {
+pub(super) struct DataSets {
     sets: BTreeMap<DataName, DataView>,
     /// The data of every study that recorded it, finished ones included.
     uses: BTreeMap<StudyId, Digest>,
 }
 
-impl Library {
-    /// The library that a store says.
+impl DataSets {
+    /// The data sets that a store has.
     pub(super) fn new(stored: StoredData) -> Self {
         let sets = stored.sets.into_iter().map(|set| (set.name.clone(), set)).collect();
         Self { sets, uses: stored.uses.into_iter().collect() }
@@ -132,66 +132,66 @@ mod tests {
         StudySpec::from_yaml(&format!("{{name: s, model: mlp, space: mlp, data: {{name: {data}}}}}")).unwrap()
     }
 
-    fn library() -> Library {
-        let mut library = Library::default();
-        library.add(set("mine", "one")).unwrap();
-        library
+    fn data_sets() -> DataSets {
+        let mut data_sets = DataSets::default();
+        data_sets.add(set("mine", "one")).unwrap();
+        data_sets
     }
 
     #[test]
     fn a_name_keeps_its_content() {
-        let mut library = library();
+        let mut data_sets = data_sets();
         assert_eq!(
-            library.add(DataView { created: Timestamp(2), ..set("mine", "one") }),
+            data_sets.add(DataView { created: Timestamp(2), ..set("mine", "one") }),
             Ok((set("mine", "one"), false))
         );
-        assert!(matches!(library.add(set("mine", "two")), Err(Refused::DataTaken(_))));
+        assert!(matches!(data_sets.add(set("mine", "two")), Err(Refused::DataTaken(_))));
         for name in ["fashion-mnist", "fashion-minst"] {
-            assert!(matches!(library.add(set(name, "two")), Err(Refused::Data(_))), "{name}");
+            assert!(matches!(data_sets.add(set(name, "two")), Err(Refused::Data(_))), "{name}");
         }
     }
 
     #[test]
     fn a_study_records_what_its_name_means() {
-        let mut library = library();
-        let resolved = library.resolved(spec("mine")).unwrap();
+        let mut data_sets = data_sets();
+        let resolved = data_sets.resolved(spec("mine")).unwrap();
         assert_eq!(resolved.data.facts, Some(set("mine", "one").facts));
         assert_eq!(resolved.data.object(), Some(Digest::of(b"one")));
-        assert_eq!(library.resolved(resolved.clone()), Ok(resolved.clone()));
-        let known = library.resolved(spec("fashion-mnist")).unwrap();
+        assert_eq!(data_sets.resolved(resolved.clone()), Ok(resolved.clone()));
+        let known = data_sets.resolved(spec("fashion-mnist")).unwrap();
         assert_eq!(
             (known.data.facts.clone(), known.data.object()),
             (DataFacts::known("fashion-mnist"), None)
         );
-        let Err(Refused::Data(message)) = library.resolved(spec("mime")) else { panic!() };
+        let Err(Refused::Data(message)) = data_sets.resolved(spec("mime")) else { panic!() };
         assert_eq!(message, "unknown data set `mime`; did you mean `mine`?");
-        library.remove(&"mine".parse().unwrap()).unwrap();
-        let Err(Refused::Data(message)) = library.resolved(resolved) else { panic!() };
+        data_sets.remove(&"mine".parse().unwrap()).unwrap();
+        let Err(Refused::Data(message)) = data_sets.resolved(resolved) else { panic!() };
         assert!(message.contains("which is not in this cluster"), "{message}");
     }
 
     #[test]
     fn what_a_model_cannot_use_is_refused() {
-        let mut library = library();
+        let mut data_sets = data_sets();
         let mut table = set("table", "three");
         (table.facts.kind, table.facts.channels, table.facts.height) = (DataKind::Table, 1, 1);
-        library.add(table).unwrap();
-        assert!(library.resolved(spec("table")).is_ok());
+        data_sets.add(table).unwrap();
+        assert!(data_sets.resolved(spec("table")).is_ok());
         let cnn = StudySpec::from_yaml("{name: s, model: cnn, space: cnn, data: {name: table}}").unwrap();
-        let Err(Refused::Data(message)) = library.resolved(cnn) else { panic!() };
+        let Err(Refused::Data(message)) = data_sets.resolved(cnn) else { panic!() };
         assert!(message.contains("model `cnn` needs images, and `table` is a table"), "{message}");
     }
 
     #[test]
     fn what_a_study_uses_stays() {
-        let (mut library, study) = (library(), "0a1b2c3d".parse().unwrap());
-        library.used(&study, &library.resolved(spec("mine")).unwrap());
+        let (mut data_sets, study) = (data_sets(), "0a1b2c3d".parse().unwrap());
+        data_sets.used(&study, &data_sets.resolved(spec("mine")).unwrap());
         let mine = "mine".parse().unwrap();
-        assert!(matches!(library.remove(&mine), Err(Refused::DataUsed(..))));
-        library.add(set("same", "one")).unwrap();
-        assert_eq!(library.remove(&mine), Ok(None), "its object has another name");
-        library.unused(&study);
-        assert_eq!(library.remove(&"same".parse().unwrap()), Ok(Some(Digest::of(b"one"))));
-        assert!(matches!(library.remove(&mine), Err(Refused::Data(_))));
+        assert!(matches!(data_sets.remove(&mine), Err(Refused::DataUsed(..))));
+        data_sets.add(set("same", "one")).unwrap();
+        assert_eq!(data_sets.remove(&mine), Ok(None), "its object has another name");
+        data_sets.unused(&study);
+        assert_eq!(data_sets.remove(&"same".parse().unwrap()), Ok(Some(Digest::of(b"one"))));
+        assert!(matches!(data_sets.remove(&mine), Err(Refused::Data(_))));
     }
 }

@@ -15,9 +15,9 @@ use super::Refused;
 
 /// The weights in the store.
 #[derive(Debug, Default)]
-pub(super) struct Models(BTreeMap<ModelName, ModelView>);
+pub(super) struct StoredWeights(BTreeMap<ModelName, ModelView>);
 
-impl Models {
+impl StoredWeights {
     /// The weights that a store holds.
     pub(super) fn new(stored: Vec<ModelView>) -> Self {
         Self(stored.into_iter().map(|model| (model.name.clone(), model)).collect())
@@ -126,8 +126,8 @@ mod tests {
         StudySpec::from_yaml(&text).unwrap()
     }
 
-    fn models() -> Models {
-        let mut models = Models::default();
+    fn models() -> StoredWeights {
+        let mut models = StoredWeights::default();
         models.add(model("mine", 8)).unwrap();
         models
     }
