@@ -9,6 +9,8 @@ mod idx;
 
 mod labels;
 
+mod picture;
+
 mod tensors;
 
 use std::{
@@ -16,9 +18,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::split;
+use common::split::{self, Parts};
 
-use crate::{DataError, Dataset, Samples, packed};
+use crate::{DataError, Dataset, Samples, Values, packed};
 
 /// The share of each class that becomes the test part where nothing else is said.
 const TEST_SHARE: f64 = 0.2;
@@ -78,36 +80,71 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
         Format::Safetensors => tensors::read(path, reading.classes.as_deref()),
     };
     let Found { train, test, classes, columns } = found?;
-    let (train, test) = match test {
+    let (train, test, drawn) = match test {
         Some(_) if reading.test_share.is_some() || reading.seed.is_some() => {
             let problem =
                 "it has a test part, so there is no share to draw: leave --test-share and --seed out";
             return Err(unusable(path, problem));
         }
-        Some(test) => (train, test),
-        None => divided(path, &train, reading)?,
+        Some(test) => (train, test, None),
+        None => {
+            let parts = divided(path, &train.labels, reading)?;
+            (train.pick(&parts.train), train.pick(&parts.validation), Some(parts))
+        }
     };
     every_class_is_trained(path, &train, &classes)?;
     if test.count == 0 {
         return Err(unusable(path, "its test part is empty"));
     }
     let bytes = packed::pack(&train, &test, (&classes, &columns))?;
-    Ok(Packed { dataset: packed::unpack(name, &bytes)?, bytes })
+    let dataset = packed::unpack(name, &bytes)?;
+    all_is_finite(path, &dataset, drawn.as_ref())?;
+    Ok(Packed { dataset, bytes })
 }
 
-/// Training and test part of files that have only one part.
-fn divided(path: &Path, all: &Samples, reading: &Reading) -> Result<(Samples, Samples), DataError> {
+/// Which samples train and which test, of files that have only one part.
+fn divided(path: &Path, labels: &[u8], reading: &Reading) -> Result<Parts, DataError> {
     let share = reading.test_share.unwrap_or(TEST_SHARE);
     if !(share > 0.0 && share < 1.0) {
         return Err(unusable(path, format!("a test share of {share} is not between 0 and 1")));
     }
-    let parts = split::share(&all.labels, share, reading.seed.unwrap_or(0));
+    let parts = split::share(labels, share, reading.seed.unwrap_or(0));
     if parts.validation.is_empty() {
         let problem =
             format!("a test share of {share} leaves no sample to test on: name a larger --test-share");
         return Err(unusable(path, problem));
     }
-    Ok((all.pick(&parts.train), all.pick(&parts.validation)))
+    Ok(parts)
+}
+
+/// Refuses a table of which a number is infinite once it is standardised: what is far from its column's mean can be so,
+/// though it is finite itself. Rows are those of the file where the parts were drawn from it, else those of the part.
+fn all_is_finite(path: &Path, dataset: &Dataset, drawn: Option<&Parts>) -> Result<(), DataError> {
+    let Some(scale) = &dataset.scale else { return Ok(()) };
+    for (part, samples, rows) in [
+        ("training", &dataset.train, drawn.map(|parts| &parts.train)),
+        ("test", &dataset.test, drawn.map(|parts| &parts.validation)),
+    ] {
+        let Values::Features(features) = &samples.values else { continue };
+        for (at, row) in features.chunks_exact(samples.width.max(1)).enumerate() {
+            let standardised = scale.standardised(row);
+            let Some(column) = standardised.iter().position(|number| !number.is_finite()) else { continue };
+            let of = if rows.is_some() { String::new() } else { format!(" of the {part} part") };
+            let at = rows.map_or(at, |rows| rows[at] as usize);
+            // As where they are read: rows below a head are counted from 1, those of tensors from 0.
+            let place = match dataset.columns.get(column) {
+                Some(name) => format!("row {}{of}, column `{name}`", at + 1),
+                None => format!("row {at}{of}, column {column}"),
+            };
+            let problem = format!(
+                "{place}: {:e} is too far from the column's mean to be standardised: scale the column, or \
+                 leave the row out",
+                row[column]
+            );
+            return Err(unusable(path, problem));
+        }
+    }
+    Ok(())
 }
 
 fn every_class_is_trained(path: &Path, train: &Samples, classes: &[String]) -> Result<(), DataError> {

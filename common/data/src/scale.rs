@@ -65,7 +65,7 @@ impl Scale {
         })
     }
 
-    /// The same of a data set that is known by name, without its samples.
+    /// The mean and deviation of a data set that is known by name, without its samples.
     pub fn known(name: &str) -> Option<Self> {
         (name == "fashion-mnist")
             .then(|| Self { mean: vec![FASHION_MEAN], deviation: vec![FASHION_DEVIATION] })

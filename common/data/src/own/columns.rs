@@ -37,8 +37,8 @@ pub(super) fn read(path: &Path, label: &str) -> Result<Found, DataError> {
 
 /// Rows of a table with a head, for a model that takes so many features: line by line its number and its features.
 ///
-/// Where the features have names, they are found by them, in any order, and other columns are left alone. Where they
-/// have none, the table's columns are the features.
+/// Where the features have names, they are found by them, in any order, and other columns are left alone, also those
+/// without a name. Where they have none, the table's columns are the features.
 ///
 /// # Errors
 ///
@@ -75,6 +75,14 @@ pub fn unlabelled(
 fn rows(path: &Path, label: &str) -> Result<Rows, DataError> {
     let file = File::open(path).map_err(|error| unusable(path, error.to_string()))?;
     let mut table = Table::open(path, file)?;
+    // Such a column is a number of the row more often than a feature, and may tell the label.
+    if let Some(at) = table.head.iter().position(String::is_empty) {
+        let problem = format!(
+            "column {} has no name: name it or leave it out (pandas: to_csv(…, index=False))",
+            at + 1
+        );
+        return Err(unusable(path, problem));
+    }
     let Some(column) = table.place(label) else {
         let problem = format!(
             "it has no column `{label}`: name the column of labels with --label, one of {}",
@@ -120,7 +128,7 @@ struct Table<'a, R> {
 }
 
 impl<'a, R: Read> Table<'a, R> {
-    /// Reads the head.
+    /// Reads the head, in which no name stands twice.
     fn open(path: &'a Path, input: R) -> Result<Self, DataError> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
         let head = reader.headers().map_err(|error| unusable(path, error.to_string()))?;
@@ -133,7 +141,7 @@ impl<'a, R: Read> Table<'a, R> {
             return Err(unusable(path, problem));
         }
         let mut seen = HashSet::new();
-        match head.iter().find(|name| !seen.insert(*name)) {
+        match head.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
             Some(name) => Err(unusable(path, format!("two of its columns are called `{name}`"))),
             None => Ok(Self { path, head, reader }),
         }

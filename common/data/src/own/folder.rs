@@ -1,22 +1,26 @@
 //! A folder of images in folders named by class.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
 
-use image::{DynamicImage, ImageReader};
+use image::DynamicImage;
 
-use super::{Found, entries, labels, unusable};
-use crate::{DataError, Samples};
+use super::{Found, Reading, contents, entries, labels, picture::Header, unusable};
+use crate::{DataError, Samples, packed::LARGEST_OBJECT};
 
 /// One image file.
 struct Picture {
     path: PathBuf,
-    image: DynamicImage,
     label: u8,
 }
 
 /// Reads `CLASS/image.png` or `train/CLASS/image.png` and `test/CLASS/image.png`.
 ///
-/// Images are grey where all are, else of three colours.
+/// Images are grey where all are stored as grey, else of three colours. No image is decoded before all headers were read,
+/// and only one at a time is.
 pub(super) fn read(path: &Path) -> Result<Found, DataError> {
     let folders = folders(path)?;
     let named = |name: &str| folders.iter().find(|folder| folder.ends_with(name)).cloned();
@@ -28,23 +32,11 @@ pub(super) fn read(path: &Path) -> Result<Found, DataError> {
     let classes = labels::number(path, class_names(&train)?)?;
     let train = pictures(&train, &classes)?;
     let test = test.map(|test| pictures(&test, &classes)).transpose()?;
-    let all = || train.iter().chain(test.iter().flatten());
-    let coloured = all().any(|picture| picture.image.color().has_color());
-    let Some(first) = all().next() else {
-        return Err(unusable(path, "it has no folder of images"));
-    };
-    let size = |picture: &Picture| (picture.image.height(), picture.image.width());
-    if let Some(other) = all().find(|picture| size(picture) != size(first)) {
-        let ((height, width), (h, w)) = (size(other), size(first));
-        let problem = format!(
-            "it is {height} × {width} pixels, and `{}` is {h} × {w}: all images must have one size",
-            first.path.display()
-        );
-        return Err(unusable(&other.path, problem));
-    }
+    let all: Vec<&Picture> = train.iter().chain(test.iter().flatten()).collect();
+    let shape = shape(path, &all)?;
     Ok(Found {
-        train: samples(&train, coloured),
-        test: test.map(|test| samples(&test, coloured)),
+        train: samples(&train, shape)?,
+        test: test.map(|test| samples(&test, shape)).transpose()?,
         classes,
         columns: Vec::new(),
     })
@@ -83,22 +75,55 @@ fn pictures(part: &Path, classes: &[String]) -> Result<Vec<Picture>, DataError> 
             return Err(unusable(&folder, "this class folder is empty: put images into it, or remove it"));
         }
         for path in files {
+            let ending = path.extension().and_then(|end| end.to_str()).map(str::to_lowercase);
+            if !matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg")) {
+                return Err(unusable(&path, "it is no .png, .jpg or .jpeg file: remove it, or convert it"));
+            }
             // A list of classes is no longer than a byte counts.
-            pictures.push(Picture { image: decode(&path)?, path, label: label as u8 });
+            pictures.push(Picture { path, label: label as u8 });
         }
     }
     Ok(pictures)
 }
 
-fn decode(path: &Path) -> Result<DynamicImage, DataError> {
-    let ending = path.extension().and_then(|end| end.to_str()).map(str::to_lowercase);
-    if !matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg")) {
-        return Err(unusable(path, "it is no .png, .jpg or .jpeg file: remove it, or convert it"));
+/// Channels, height and width of all images, by their headers.
+fn shape(folder: &Path, pictures: &[&Picture]) -> Result<[usize; 3], DataError> {
+    let Some(first) = pictures.first() else {
+        return Err(unusable(folder, "it has no folder of images"));
+    };
+    let [height, width] = header(&first.path)?.size;
+    let (count, mut channels) = (pictures.len() as u64, 1_u64);
+    for Picture { path, .. } in pictures {
+        let Header { size: [h, w], coloured } = header(path)?;
+        if [h, w] != [height, width] {
+            let problem = format!(
+                "it is {h} × {w} pixels, and `{}` is {height} × {width}: all images must have one size",
+                first.path.display()
+            );
+            return Err(unusable(path, problem));
+        }
+        if coloured {
+            channels = 3;
+        }
+        let bytes = (u64::from(height) * u64::from(width)).saturating_mul(channels * count);
+        if bytes > LARGEST_OBJECT {
+            let problem = format!(
+                "its {count} images of {height} × {width} pixels take {bytes} bytes, and {LARGEST_OBJECT} \
+                 are the most for one data set: scale them down, or leave some out"
+            );
+            return Err(unusable(folder, problem));
+        }
     }
-    let failed =
-        |error: &dyn std::fmt::Display| unusable(path, format!("the image does not decode: {error}"));
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-    let image = reader.map_err(|error| failed(&error))?.decode().map_err(|error| failed(&error))?;
+    Ok([channels as usize, height as usize, width as usize])
+}
+
+fn header(path: &Path) -> Result<Header, DataError> {
+    let file = File::open(path).map_err(|error| unusable(path, error.to_string()))?;
+    Header::read(BufReader::new(file)).map_err(|problem| undecoded(path, &problem))
+}
+
+fn decode(path: &Path) -> Result<DynamicImage, DataError> {
+    let image = Reading::picture(&contents(path)?).map_err(|problem| undecoded(path, &problem))?;
     let clear = image.color().has_alpha() && image.to_rgba8().pixels().any(|pixel| pixel.0[3] != 255);
     if clear {
         Err(unusable(path, "it is transparent in places: flatten it onto a background"))
@@ -107,21 +132,26 @@ fn decode(path: &Path) -> Result<DynamicImage, DataError> {
     }
 }
 
-fn samples(pictures: &[Picture], coloured: bool) -> Samples {
-    let (height, width) = pictures
-        .first()
-        .map_or((0, 0), |first| (first.image.height() as usize, first.image.width() as usize));
-    let mut pixels = Vec::with_capacity(pictures.len() * height * width * if coloured { 3 } else { 1 });
-    for Picture { image, .. } in pictures {
-        if coloured {
+fn undecoded(path: &Path, problem: &str) -> DataError {
+    unusable(path, format!("the image does not decode: {problem}"))
+}
+
+/// Decodes the images of a part, one after the other.
+fn samples(pictures: &[Picture], [channels, height, width]: [usize; 3]) -> Result<Samples, DataError> {
+    let mut pixels = Vec::with_capacity(pictures.len() * channels * height * width);
+    for Picture { path, .. } in pictures {
+        let image = decode(path)?;
+        if [image.height() as usize, image.width() as usize] != [height, width] {
+            return Err(unusable(path, "it changed while the folder was read: add the folder again"));
+        }
+        if channels == 3 {
             // Channels first: all red values, then all green ones, then all blue ones.
-            let interleaved = image.to_rgb8().into_raw();
+            let interleaved = image.into_rgb8().into_raw();
             (0..3).for_each(|channel| pixels.extend(interleaved.iter().skip(channel).step_by(3)));
         } else {
-            pixels.extend(image.to_luma8().into_raw());
+            pixels.extend(image.into_luma8().into_raw());
         }
     }
     let labels = pictures.iter().map(|picture| picture.label).collect();
-    let channels = if coloured { 3 } else { 1 };
-    Samples::images([pictures.len(), channels, height, width], pixels, labels)
+    Ok(Samples::images([pictures.len(), channels, height, width], pixels, labels))
 }

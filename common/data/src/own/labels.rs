@@ -19,12 +19,24 @@ pub(super) fn number(path: &Path, mut names: Vec<String>) -> Result<Vec<String>,
     Ok(names)
 }
 
-/// Classes of labels that are numbers: those that are named, or as many as the training labels need.
+/// Classes of labels that are numbers: those that are named, each by a name of its own without spaces around it, or as
+/// many as the training labels need.
 pub(super) fn named(path: &Path, train: &[u8], names: Option<&[String]>) -> Result<Vec<String>, DataError> {
     match names {
         Some(names) => {
             most(path, names.len())?;
-            Ok(names.to_vec())
+            let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
+            for (label, name) in names.iter().enumerate() {
+                if name.is_empty() {
+                    let problem = format!("--classes has no name for class {label}: name each class once");
+                    return Err(unusable(path, problem));
+                }
+                if names[..label].contains(name) {
+                    let problem = format!("--classes has `{name}` twice: name each class once");
+                    return Err(unusable(path, problem));
+                }
+            }
+            Ok(names)
         }
         None => Ok((0..=train.iter().copied().max().unwrap_or(0)).map(|label| label.to_string()).collect()),
     }
@@ -66,6 +78,23 @@ mod tests {
         ] {
             let texts = texts.iter().map(|text| (*text).to_owned()).collect();
             assert_eq!(number(Path::new("labels.csv"), texts).unwrap(), classes);
+        }
+    }
+
+    #[test]
+    fn each_class_has_one_name_of_its_own() {
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            named(Path::new("digits"), &[0, 1], Some(&names)).map_err(|error| error.to_string())
+        };
+        assert_eq!(named(&["cat", " dog "]), Ok(vec!["cat".to_owned(), "dog".to_owned()]));
+        for (names, says) in [
+            (&["cat", "dog", "cat"][..], "`digits`: --classes has `cat` twice: name each class once"),
+            (&["cat", " cat"], "`digits`: --classes has `cat` twice: name each class once"),
+            (&["cat", ""], "`digits`: --classes has no name for class 1: name each class once"),
+            (&[" "], "`digits`: --classes has no name for class 0: name each class once"),
+        ] {
+            assert_eq!(named(names), Err(says.to_owned()));
         }
     }
 }

@@ -26,6 +26,10 @@ pub(super) fn read(path: &Path, names: Option<&[String]>) -> Result<Found, DataE
     Ok(Found { train, test, classes, columns: Vec::new() })
 }
 
+/// The samples of a part.
+///
+/// Images whose second size is 1, 3 or 4 have their channels there; where it is another and their last is one of these,
+/// they have them last, and are refused.
 fn part(path: &Path, file: &SafeTensors<'_>, part: &str) -> Result<Option<Samples>, DataError> {
     let (images, features) = (format!("{part}_images"), format!("{part}_features"));
     let found = [images, features].into_iter().find_map(|name| Some((file.tensor(&name).ok()?, name)));
@@ -36,6 +40,13 @@ fn part(path: &Path, file: &SafeTensors<'_>, part: &str) -> Result<Option<Sample
     let samples = match (values.dtype(), values.shape()) {
         (Dtype::U8, &[count, height, width]) => {
             Samples::images([count, 1, height, width], values.data().to_vec(), labels)
+        }
+        (Dtype::U8, &[count, height, width, channels @ (1 | 3 | 4)]) if ![1, 3, 4].contains(&height) => {
+            let problem = format!(
+                "`{name}` is U8 [{count}, {height}, {width}, {channels}], channels last: images are \
+                 [samples, channels, height, width]; numpy np.ascontiguousarray({name}.transpose(0, 3, 1, 2))"
+            );
+            return Err(unusable(path, problem));
         }
         (Dtype::U8, &[count, channels, height, width]) => {
             Samples::images([count, channels, height, width], values.data().to_vec(), labels)

@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    io::{Cursor, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
 use common::model_spec::DataShape;
-use data::idx;
-use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, imageops::FilterType};
+use data::{Reading, idx};
+use image::{DynamicImage, GrayImage, ImageFormat, imageops::FilterType};
 
 use super::{super::failure::Failure, Named};
 
@@ -65,12 +65,11 @@ impl Reader {
             }
             return Ok(());
         }
-        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format()?;
-        match reader.format() {
-            Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
-            _ => return Err(bad("it is neither PNG nor JPEG nor IDX".to_owned())),
+        if !matches!(image::guess_format(&bytes), Ok(ImageFormat::Png | ImageFormat::Jpeg)) {
+            return Err(bad("it is neither PNG nor JPEG nor IDX".to_owned()));
         }
-        let image = reader.decode().map_err(|error| bad(format!("it cannot be decoded: {error}")))?;
+        let image =
+            Reading::picture(&bytes).map_err(|error| bad(format!("it cannot be decoded: {error}")))?;
         self.take(name.to_owned(), image, to)
     }
 
