@@ -13,6 +13,9 @@ pub struct InvalidName {
     value: String,
 }
 
+/// Most bytes of a name.
+const LONGEST: usize = 64;
+
 /// Declares a string id; text is checked against the rule for names when it is parsed or deserialised.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $noun:literal) => {
@@ -32,7 +35,7 @@ macro_rules! name {
             type Err = InvalidName;
 
             fn from_str(value: &str) -> Result<Self, InvalidName> {
-                let fits = (1..=64).contains(&value.len())
+                let fits = (1..=LONGEST).contains(&value.len())
                     && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
                 if fits {
                     Ok(Self(value.to_owned()))
@@ -81,6 +84,21 @@ macro_rules! name {
 name! {
     /// What a person calls a study; unique among the studies of a cluster.
     StudyName, "study name"
+}
+
+impl StudyName {
+    /// The name with a number after it, for where the name itself is taken: `mlp-2`. A long one loses its end.
+    pub fn numbered(&self, number: u32) -> Self {
+        let suffix = format!("-{number}");
+        let stem = &self.0[..self.0.len().min(LONGEST - suffix.len())];
+        Self(format!("{stem}{suffix}"))
+    }
+
+    /// Whether this is `name` with a number after it.
+    pub fn is_numbered(&self, name: &Self) -> bool {
+        let number = self.0.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+        number.is_some_and(|number: u32| number > 1 && *self == name.numbered(number))
+    }
 }
 
 name! {
@@ -150,6 +168,19 @@ mod tests {
             assert!(bad.parse::<StudyName>().is_err(), "{bad:?}");
         }
         assert!(serde_json::from_str::<StudyId>("\"../x\"").is_err());
+    }
+
+    #[test]
+    fn a_numbered_name_is_known_by_its_own() {
+        let name = |text: &str| text.parse::<StudyName>().unwrap();
+        assert_eq!(name("mlp").numbered(2), name("mlp-2"));
+        assert!(name("mlp-12").is_numbered(&name("mlp")));
+        for other in ["mlp", "mlp-1", "mlp-02", "mlp-best", "cnn-2", "mlp-2-3"] {
+            assert!(!name(other).is_numbered(&name("mlp")), "{other}");
+        }
+        let long = name(&"x".repeat(64));
+        assert_eq!(long.numbered(10).as_str().len(), 64);
+        assert!(long.numbered(10).is_numbered(&long));
     }
 
     proptest! {

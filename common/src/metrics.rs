@@ -60,7 +60,7 @@ pub struct CurvePoint {
     pub seconds: f64,
 }
 
-/// What a checkpoint scores on a data set's test part.
+/// What a checkpoint scores on a part of the data: the test part, or in an evaluation the validation part too.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TestMetrics {
     /// Share of test samples classified correctly.
@@ -69,7 +69,7 @@ pub struct TestMetrics {
     /// Mean cross-entropy over the test samples; not finite where a model's numbers overflow on one of them.
     #[serde(deserialize_with = "maybe_finite")]
     pub loss: f64,
-    /// The same on those test samples alone that did not validate; none where no test sample did.
+    /// Accuracy and loss on those test samples that did not validate; none where no test sample validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean: Option<CleanMetrics>,
 }

@@ -32,9 +32,10 @@ pub use op::Op;
 pub use tensors::NamedShape;
 pub use wanted::Unbuildable;
 
-use wanted::Wanted;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use wanted::Wanted;
 
 use crate::{hparams::Hparams, study::ModelKind};
 
@@ -67,15 +68,27 @@ impl ModelSpec {
     /// Fails where a hyperparameter is missing, of the wrong kind or out of range, or where a layer is left without
     /// a pixel. The formula model has no layer.
     pub fn build(kind: ModelKind, hparams: &Hparams, shape: &DataShape) -> Result<Self, Unbuildable> {
-        let wanted = Wanted(hparams);
+        Self::build_reading(kind, hparams, shape).0
+    }
+
+    /// The model, or why there is none, and the names of hyperparameters that were asked for on the way.
+    pub(crate) fn build_reading(
+        kind: ModelKind,
+        hparams: &Hparams,
+        shape: &DataShape,
+    ) -> (Result<Self, Unbuildable>, BTreeSet<String>) {
+        let read = RefCell::default();
+        let wanted = Wanted { hparams, read: &read };
         let layers = match kind {
-            ModelKind::Mlp => mlp::layers(wanted, shape)?,
-            ModelKind::Cnn => cnn::layers(wanted, shape)?,
-            ModelKind::Resnet => resnet::layers(wanted, shape)?,
-            ModelKind::Vgg => vgg::layers(wanted, shape)?,
-            ModelKind::Formula => return Ok(Self::default()),
+            ModelKind::Mlp => mlp::layers(wanted, shape),
+            ModelKind::Cnn => cnn::layers(wanted, shape),
+            ModelKind::Resnet => resnet::layers(wanted, shape),
+            ModelKind::Vgg => vgg::layers(wanted, shape),
+            ModelKind::Formula => return (Ok(Self::default()), BTreeSet::new()),
         };
-        Ok(Self { layers, initializer: wanted.choice("initializer")? })
+        let initializer = wanted.choice("initializer");
+        let built = layers.and_then(|layers| Ok(Self { layers, initializer: initializer? }));
+        (built, read.into_inner())
     }
 
     /// How many numbers are trained: batch-norm scale and shift included, running statistics not.

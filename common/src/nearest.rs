@@ -1,10 +1,17 @@
 //! The valid name that somebody most likely meant.
 
-/// The candidate nearest to a word; none where no candidate is near.
+/// Longest word and longest candidate that are compared, in bytes: comparing takes as many steps, and as much memory, as
+/// the product of both.
+const LONGEST: usize = 128;
+
+/// The candidate nearest to a word; none where no candidate is near, or the word is longer than any name.
 ///
 /// Near is a candidate that contains the word or is contained in it (three letters or more), or that typing errors
 /// turn into it: one, and one more for every four letters.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let lower = word.to_lowercase();
     let most = 1 + lower.chars().count() / 4;
     let distance = |candidate: &str| {
@@ -15,7 +22,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             _ => None,
         }
     };
-    let near = candidates.into_iter().filter_map(|candidate| Some((distance(candidate)?, candidate)));
+    let comparable = candidates.into_iter().filter(|candidate| candidate.len() <= LONGEST);
+    let near = comparable.filter_map(|candidate| Some((distance(candidate)?, candidate)));
     near.min().map(|(_, candidate)| candidate)
 }
 
@@ -36,5 +44,14 @@ mod tests {
         ] {
             assert_eq!(nearest(word, keys), expected, "{word}");
         }
+    }
+
+    #[test]
+    fn a_text_that_can_be_no_name_is_near_nothing_and_takes_no_time() {
+        let long = "eta".repeat(1 << 20);
+        assert_eq!(nearest(&long, ["eta", long.as_str()]), None);
+        assert_eq!(nearest("eta", [long.as_str(), "zeta"]), Some("zeta"));
+        let (name, typed) = ("x".repeat(LONGEST), "x".repeat(LONGEST - 1));
+        assert_eq!(nearest(&typed, [name.as_str()]), Some(name.as_str()));
     }
 }

@@ -126,7 +126,7 @@ pub fn training(name: &str) -> Option<Preset> {
     Some(preset)
 }
 
-/// The same search among models of so many parameters.
+/// A preset's search among models with this bound on their parameters.
 fn within(preset: Preset, parameters: &str) -> Option<Preset> {
     let constraints = Constraints { parameters: Some(parameters.parse().ok()?) };
     Some(Preset { study: StudySpec { constraints, ..preset.study }, ..preset })

@@ -42,19 +42,19 @@ impl Stream {
         Self { key: [seed as u32, (seed >> 32) as u32], step: 0, epoch: 0, tag: (purpose as u32) << 24 }
     }
 
-    /// The same stream at an epoch (or trial, or sample: the coordinate's meaning is the purpose's).
+    /// This stream at an epoch (or trial, or sample: the coordinate's meaning is the purpose's).
     #[must_use]
     pub fn epoch(self, epoch: u32) -> Self {
         Self { epoch, ..self }
     }
 
-    /// The same stream at a step.
+    /// This stream at a step.
     #[must_use]
     pub fn step(self, step: u32) -> Self {
         Self { step, ..self }
     }
 
-    /// The same stream for a layer, counted from 0; only the low 24 bits count.
+    /// This stream for a layer, counted from 0; only the low 24 bits count.
     #[must_use]
     pub fn layer(self, layer: u32) -> Self {
         Self { tag: self.tag & 0xff00_0000 | layer & 0x00ff_ffff, ..self }

@@ -41,7 +41,14 @@ use std::{
 
 use trust::Pin;
 
-use self::{audit::Audit, authority::Authority, book::Book, caller::Credential, gate::Gate};
+use self::{
+    audit::Audit,
+    authority::Authority,
+    book::Book,
+    caller::Credential,
+    gate::Gate,
+    policy::{Audited, Rule},
+};
 use crate::clock::date;
 
 /// Decides about every call, and gives and takes access.
@@ -69,15 +76,20 @@ impl Access {
         self.authority.as_ref().map(Authority::pin)
     }
 
-    /// Writes what was done to the audit log.
+    /// Writes what was done to the audit log, as often as the policy says.
     pub(crate) fn record(
         &self,
         caller: &Caller,
         peer: SocketAddr,
-        path: &str,
+        rule: &Rule,
         (about, outcome): (String, String),
     ) {
-        self.audit.record(&self.entry(caller, peer, path, (about, outcome)));
+        let entry = || self.entry(caller, peer, rule.path, (about, outcome));
+        match rule.audited {
+            Audited::Never => {}
+            Audited::Sparsely => self.audit.repeated(&entry(), peer.ip()),
+            Audited::Always => self.audit.record(&entry()),
+        }
     }
 
     fn refuse(&self, caller: &Caller, peer: SocketAddr, path: &str) {

@@ -72,7 +72,10 @@ pub struct Blobs {
     quota: Arc<Quota>,
     /// Told whenever there was no room.
     crowded: Arc<Notify>,
+    /// Objects on their way out.
     memory: Arc<Memory>,
+    /// Objects on their way in.
+    arriving: Arc<Memory>,
     /// Objects that are stored or deleted now.
     changing: Arc<Turns>,
     /// Objects that are brought into memory now.
@@ -112,6 +115,7 @@ impl Blobs {
             quota: Arc::new(Quota::none()),
             crowded: Arc::default(),
             memory: Arc::new(Memory::new(memory::MOST)),
+            arriving: Arc::new(Memory::new(memory::MOST)),
             changing: Arc::default(),
             reading: Arc::default(),
             ahead: Ahead::default(),
@@ -119,7 +123,7 @@ impl Blobs {
         }
     }
 
-    /// The same, taking no more than so many bytes. What is there already counts.
+    /// These objects, of which no more than `quota` bytes are stored. What is there already counts.
     pub async fn limited(self, quota: Option<u64>) -> Result<Self, BlobError> {
         let Some(most) = quota else { return Ok(self) };
         let stored = self.list(None).await?.iter().map(|object| object.size).sum();
@@ -142,10 +146,9 @@ impl Blobs {
         self.crowded.notified().await;
     }
 
-    /// Waits until so many bytes of an object may be in memory, as those that are read out are. Whoever waits holds no
-    /// other object.
+    /// Waits until so many bytes of an object that comes in may be in memory. Whoever waits holds no other object.
     pub(crate) async fn share(&self, bytes: u64) -> Share {
-        self.memory.share(bytes).await
+        self.arriving.share(bytes).await
     }
 
     /// Keeps a study's objects out of what is found, until the mark is dropped: they are stored before the study is, and

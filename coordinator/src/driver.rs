@@ -27,9 +27,21 @@ mod effect;
 
 mod shell;
 
+use common::study::StudySpec;
+use data_sets::DataSets;
+use stored_weights::StoredWeights;
+
+/// Whether a cluster that has stored nothing yet takes a study: one that names data or weights of a cluster's store is
+/// refused.
+pub(crate) fn check_in_new(spec: &StudySpec) -> Result<(), Refused> {
+    let spec = DataSets::default().resolved(spec.clone())?;
+    StoredWeights::default().resolved(spec).map(drop)
+}
+
 #[cfg(test)]
 mod tests;
 
+pub(crate) use data_sets::check_name;
 pub(crate) use live_study::Projection;
 
 pub use effect::{Answer, Effect, Grant, Group, Holder, NotTaken, Refused, ToWorker};

@@ -84,6 +84,8 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct TestReport {
     samples: usize,
+    /// Samples of these that validated, with `split: paper`: all figures here are contaminated by them.
+    validated: usize,
     classes: Vec<String>,
     accuracy: f64,
     log_loss: f64,
@@ -96,10 +98,6 @@ struct TestReport {
 impl Report {
     /// The report on a subject; fails where the class probabilities are not those of its test part.
     pub fn new(subject: &Subject) -> Result<Self, PredictionsError> {
-        let test_part = match &subject.test {
-            Ok(part) => Section::Present(TestReport::new(&Predictions::new(part, subject)?)),
-            Err(reason) => Section::Missing { missing: reason.clone() },
-        };
         Ok(Self {
             header: Header::new(subject),
             board: Board::new(subject),
@@ -107,17 +105,31 @@ impl Report {
             best_so_far: progress::best_so_far(subject),
             trials: subject.trials.iter().map(Configuration::new).collect(),
             importance: Importance::new(subject).into(),
-            test_part,
+            test_part: test_part(subject)?,
             ensemble: subject.ensemble.clone(),
         })
     }
 }
 
+/// How the best trial does class by class; without it the rest of a report stands.
+fn test_part(subject: &Subject) -> Result<Section<TestReport>, PredictionsError> {
+    let missing = |missing| Ok(Section::Missing { missing });
+    match subject.test.as_ref().map(|part| Predictions::new(part, subject)) {
+        Ok(Ok(predictions)) => Ok(Section::Present(TestReport::new(&predictions, subject))),
+        // The model's numbers overflow on a sample, which says nothing against the data set here.
+        Ok(Err(error @ PredictionsError::NoDistribution { .. })) => missing(error.to_string()),
+        Ok(Err(error)) => Err(error),
+        Err(reason) => missing(reason.clone()),
+    }
+}
+
 impl TestReport {
-    fn new(predictions: &Predictions<'_>) -> Self {
+    fn new(predictions: &Predictions<'_>, subject: &Subject) -> Self {
         let confusion = Confusion::new(predictions);
+        let clean = subject.best.study.test.and_then(|test| test.clean);
         Self {
             samples: predictions.len(),
+            validated: clean.map_or(0, |clean| predictions.len().saturating_sub(clean.samples as usize)),
             classes: predictions.part.classes.clone(),
             accuracy: predictions.accuracy(),
             log_loss: predictions.log_loss(),

@@ -245,6 +245,15 @@ fn files_of_two_votes_never_mix() {
         assert_eq!(ran.code, Some(2), "{more:?}: {ran:?}");
         assert!(ran.stderr.contains(says), "{more:?} does not say `{says}`: {}", ran.stderr);
     }
+    let best = |out: &Path| rung(state, &["best", "two", "--out", &text(out)]);
+    let ran = best(&out);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("has ensemble.json: one folder holds a model or an ensemble"), "{ran:?}");
+    assert!(!out.join("best.json").exists() && alone.join("model.py").exists());
+    best(&alone).ok();
+    assert!(!alone.join("model.py").exists(), "it is another model's");
+    assert!(rung(state, &["evaluate", &text(&alone)]).ok().stdout.contains("of two\n"));
+
     let ran = rung(state, &["evaluate", "two-ensemble", "--shift-averaging", "0"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("are for a single model"), "{}", ran.stderr);
@@ -268,6 +277,12 @@ fn an_evaluation_of_standardised_images_repeats_the_study() {
     repeats_the_study(&format!("{MLP}data: {{input: standard}}\n"));
 }
 
+/// Where test samples validated, the figures on the others are the study's, too.
+#[test]
+fn an_evaluation_of_a_split_of_the_test_part_repeats_the_study() {
+    repeats_the_study(&format!("{MLP}data: {{split: paper}}\n"));
+}
+
 fn repeats_the_study(study: &str) {
     let folder = scratch();
     let state = trained(folder.path(), "mlp", study);
@@ -280,11 +295,60 @@ fn repeats_the_study(study: &str) {
         let found = ran.json();
         assert_eq!(found["accuracy"], best["test"]["accuracy"]);
         assert_eq!(found["loss"], best["test"]["loss"]);
+        for figure in ["accuracy", "loss", "samples"] {
+            assert_eq!(found["clean"][figure], best["test"]["clean"][figure], "{figure}");
+        }
         let support: u64 = found["classes"].as_array().unwrap().iter().filter_map(support).sum();
         assert_eq!((found["samples"].as_u64(), support), (Some(10_000), 10_000));
     }
     let ran = rung(&state, &["evaluate", &out, "--part", "validation", "-o", "json"]).ok();
     assert_eq!((&ran.json()["accuracy"], ran.stderr.as_str()), (&best["value"], ""));
+}
+
+/// A data set that names its columns and classes is measured by these names, wherever they stand.
+#[test]
+fn another_table_is_measured_by_the_names_of_its_columns_and_classes() {
+    let folder = scratch();
+    let (state, own) = (folder.path().join("state"), table(folder.path(), 150));
+    let add = |name: &str, path: &Path| {
+        rung(&state, &["data", "add", name, &text(path), "--format", "csv", "--label", "species"]).ok();
+    };
+    add("flowers", &own);
+    trained(folder.path(), "flowers", &study("flowers", "{name: flowers}", "mlp"));
+
+    // Others are made of its rows `a,b,c,d,species`, of which the head is one: a column that is put in is called as its cells.
+    let rows = fs::read_to_string(&own).unwrap();
+    let other = |name: &str, row: &dyn Fn([&str; 5]) -> Option<String>| {
+        let made = rows.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            row(cells.try_into().unwrap())
+        });
+        let path = folder.path().join(format!("{name}.csv"));
+        fs::write(&path, made.collect::<Vec<_>>().join("\n")).unwrap();
+        add(name, &path);
+    };
+    other("turned", &|[a, b, c, d, species]| Some([d, "1", b, a, species, c].join(",")));
+    other("fewer", &|[a, b, c, d, species]| (species != "setosa").then(|| [a, b, c, d, species].join(",")));
+    other("short", &|[_, b, c, d, species]| Some([b, c, d, species].join(",")));
+    other("purple", &|[a, b, c, d, species]| {
+        Some([a, b, c, d, if species == "setosa" { "lilac" } else { species }].join(","))
+    });
+
+    let evaluate = |data: &str| rung(&state, &["evaluate", "flowers", "--data", data, "-o", "json"]);
+    let (flowers, turned) = (evaluate("flowers").ok().json(), evaluate("turned").ok().json());
+    assert_eq!((&turned["accuracy"], &turned["loss"]), (&flowers["accuracy"], &flowers["loss"]));
+    assert_eq!(turned["classes"], flowers["classes"]);
+    let fewer = evaluate("fewer").ok().json();
+    let supports: Vec<u64> = fewer["classes"].as_array().unwrap().iter().filter_map(support).collect();
+    assert_eq!(supports, [0, 10, 10], "a fifth of 50 rows each");
+    for (data, says) in [
+        ("short", "data set short has no column `a`: the model takes a, b, c, d"),
+        ("purple", "data set purple has a class `lilac`, which the model does not know"),
+    ] {
+        let ran = evaluate(data);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
 }
 
 /// The same weights measured in two ways are what a study of each way measured.

@@ -186,6 +186,7 @@ fn a_real_studys_numbers_are_scikit_learns() {
     assert!(json["test_part"]["accuracy"].as_f64().unwrap() > 0.7, "{}", json["test_part"]["accuracy"]);
     let recorded = json["test"]["loss"].as_f64().unwrap();
     assert!((json["test_part"]["log_loss"].as_f64().unwrap() - recorded).abs() < 1e-4);
+    assert_eq!((&json["test_touches"], &json["test_part"]["validated"]), (&1.into(), &0.into()));
     assert_eq!(fs::read_to_string(report.join("predictions.csv")).unwrap().lines().count(), 10_001);
     agrees_with_scikit_learn(&report);
 }

@@ -79,10 +79,18 @@ async fn an_unfinished_study_of_equal_spec_is_resumed_and_another_refused() -> R
 
 #[tokio::test]
 async fn a_finished_study_stays_and_the_next_one_is_called_2() -> Result<()> {
-    let cluster = Cluster::start(1).await?;
+    let mut cluster = Cluster::start(1).await?;
     cluster.submit(&study("s", 1)).await?;
     cluster.table("s").await?;
-    assert_eq!(cluster.submit(&study("s", 1)).await?.name.as_str(), "s-2");
+    cluster.kill_worker(0)?;
+    let second = cluster.submit(&study("s", 1)).await?;
+    assert_eq!(second.name.as_str(), "s-2");
+    assert_eq!(
+        cluster.submit(&study("s", 1)).await?.id,
+        second.id,
+        "the same once more means the unfinished one"
+    );
+    assert_eq!(cluster.submit(&study("s", 2)).await?.name.as_str(), "s-3", "something else is another study");
     Ok(())
 }
 

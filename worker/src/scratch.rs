@@ -3,10 +3,12 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use common::view::LeaseId;
+use nix::fcntl::OFlag;
 use tempfile::TempDir;
 use tracing::debug;
 
@@ -32,8 +34,9 @@ impl Scratch {
     /// Makes a folder within `base`, which is made too where it is missing.
     pub(crate) fn open(base: &Path) -> io::Result<Self> {
         fs::create_dir_all(base)?;
-        sweep(base)?;
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
+        // Whose it is tells whose the others must be.
+        sweep(base, fs::metadata(folder.path())?.uid())?;
         if folder.path().to_str().is_none() {
             return Err(io::Error::other("the folder's name is not valid UTF-8"));
         }
@@ -66,18 +69,18 @@ impl Scratch {
     }
 }
 
-/// Removes the folders of dead workers.
-fn sweep(base: &Path) -> io::Result<()> {
+/// Removes the folders of this user's dead workers.
+fn sweep(base: &Path, user: u32) -> io::Result<()> {
     for entry in fs::read_dir(base)? {
         let entry = entry?;
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        // `file_type` does not follow links: what a link in a shared folder points to is not ours to remove. It fails where
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        // `metadata` does not follow links: what a link in a shared folder points to is not ours to remove. It fails where
         // another worker has just swept or left.
-        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !named || !entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == user) {
             continue;
         }
-        // Without a lock file it is another user's, or was made this moment: either way not a dead worker's.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        // Without a lock file it was made this moment, and is no dead worker's.
+        let Ok(lock) = lock_file(&entry.path().join(LOCK)) else { continue };
         match lock.try_lock() {
             Ok(()) => {
                 let removed = fs::remove_dir_all(entry.path());
@@ -90,9 +93,46 @@ fn sweep(base: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a lock file, which is a plain file; never waits, whatever it is instead.
+fn lock_file(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
+}
+
 #[cfg(test)]
 mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_no_file_holds_up_nobody() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = base.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let (pipe, link) = (folder("rung-worker-pipe"), folder("rung-worker-link"));
+        mkfifo(&pipe.join(LOCK), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        std::os::unix::fs::symlink(pipe.join(LOCK), link.join(LOCK)).unwrap();
+        Scratch::open(base.path()).unwrap();
+        assert!(pipe.exists() && link.exists());
+    }
+
+    #[test]
+    fn what_is_another_users_is_not_swept() {
+        let base = tempfile::tempdir().unwrap();
+        let dead = base.path().join("rung-worker-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), b"").unwrap();
+        let user = fs::metadata(&dead).unwrap().uid();
+        sweep(base.path(), user + 1).unwrap();
+        assert!(dead.exists());
+        sweep(base.path(), user).unwrap();
+        assert!(!dead.exists());
+    }
 
     #[test]
     fn the_dead_are_swept_and_the_living_are_not() {

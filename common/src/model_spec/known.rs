@@ -13,13 +13,19 @@ impl ModelKind {
     pub fn knows(self, hparam: &str) -> bool {
         let numbered = |stem: &str| {
             let number: Option<u32> = hparam.strip_prefix(stem).and_then(|digits| digits.parse().ok());
-            number.is_some_and(|n| n < MOST_LAYERS && hparam == format!("{stem}{n}"))
+            let range = self.first_number()..MOST_LAYERS;
+            number.is_some_and(|n| range.contains(&n) && hparam == format!("{stem}{n}"))
         };
         self == Self::Formula
             || self.hparam_names().iter().any(|name| match name.strip_suffix('N') {
                 Some(stem) => numbered(stem),
                 None => *name == hparam,
             })
+    }
+
+    /// The number of the first layer or block: an MLP's hidden layers count from 0, blocks from 1.
+    pub fn first_number(self) -> u32 {
+        u32::from(self != Self::Mlp)
     }
 
     /// Whether a hyperparameter decides which tensors the model has.

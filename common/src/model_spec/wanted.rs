@@ -1,5 +1,7 @@
 //! The hyperparameters that a model asks for.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use super::choices::Choice;
 use crate::hparams::{Hparams, Scalar};
 
@@ -38,9 +40,13 @@ pub enum Unbuildable {
 /// Whole numbers from the first to the second, both included.
 pub(super) type Range = (i64, i64);
 
-/// Hyperparameters as a model reads them.
+/// Hyperparameters as a model reads them; which ones it reads is noted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a>(pub(super) &'a Hparams);
+pub(super) struct Wanted<'a> {
+    pub(super) hparams: &'a Hparams,
+    /// Names that were asked for, whether they are there or not.
+    pub(super) read: &'a RefCell<BTreeSet<String>>,
+}
 
 impl Wanted<'_> {
     /// A whole number.
@@ -80,7 +86,7 @@ impl Wanted<'_> {
 
     /// A switch, `default` where it is left out.
     pub(super) fn switch(self, name: &str, default: bool) -> Result<bool, Unbuildable> {
-        match self.0.get(name) {
+        match self.get(name) {
             None => Ok(default),
             Some(Scalar::Bool(switch)) => Ok(*switch),
             Some(_) => self.unusable(name, "true or false".to_owned()),
@@ -89,7 +95,7 @@ impl Wanted<'_> {
 
     /// Something that is chosen by name, its type's default where it is left out.
     pub(super) fn choice<T: Choice + Default>(self, name: &str) -> Result<T, Unbuildable> {
-        let Some(value) = self.0.get(name) else { return Ok(T::default()) };
+        let Some(value) = self.get(name) else { return Ok(T::default()) };
         let chosen = T::NAMED.iter().find(|(known, _)| *value == Scalar::Text((*known).to_owned()));
         match chosen {
             Some((_, chosen)) => Ok(*chosen),
@@ -106,7 +112,7 @@ impl Wanted<'_> {
         if !self.has(&own) && self.has(stem) { stem.to_owned() } else { own }
     }
 
-    /// The same, and the common one's name where neither is there.
+    /// The name of a layer's own hyperparameter where that is there, and else of the one for all layers.
     pub(super) fn own_if_there(self, stem: &str, number: u32) -> String {
         let own = format!("{stem}_{number}");
         if self.has(&own) { own } else { stem.to_owned() }
@@ -114,11 +120,16 @@ impl Wanted<'_> {
 
     /// Whether a hyperparameter is there.
     pub(super) fn has(self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.get(name).is_some()
+    }
+
+    fn get(&self, name: &str) -> Option<&Scalar> {
+        self.read.borrow_mut().insert(name.to_owned());
+        self.hparams.get(name)
     }
 
     fn value(&self, name: &str) -> Result<&Scalar, Unbuildable> {
-        self.0.get(name).ok_or_else(|| Unbuildable::Missing(name.to_owned()))
+        self.get(name).ok_or_else(|| Unbuildable::Missing(name.to_owned()))
     }
 
     fn unusable<T>(self, name: &str, expected: String) -> Result<T, Unbuildable> {

@@ -4,7 +4,11 @@ use super::Preset;
 
 /// What stands at the end of an example: keys that it could have besides, as overrides would write them.
 const MORE: &[(&str, &str, &str)] = &[
-    ("Configurations that are given and not searched.", "scheduler", FIXED),
+    (
+        "Configurations that are given and not searched; `space` and `sampler` then mean nothing.",
+        "scheduler",
+        FIXED,
+    ),
     ("Every point of a space that can be counted, once.", "sampler", "{kind: grid}"),
     (
         "A space written out: choices, whole numbers, real numbers, conditions on earlier parameters.",

@@ -187,6 +187,7 @@ pub(crate) fn space() -> impl Strategy<Value = SearchSpace> {
                 let test = test(&parent.domain, pick.into(), comparison.into());
                 Condition { parameter: parent.name.clone(), test }
             });
+            let when = when.filter(|when| when.check(&parameters).is_ok());
             parameters.push(Parameter { name: format!("p_{i}"), domain, when });
         }
         SearchSpace::new(parameters).unwrap()

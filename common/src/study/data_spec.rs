@@ -111,7 +111,7 @@ pub enum Input {
     /// Bytes as numbers from 0 to 1.
     #[default]
     Unit,
-    /// The same, less each channel's mean and divided by its deviation over the training part.
+    /// Numbers from 0 to 1, less each channel's mean and divided by its deviation over the training part.
     Standard,
 }
 

@@ -19,15 +19,15 @@ impl StudySpec {
     ///
     /// An override is a key such as `scheduler.max_epochs` and a YAML value such as `9`.
     pub fn from_yaml_with(text: &str, overrides: &[(String, String)]) -> Result<Self, SpecError> {
-        let mut document = Node::from_yaml(text)?;
-        if document.value == Value::Null {
-            return Err(document.error("the study file is empty"));
-        }
-        for (key, value) in overrides {
-            open(&mut document, key)?;
-            document.set(key, value)?;
-        }
-        Self::from_document(&document)
+        Self::from_document(&replaced(text, overrides)?)
+    }
+
+    /// Whether a study file whose values are replaced lists its trials, or what is wrong with its text; nothing else of
+    /// it is checked.
+    pub fn is_listed(text: &str, overrides: &[(String, String)]) -> Result<bool, SpecError> {
+        let document = replaced(text, overrides)?;
+        let kind = document.get("scheduler").and_then(|scheduler| scheduler.get("kind"));
+        Ok(kind.is_some_and(|kind| kind.value == Value::Text("fixed".to_owned())))
     }
 
     /// The study as a file that reads back to exactly this study.
@@ -86,6 +86,19 @@ impl StudySpec {
         }
         document
     }
+}
+
+/// A study file's document whose values at dotted keys are replaced.
+fn replaced(text: &str, overrides: &[(String, String)]) -> Result<Node, SpecError> {
+    let mut document = Node::from_yaml(text)?;
+    if document.value == Value::Null {
+        return Err(document.error("the study file is empty"));
+    }
+    for (key, value) in overrides {
+        open(&mut document, key)?;
+        document.set(key, value)?;
+    }
+    Ok(document)
 }
 
 /// Writes out what an override is about to change a part of: a named space, or the default scheduler.

@@ -5,7 +5,7 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use nix::{sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 
 use crate::{Pin, Token, read_private, write_private};
@@ -35,11 +35,12 @@ impl Published {
     /// What a coordinator has written into its state folder; none where none has, or its process is gone.
     ///
     /// A killed coordinator leaves the file behind, and by now another one, of another folder, may have its port. So it
-    /// counts only as long as its process lives.
+    /// counts only as long as its process lives; a process that may not be signalled is another user's, and no coordinator
+    /// of this folder.
     pub fn of_folder(state: &Path) -> Option<Self> {
         let published: Self = serde_json::from_slice(&read_private(&state.join(ADDRESS_FILE)).ok()?).ok()?;
         let process = Pid::from_raw(i32::try_from(published.pid).ok()?);
-        (kill(process, None) != Err(Errno::ESRCH)).then_some(published)
+        kill(process, None).is_ok().then_some(published)
     }
 
     /// Writes it for the owner of a file alone.
@@ -105,6 +106,15 @@ mod tests {
         assert_eq!(Published::of_folder(folder.path()), None);
         write_private(&file, b"{\"addr").unwrap();
         assert_eq!(Published::of_folder(folder.path()), None);
+    }
+
+    #[test]
+    fn a_process_of_another_user_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        published(1).write(&folder.path().join(ADDRESS_FILE)).unwrap();
+        // Where the tests are root's, the first process is no other user's.
+        let own = kill(Pid::from_raw(1), None).is_ok();
+        assert_eq!(Published::of_folder(folder.path()).is_some(), own);
     }
 
     #[test]

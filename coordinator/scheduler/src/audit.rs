@@ -47,7 +47,7 @@ pub fn flaws<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Flaw> {
 
 const NO_BEGINNING: &str = "the log does not begin with the study's creation";
 
-/// The same check of a log that grows: one event at a time.
+/// The check of a log that grows: it takes one event at a time.
 #[derive(Debug, Default)]
 pub struct Audit {
     /// None before the study's creation.

@@ -109,6 +109,12 @@ impl Plan {
         self.brackets.last().map_or(0, |bracket| bracket.first.0 + bracket.configs())
     }
 
+    /// Epochs that a trial has trained at the end of a rung, in total; 0 where there is no such rung.
+    pub fn rung_epochs(&self, bracket: u32, rung: u32) -> u32 {
+        let bracket = self.brackets.get(bracket as usize);
+        bracket.and_then(|bracket| bracket.rungs.get(rung as usize)).map_or(0, |rung| rung.epochs)
+    }
+
     /// Results: one for each trial and rung that it reaches.
     pub fn evaluations(&self) -> u64 {
         self.rungs().map(|rung| u64::from(rung.configs)).sum()

@@ -48,7 +48,7 @@ impl Drawn {
     }
 }
 
-/// The same, with what is about to be drawn, so that a decision changes nothing.
+/// The configurations that are used in this pass, with those that a decision is about to draw: deciding changes nothing.
 #[derive(Debug)]
 pub(crate) struct Used<'a> {
     /// What was drawn before; none once a new pass has begun.

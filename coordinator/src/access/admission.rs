@@ -43,7 +43,7 @@ impl Access {
         if caller != Caller::Anonymous {
             let credential = caller.credential();
             if gate.prove(credential.clone(), left)
-                && let Some(credential) = credential
+                && let Some(credential) = credential.or_else(|| own_worker(&caller, headers))
             {
                 self.attach(credential, gate);
             }
@@ -127,6 +127,12 @@ impl Access {
         });
         open.entry(credential).or_default().push(Arc::downgrade(gate));
     }
+}
+
+/// What the connection of a worker of the coordinator's own user is found by, where it is one.
+fn own_worker(caller: &Caller, headers: &http::HeaderMap) -> Option<Credential> {
+    let name = headers.get(trust::WORKER_HEADER).filter(|_| *caller == Caller::Local)?;
+    name.to_str().ok()?.parse().ok().map(Credential::Own)
 }
 
 /// Why a call is refused, and what to do.

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
     net::IpAddr,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,10 +18,13 @@ use serde::{Deserialize, Serialize};
 const FILE_BYTES: u64 = 8 << 20;
 /// How many older files are kept.
 const KEPT: usize = 4;
-/// A refusal is written once in this time for each caller, address and call: a log must not be a way to fill the disk.
+/// A refusal, and what a program does over and over, is written once in this time for each caller, address and call: a log
+/// must not be a way to fill the disk.
 const ONCE_IN: Duration = Duration::from_secs(60);
 /// Most refusals that are written in that time: strangers must not push out what others did.
 const MOST_REFUSALS: usize = 1000;
+/// Most entries of what programs do over and over that are written in that time: there may be as many workers.
+const MOST_REPEATED: usize = 16_384;
 
 /// Something that somebody did, or was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +40,12 @@ pub struct Entry {
     /// What it was about; empty where there is nothing to name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// `ok`, or the code of the refusal or failure.
+    /// `ok`, or the code of the refusal or failure; `caller gone` where nobody waited for the answer.
     pub outcome: String,
 }
+
+/// The outcome of what was done.
+pub(super) const OK: &str = "ok";
 
 /// The log of a state folder.
 #[derive(Debug)]
@@ -52,42 +58,62 @@ pub(crate) struct Audit {
 struct Open {
     file: File,
     bytes: u64,
-    /// Refusals that were written since `since`.
-    refused: BTreeSet<(String, IpAddr, String)>,
+    /// Whether the last line may be cut off: by a crash, or by a disk that was full.
+    cut: bool,
+    refused: Recent,
+    repeated: Recent,
+}
+
+/// What was written a moment ago: who, from where, and what.
+#[derive(Debug, Default)]
+struct Recent {
+    written: BTreeSet<(String, IpAddr, String)>,
     since: Timestamp,
+}
+
+impl Recent {
+    /// Whether something was not written in this time, and is to be: no more than `most` are.
+    fn is_news(&mut self, now: Timestamp, what: (String, IpAddr, String), most: usize) -> bool {
+        // A date that was set back begins anew too.
+        if now < self.since || now.since(self.since) >= ONCE_IN {
+            self.written.clear();
+            self.since = now;
+        }
+        self.written.len() < most && self.written.insert(what)
+    }
 }
 
 impl Audit {
     /// Opens the log of a folder to append to it.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("audit.jsonl");
-        let (file, bytes) = append_to(&path)?;
-        Ok(Self {
-            path,
-            open: Mutex::new(Open { file, bytes, refused: BTreeSet::new(), since: Timestamp(0) }),
-        })
+        let (file, bytes, cut) = append_to(&path)?;
+        let open = Open { file, bytes, cut, refused: Recent::default(), repeated: Recent::default() };
+        Ok(Self { path, open: Mutex::new(open) })
     }
 
     /// Appends what was done. That it cannot be written is an error in the coordinator's own log.
     pub(crate) fn record(&self, entry: &Entry) {
-        if let Err(error) = self.append(&mut self.lock(), entry) {
-            tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
-        }
+        self.write(&mut self.lock(), entry);
     }
 
     /// Appends a refusal, unless the same was written a moment ago.
     pub(crate) fn refused(&self, entry: &Entry, from: IpAddr) {
         let mut open = self.lock();
-        if entry.at.since(open.since) >= ONCE_IN {
-            open.refused.clear();
-            open.since = entry.at;
+        let what = (entry.who.clone(), from, entry.call.clone());
+        if open.refused.is_news(entry.at, what, MOST_REFUSALS) {
+            self.write(&mut open, entry);
         }
-        let key = (entry.who.clone(), from, entry.call.clone());
-        if open.refused.len() >= MOST_REFUSALS || !open.refused.insert(key) {
-            return;
-        }
-        if let Err(error) = self.append(&mut open, entry) {
-            tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+    }
+
+    /// Appends what a program does over and over, unless the same came to the same a moment ago.
+    pub(crate) fn repeated(&self, entry: &Entry, from: IpAddr) {
+        // What a call is about that did not go well is what its caller says, which may be anything.
+        let about = if entry.outcome == OK { entry.about.as_str() } else { "" };
+        let what = (entry.who.clone(), from, format!("{} {} {about}", entry.call, entry.outcome));
+        let mut open = self.lock();
+        if open.repeated.is_news(entry.at, what, MOST_REPEATED) {
+            self.write(&mut open, entry);
         }
     }
 
@@ -102,8 +128,8 @@ impl Audit {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            for line in BufReader::new(file).lines() {
-                let Ok(entry) = serde_json::from_str(&line?) else { continue };
+            for line in BufReader::new(file).split(b'\n') {
+                let Ok(entry) = serde_json::from_slice(&line?) else { continue };
                 if entries.len() >= most {
                     entries.pop_front();
                 }
@@ -112,6 +138,12 @@ impl Audit {
         }
         entries.truncate(most);
         Ok(entries.into())
+    }
+
+    fn write(&self, open: &mut Open, entry: &Entry) {
+        if let Err(error) = self.append(open, entry) {
+            tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+        }
     }
 
     fn append(&self, open: &mut Open, entry: &Entry) -> io::Result<()> {
@@ -124,9 +156,15 @@ impl Audit {
                     _ => {}
                 }
             }
-            (open.file, open.bytes) = append_to(&self.path)?;
+            (open.file, open.bytes, open.cut) = append_to(&self.path)?;
         }
+        if open.cut {
+            // What was cut off must not take this one with it.
+            line.insert(0, b'\n');
+        }
+        open.cut = true;
         open.file.write_all(&line)?;
+        open.cut = false;
         open.bytes += line.len() as u64;
         Ok(())
     }
@@ -136,10 +174,15 @@ impl Audit {
     }
 }
 
-fn append_to(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::options().create(true).append(true).mode(0o600).open(path)?;
+/// A file to append to, its size, and whether its last line is cut off.
+fn append_to(path: &Path) -> io::Result<(File, u64, bool)> {
+    let file = File::options().create(true).read(true).append(true).mode(0o600).open(path)?;
     let bytes = file.metadata()?.len();
-    Ok((file, bytes))
+    let mut last = [b'\n'];
+    if bytes > 0 {
+        file.read_exact_at(&mut last, bytes - 1)?;
+    }
+    Ok((file, bytes, last != [b'\n']))
 }
 
 /// `audit.jsonl`, then `audit.jsonl.1`, older and older.
@@ -180,6 +223,51 @@ mod tests {
             use std::os::unix::fs::MetadataExt as _;
             assert_eq!(file.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
+        audit.record(&entry(1, ""));
+        let cut = |bytes: &[u8]| {
+            fs::OpenOptions::new().append(true).open(&audit.path).unwrap().write_all(bytes).unwrap();
+        };
+        // In the middle of a letter, as a full disk may cut it.
+        cut(b"{\"at\":2,\"who\":\"\xc3");
+        let audit = Audit::open(folder.path()).unwrap();
+        audit.record(&entry(3, ""));
+        audit.record(&entry(4, ""));
+        // A write that failed half way, in this process.
+        cut(b"{\"at\":5");
+        audit.lock().cut = true;
+        audit.record(&entry(6, ""));
+        let ats: Vec<_> = audit.last(10).unwrap().iter().map(|entry| entry.at.0).collect();
+        assert_eq!(ats, [1, 3, 4, 6]);
+        let text = fs::read(&audit.path).unwrap();
+        assert!(!text.windows(2).any(|two| two == b"\n\n"), "no line is empty");
+    }
+
+    #[test]
+    fn what_a_program_does_over_and_over_is_written_once_a_minute_for_each_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
+        let session = |at, about: &str| Entry { call: "Session".to_owned(), ..entry(at, about) };
+        let host = [127, 0, 0, 1].into();
+        for at in [60_000, 60_010, 119_000, 121_000] {
+            audit.repeated(&session(at, "node-1"), host);
+        }
+        audit.repeated(&session(121_500, "node-2"), host);
+        for (at, about) in [(122_000, "node-1"), (122_001, "anything"), (122_002, "else")] {
+            audit.repeated(&Entry { outcome: "permission denied".to_owned(), ..session(at, about) }, host);
+        }
+        // Neither takes the other's place.
+        audit.refused(&session(122_500, "node-1"), host);
+        let ats: Vec<_> = audit.last(10).unwrap().iter().map(|entry| entry.at.0).collect();
+        assert_eq!(ats, [60_000, 121_000, 121_500, 122_000, 122_500]);
+        // A date that was set back does not silence the log.
+        audit.repeated(&session(1000, "node-1"), host);
+        assert_eq!(audit.last(10).unwrap().len(), 6);
     }
 
     #[test]

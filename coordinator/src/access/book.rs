@@ -1,4 +1,5 @@
-//! Which tokens and certificates still let somebody in: one small file, whole and durable before anything counts.
+//! Which tokens and certificates still let somebody in: one small file, whole and durable before anything is given. What
+//! is taken away counts at once, and is stored then: a full disk must not keep anybody in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,6 +104,17 @@ pub struct NewToken {
     pub uses: u32,
 }
 
+/// What came of using a token to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spending {
+    /// The worker has joined by it.
+    Joined,
+    /// The token no longer lets in.
+    Over,
+    /// The worker was revoked after the token was made: whoever had its certificate may have the token too.
+    Older,
+}
+
 /// The tokens, and which certificates were taken away.
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -151,11 +163,13 @@ impl Book {
         now: Timestamp,
     ) -> io::Result<(Token, StoredToken)> {
         let token = Token { role: wanted.role, secret: Secret::draw(), pin };
+        // No earlier than any revocation so far, also where the clock was set back since.
+        let created = self.pages.revoked.values().copied().fold(now, Timestamp::max);
         let stored = StoredToken {
             id: TokenId(Secret::draw().hash()[..8].to_owned()),
             role: wanted.role,
             name: wanted.name,
-            created: now,
+            created,
             expires: now + wanted.life,
             uses_left: wanted.uses,
             revoked: false,
@@ -178,43 +192,42 @@ impl Book {
         Ok((token, stored))
     }
 
-    /// Counts one use of a worker's token; false where it no longer lets in.
-    pub(crate) fn spend(&mut self, id: &TokenId, worker: &WorkerId, now: Timestamp) -> io::Result<bool> {
+    /// Counts one use of a worker's token.
+    pub(crate) fn spend(&mut self, id: &TokenId, worker: &WorkerId, now: Timestamp) -> io::Result<Spending> {
         let mut pages = self.pages.clone();
         let valid = |token: &&mut StoredToken| token.id == *id && token.state(now) == TokenState::Valid;
-        let Some(token) = pages.tokens.iter_mut().find(valid) else { return Ok(false) };
+        let Some(token) = pages.tokens.iter_mut().find(valid) else { return Ok(Spending::Over) };
+        if self.revoked(worker).is_some_and(|revoked| token.created < revoked) {
+            return Ok(Spending::Older);
+        }
         token.uses_left = token.uses_left.saturating_sub(1);
         token.joined.insert(worker.clone());
         self.turn(pages)?;
-        Ok(true)
+        Ok(Spending::Joined)
     }
 
-    /// Takes a token's access away; false where there is no such token.
-    pub(crate) fn revoke_token(&mut self, id: &str) -> io::Result<Option<TokenId>> {
-        let mut pages = self.pages.clone();
-        let Some(token) = pages.tokens.iter_mut().find(|token| token.id.0 == id) else { return Ok(None) };
+    /// Takes a token's access away; none where there is no such token. It counts, and is to be [stored](Book::store).
+    pub(crate) fn revoke_token(&mut self, id: &str) -> Option<TokenId> {
+        let token = self.pages.tokens.iter_mut().find(|token| token.id.0 == id)?;
         token.revoked = true;
-        let id = token.id.clone();
-        self.turn(pages)?;
-        Ok(Some(id))
+        Some(token.id.clone())
     }
 
     /// Takes away all certificates of this name that were given so far, and the tokens by which it joined: whoever has
-    /// the worker's certificate has those too. Tells which.
-    pub(crate) fn revoke_certificates(
-        &mut self,
-        name: &WorkerId,
-        now: Timestamp,
-    ) -> io::Result<Vec<TokenId>> {
-        let mut pages = self.pages.clone();
-        pages.revoked.insert(name.clone(), now);
+    /// the worker's certificate has those too. Tells which. It counts, and is to be [stored](Book::store).
+    pub(crate) fn revoke_certificates(&mut self, name: &WorkerId, now: Timestamp) -> Vec<TokenId> {
+        self.pages.revoked.insert(name.clone(), now);
         let mut revoked = Vec::new();
-        for token in pages.tokens.iter_mut().filter(|token| token.joined.contains(name)) {
+        for token in self.pages.tokens.iter_mut().filter(|token| token.joined.contains(name)) {
             token.revoked = true;
             revoked.push(token.id.clone());
         }
-        self.turn(pages)?;
-        Ok(revoked)
+        revoked
+    }
+
+    /// Whether a worker has joined by a token that is remembered.
+    pub(crate) fn has_joined(&self, worker: &WorkerId) -> bool {
+        self.pages.tokens.iter().any(|token| token.joined.contains(worker))
     }
 
     /// Up to when certificates of this name were taken away.
@@ -222,11 +235,20 @@ impl Book {
         self.pages.revoked.get(name).copied()
     }
 
+    /// Puts on disk what counts. What could not be stored is with the next that can.
+    pub(crate) fn store(&self) -> io::Result<()> {
+        self.write(&self.pages)
+    }
+
     /// Takes over new pages once they are on disk.
     fn turn(&mut self, pages: Pages) -> io::Result<()> {
-        write_private(&self.file, &serde_json::to_vec(&pages)?)?;
+        self.write(&pages)?;
         self.pages = pages;
         Ok(())
+    }
+
+    fn write(&self, pages: &Pages) -> io::Result<()> {
+        write_private(&self.file, &serde_json::to_vec(pages)?)
     }
 }
 
@@ -246,17 +268,65 @@ mod tests {
         let mut book = Book::open(folder.path()).unwrap();
         let (now, worker) = (Timestamp(1_000), "node-1".parse().unwrap());
         let (token, stored) = book.create(worker_token(2), None, now).unwrap();
-        assert!(book.spend(&stored.id, &worker, now).unwrap());
+        assert_eq!(book.spend(&stored.id, &worker, now).unwrap(), Spending::Joined);
         let mut book = Book::open(folder.path()).unwrap();
-        assert!(book.spend(&stored.id, &worker, now).unwrap(), "what was spent is remembered");
-        assert!(!book.spend(&stored.id, &worker, now).unwrap(), "and so is the last use");
+        let remembered = book.spend(&stored.id, &worker, now).unwrap();
+        assert_eq!(remembered, Spending::Joined, "what was spent is remembered");
+        assert_eq!(book.spend(&stored.id, &worker, now).unwrap(), Spending::Over, "and so is the last use");
         let state = |book: &Book, at| book.token(&token.secret).unwrap().state(at);
         assert_eq!(state(&book, now), TokenState::UsedUp);
         assert_eq!(state(&book, now + HOUR), TokenState::Expired);
-        assert_eq!(book.revoke_token(&stored.id.to_string()).unwrap(), Some(stored.id));
+        assert_eq!(book.revoke_token(&stored.id.to_string()), Some(stored.id));
         assert_eq!(state(&book, now), TokenState::Revoked);
-        assert_eq!(book.revoke_token("00000000").unwrap(), None);
+        assert_eq!(book.revoke_token("00000000"), None);
         assert!(book.token(&Secret::draw()).is_none());
+    }
+
+    #[test]
+    fn a_revoked_worker_joins_by_later_tokens_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        let (worker, other) = ("node-1".parse().unwrap(), "node-2".parse().unwrap());
+        let (made, revoked) = (Timestamp(1_000), Timestamp(1_001));
+        let (_, used) = book.create(worker_token(9), None, made).unwrap();
+        let (_, older) = book.create(worker_token(9), None, made).unwrap();
+        assert!(!book.has_joined(&worker));
+        book.spend(&used.id, &worker, made).unwrap();
+        assert!(book.has_joined(&worker));
+        assert_eq!(book.revoke_certificates(&worker, revoked), std::slice::from_ref(&used.id));
+        book.store().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        assert_eq!(book.spend(&used.id, &worker, revoked).unwrap(), Spending::Over);
+        assert_eq!(book.spend(&older.id, &worker, revoked).unwrap(), Spending::Older);
+        assert_eq!(book.spend(&older.id, &other, revoked).unwrap(), Spending::Joined);
+        // In the same moment, and by a clock that was set back since.
+        for now in [revoked, made] {
+            let (_, later) = book.create(worker_token(1), None, now).unwrap();
+            assert_eq!(book.spend(&later.id, &worker, now).unwrap(), Spending::Joined);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_away_counts_where_nothing_can_be_stored_and_is_stored_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        let (now, worker) = (Timestamp(1_000), "node-1".parse().unwrap());
+        let (_, stored) = book.create(worker_token(1), None, now).unwrap();
+        // Nothing can be put in the place of a folder.
+        let file = folder.path().join("book.json");
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert_eq!(book.revoke_token(&stored.id.to_string()), Some(stored.id.clone()));
+        book.revoke_certificates(&worker, now);
+        assert!(book.store().is_err());
+        assert!(book.create(worker_token(1), None, now).is_err(), "what is given is stored first");
+        assert!(book.tokens()[0].revoked && book.tokens().len() == 1);
+        assert_eq!(book.revoked(&worker), Some(now));
+        fs::remove_dir(&file).unwrap();
+        book.create(worker_token(1), None, now).unwrap();
+        let book = Book::open(folder.path()).unwrap();
+        assert!(book.tokens()[0].revoked);
+        assert_eq!(book.revoked(&worker), Some(now));
     }
 
     #[test]

@@ -81,4 +81,6 @@ pub(crate) enum Credential {
     Token(TokenId),
     /// Certificates of this name.
     Certificate(WorkerId),
+    /// Being a worker of the coordinator's own user that says to have this name; nothing takes that away.
+    Own(WorkerId),
 }

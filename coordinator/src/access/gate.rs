@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{caller::Credential, judge::Presented, limits, seats::Seat};
+use super::{caller::Credential, judge::Presented, seats::Seat};
 
 /// One connection, as calls on it see it.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ struct Proof {
 }
 
 impl Gate {
-    /// The gate of a connection that has yet to prove itself.
+    /// The gate of a connection that has until `by` to prove itself.
     pub(crate) fn new(
-        peer: SocketAddr,
-        presented: Presented,
+        (peer, presented): (SocketAddr, Presented),
         closed: CancellationToken,
         seat: Seat,
+        by: Instant,
     ) -> Arc<Self> {
-        let (ends, _) = watch::channel(Some(Instant::now() + limits::PROOF));
+        let (ends, _) = watch::channel(Some(by));
         let proof = Proof { seat, credentials: BTreeSet::new(), local: false };
         Arc::new(Self { peer, presented, closed, ends, proof: Mutex::new(proof) })
     }
@@ -78,6 +78,11 @@ impl Gate {
         self.closed.cancel();
     }
 
+    /// Whether nobody has closed the connection from this side.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.is_cancelled()
+    }
+
     /// Waits for the end of the connection's life.
     pub(crate) async fn ended(self: Arc<Self>) {
         let mut ends = self.ends.subscribe();
@@ -100,5 +105,27 @@ impl Gate {
 
     fn proof(&self) -> MutexGuard<'_, Proof> {
         self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::{super::seats::Seats, *};
+
+    #[tokio::test]
+    async fn a_connection_ends_by_the_time_that_it_was_to_prove_itself_and_a_proven_one_lives_on() {
+        let (peer, close) = (SocketAddr::from(([127, 0, 0, 1], 5)), CancellationToken::new());
+        let seat = Seats::default().take(peer.ip(), &close).unwrap();
+        let gate = Gate::new((peer, Presented::Nothing), close, seat, Instant::now());
+        Arc::clone(&gate).ended().await;
+        assert!(gate.prove(None, None));
+        let soon = Duration::from_millis(20);
+        timeout(soon, Arc::clone(&gate).ended()).await.unwrap_err();
+        assert!(gate.is_open());
+        gate.close();
+        assert!(!gate.is_open());
+        gate.ended().await;
     }
 }

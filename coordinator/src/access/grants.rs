@@ -6,7 +6,8 @@ use common::ids::WorkerId;
 use trust::{Role, Token};
 
 use super::{
-    Access, Entry, NewToken, StoredToken, TokenId, TokenState, authority::Authority, caller::Credential, lock,
+    Access, Entry, NewToken, StoredToken, TokenId, TokenState, authority::Authority, book::Spending,
+    caller::Credential, lock,
 };
 use crate::clock::date;
 
@@ -28,29 +29,42 @@ impl Access {
         self.book().tokens().iter().map(|token| (token.clone(), token.state(now))).collect()
     }
 
-    /// Takes a token's access away and closes what is open by it.
+    /// Takes a token's access away and closes what is open by it, and stores that.
     pub fn revoke_token(&self, id: &str) -> Result<(), GrantError> {
-        let id = self.book().revoke_token(id)?.ok_or_else(|| GrantError::UnknownToken(id.to_owned()))?;
+        let revoked = self.book().revoke_token(id);
+        let id = revoked.ok_or_else(|| GrantError::UnknownToken(id.chars().take(64).collect()))?;
         self.detach(&Credential::Token(id));
-        Ok(())
+        self.book().store().map_err(GrantError::NotStored)
     }
 
-    /// Takes the certificates of a worker away, and the tokens by which it joined, and closes what is open by them.
-    pub fn revoke_worker(&self, worker: &WorkerId) -> Result<(), GrantError> {
-        let tokens = self.book().revoke_certificates(worker, date())?;
+    /// Takes the certificates of a worker away, and the tokens by which it joined, and closes what is open by them, and
+    /// stores that. Tells whether the worker is known: by an open connection, or by a token.
+    pub fn revoke_worker(&self, worker: &WorkerId) -> Result<bool, GrantError> {
+        let certificate = Credential::Certificate(worker.clone());
+        let known = self.is_connected(&certificate) || self.book().has_joined(worker);
+        if !known && self.is_connected(&Credential::Own(worker.clone())) {
+            return Err(GrantError::Own(worker.clone()));
+        }
+        let tokens = self.book().revoke_certificates(worker, date());
         tokens.into_iter().for_each(|token| self.detach(&Credential::Token(token)));
-        self.detach(&Credential::Certificate(worker.clone()));
-        Ok(())
+        self.detach(&certificate);
+        self.book().store().map_err(GrantError::NotStored)?;
+        Ok(known)
     }
 
-    /// A worker's first certificate, in exchange for one use of its token.
+    /// A worker's first certificate, in exchange for one use of its token. Not while a worker of that name is connected by a
+    /// certificate: a token is no way to become another. Whoever has a certificate already needs none to come back.
     pub fn join(&self, token: &TokenId, worker: &WorkerId, csr: &[u8]) -> Result<Vec<u8>, GrantError> {
         let authority = self.authority.as_ref().ok_or(GrantError::NoAuthority)?;
+        if self.is_connected(&Credential::Certificate(worker.clone())) {
+            return Err(GrantError::Connected(worker.clone()));
+        }
         // Signed first, so that a request that makes no sense costs no use of the token.
         let certificate = self.sign(authority, worker, csr)?;
         match self.book().spend(token, worker, date())? {
-            true => Ok(certificate),
-            false => Err(GrantError::Spent(token.clone())),
+            Spending::Joined => Ok(certificate),
+            Spending::Over => Err(GrantError::Spent(token.clone())),
+            Spending::Older => Err(GrantError::Older { token: token.clone(), worker: worker.clone() }),
         }
     }
 
@@ -81,6 +95,13 @@ impl Access {
         Ok(self.audit.last(most)?)
     }
 
+    /// Whether a connection is open by a credential.
+    fn is_connected(&self, credential: &Credential) -> bool {
+        let open = lock(&self.open);
+        let gates = open.get(credential).into_iter().flatten();
+        gates.filter_map(Weak::upgrade).any(|gate| gate.is_open())
+    }
+
     fn detach(&self, credential: &Credential) {
         let gates = lock(&self.open).remove(credential).unwrap_or_default();
         gates.iter().filter_map(Weak::upgrade).for_each(|gate| gate.close());
@@ -108,6 +129,33 @@ pub enum GrantError {
     /// The token's last use was taken a moment ago.
     #[error("token {0} is used up: `rung token create` makes another")]
     Spent(TokenId),
+    /// The token is older than the worker's revocation.
+    #[error(
+        "worker {worker} was revoked after token {token} was made: a token that `rung token create` makes now lets it join \
+         again"
+    )]
+    Older {
+        /// The token.
+        token: TokenId,
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// There is a worker of that name already.
+    #[error(
+        "a worker of the name {0} is connected: stop that one first, or give this one another name with --id"
+    )]
+    Connected(WorkerId),
+    /// There is no certificate to take away.
+    #[error(
+        "worker {0} is of the coordinator's own user, who needs no certificate: `rung worker drain {0}` sends it away"
+    )]
+    Own(WorkerId),
+    /// What was taken away will be back after the coordinator's end.
+    #[error(
+        "what was revoked is shut out until this coordinator ends, but that could not be stored ({0}): make room in the state \
+         folder, and revoke it once more"
+    )]
+    NotStored(io::Error),
     /// The folder cannot be written.
     #[error("the state folder cannot be written: {0}")]
     Folder(#[from] io::Error),

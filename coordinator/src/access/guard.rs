@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -11,7 +11,13 @@ use tokio::time::timeout;
 use tonic::{Code, Status, body::Body, codegen::http};
 use tower::{Layer, Service};
 
-use super::{Access, Caller, gate::Gate, policy};
+use super::{Access, Caller, audit, gate::Gate, lock, policy::Rule};
+
+/// The outcome of a call whose caller did not wait for it.
+const GONE: &str = "caller gone";
+
+/// Most characters of what a call is about.
+const LONGEST: usize = 200;
 
 /// Lets nobody through but whom the access allows.
 #[derive(Debug, Clone)]
@@ -34,14 +40,42 @@ pub struct Guard<S> {
 
 /// What a call is about, filled in by whoever finds it out, for the audit log.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct About(Arc<OnceLock<String>>);
+pub(crate) struct About(Arc<Mutex<String>>);
 
 impl About {
-    /// Notes what a call is about; only the first word counts.
-    pub(crate) fn note(request: &tonic::Extensions, what: impl Into<String>) {
-        if let Some(about) = request.get::<Self>() {
-            let _ = about.0.set(what.into().chars().take(200).collect());
-        }
+    /// Where to note what a call is about that is found out later.
+    pub(crate) fn of(request: &tonic::Extensions) -> Self {
+        request.get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Notes what a call is about; the last word counts.
+    pub(crate) fn note(request: &tonic::Extensions, what: impl AsRef<str>) {
+        Self::of(request).is(what);
+    }
+
+    /// The same, for whoever has the place alone.
+    pub(crate) fn is(&self, what: impl AsRef<str>) {
+        let harmless = what.as_ref().chars().filter(|c| !c.is_control());
+        *lock(&self.0) = harmless.take(LONGEST).collect();
+    }
+}
+
+/// A call that was allowed. What became of it is in the audit log in any case: also where nobody waits for its end, and
+/// it is dropped.
+struct Act<'a> {
+    access: &'a Access,
+    gate: &'a Gate,
+    rule: &'a Rule,
+    caller: &'a Caller,
+    about: About,
+    outcome: String,
+}
+
+impl Drop for Act<'_> {
+    fn drop(&mut self) {
+        let about = lock(&self.about.0).clone();
+        let outcome = std::mem::take(&mut self.outcome);
+        self.access.record(self.caller, self.gate.peer, self.rule, (about, outcome));
     }
 }
 
@@ -85,31 +119,20 @@ where
     let about = About::default();
     request.extensions_mut().insert(about.clone());
     request.extensions_mut().insert(caller.clone());
+    let mut act = Act { access, gate: &gate, rule, caller: &caller, about, outcome: GONE.to_owned() };
     let Ok(answer) = timeout(rule.time, inner.call(request)).await else {
-        record(access, &gate, (rule, &caller), (&about, "deadline exceeded".to_owned()));
+        act.outcome = code_name(Code::DeadlineExceeded);
         return Status::deadline_exceeded(format!("the call took longer than {:?}", rule.time)).into_http();
     };
     let Ok(response) = answer;
-    record(access, &gate, (rule, &caller), (&about, outcome(&response)));
+    act.outcome = outcome(&response);
     response
-}
-
-fn record(
-    access: &Access,
-    gate: &Gate,
-    (rule, caller): (&policy::Rule, &Caller),
-    (about, outcome): (&About, String),
-) {
-    if rule.audited {
-        let about = about.0.get().cloned().unwrap_or_default();
-        access.record(caller, gate.peer, rule.path, (about, outcome));
-    }
 }
 
 /// How a call ended: a refusal has its code in the headers, and no body behind them.
 fn outcome(response: &http::Response<Body>) -> String {
     match Status::from_header_map(response.headers()).map(|status| status.code()) {
-        None | Some(Code::Ok) => "ok".to_owned(),
+        None | Some(Code::Ok) => audit::OK.to_owned(),
         Some(code) => code_name(code),
     }
 }

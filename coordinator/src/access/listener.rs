@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -16,7 +16,7 @@ use super::{
     gate::Gate,
     judge::{Judge, Presented},
     limits,
-    seats::{Seat, Seats},
+    seats::Seats,
 };
 use crate::clock::date;
 
@@ -70,29 +70,22 @@ pub(crate) fn accept(
                 tracing::warn!(%peer, "too many connections");
                 continue;
             };
+            // For the handshake and the proof together: whoever is slow in the one has less for the other.
+            let by = Instant::now() + limits::PROOF;
             let (speech, opened) = (Arc::clone(&speech), opened.clone());
             handshakes.spawn(async move {
-                let opening = timeout(limits::PROOF, open(socket, peer, &speech));
+                let opening = timeout_at(by, open(socket, peer, &speech));
                 let Some(Ok(Ok((stream, presented)))) = close.run_until_cancelled(opening).await else {
                     tracing::debug!(%peer, "a handshake did not end well");
                     return;
                 };
-                let connection = connection(stream, (peer, presented), close, seat);
+                let gate = Gate::new((peer, presented), close, seat, by);
                 // A server that has stopped takes no more.
-                let _ = opened.send(Ok(connection)).await;
+                let _ = opened.send(Ok(Connection::new(stream, gate))).await;
             });
         }
     });
     connections
-}
-
-fn connection(
-    stream: Stream,
-    (peer, presented): (SocketAddr, Presented),
-    close: CancellationToken,
-    seat: Seat,
-) -> Connection {
-    Connection::new(stream, Gate::new(peer, presented, close, seat))
 }
 
 /// Finds out what a peer speaks, and does the handshake where that is TLS.

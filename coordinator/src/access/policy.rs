@@ -47,7 +47,18 @@ pub struct Rule {
     /// How long it may take until its answer begins.
     pub time: Duration,
     /// Whether the audit log has it when it was allowed; refusals are there always.
-    pub audited: bool,
+    pub audited: Audited,
+}
+
+/// How often the audit log has a call that was allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audited {
+    /// Not at all.
+    Never,
+    /// Once a minute for each caller: programs do it by themselves, over and over.
+    Sparsely,
+    /// Each time.
+    Always,
 }
 
 /// The rule of a path; none where nobody may call it.
@@ -56,18 +67,22 @@ pub fn rule(path: &str) -> Option<&'static Rule> {
 }
 
 /// Long enough for a slow disk, short enough that nothing waits for ever.
-const USUAL: Duration = Duration::from_secs(60);
+pub(crate) const USUAL: Duration = Duration::from_secs(60);
 /// A deletion visits every checkpoint, a submission copies those of adopted trials.
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 /// A gigabyte over a slow line; silence ends it much sooner.
-const UPLOAD: Duration = Duration::from_secs(4 * 3600);
+pub(crate) const UPLOAD: Duration = Duration::from_secs(4 * 3600);
 
 const fn read(path: &'static str, needs: Needs) -> Rule {
-    Rule { path, needs, time: USUAL, audited: false }
+    Rule { path, needs, time: USUAL, audited: Audited::Never }
 }
 
 const fn act(path: &'static str, needs: Needs, time: Duration) -> Rule {
-    Rule { path, needs, time, audited: true }
+    Rule { path, needs, time, audited: Audited::Always }
+}
+
+const fn repeated(path: &'static str, needs: Needs) -> Rule {
+    Rule { path, needs, time: USUAL, audited: Audited::Sparsely }
 }
 
 const VIEWER: Needs = Needs::Role(Role::Viewer);
@@ -99,13 +114,13 @@ pub const RULES: &[Rule] = &[
     act("/rung.v1.StudyService/DeleteStudy", ADMIN, LONG),
     act("/rung.v1.StudyService/RemoveData", ADMIN, USUAL),
     act("/rung.v1.StudyService/RemoveModel", ADMIN, USUAL),
-    act("/rung.v1.WorkerService/Session", WORKER, USUAL),
-    Rule { path: "/rung.v1.WorkerService/PutObject", needs: WORKER, time: UPLOAD, audited: false },
+    repeated("/rung.v1.WorkerService/Session", WORKER),
+    Rule { path: "/rung.v1.WorkerService/PutObject", needs: WORKER, time: UPLOAD, audited: Audited::Never },
     read("/rung.v1.WorkerService/GetObject", WORKER),
     read("/rung.v1.WorkerService/GetData", WORKER),
     read("/rung.v1.WorkerService/GetModel", WORKER),
     act("/rung.v1.AccessService/Join", Needs::JoinToken, USUAL),
-    act("/rung.v1.AccessService/Renew", Needs::Certificate, USUAL),
+    repeated("/rung.v1.AccessService/Renew", Needs::Certificate),
     read("/rung.v1.AccessService/WhoAmI", Needs::Name),
     act("/rung.v1.AccessService/CreateToken", ADMIN, USUAL),
     read("/rung.v1.AccessService/ListTokens", ADMIN),

@@ -1,5 +1,6 @@
 //! Real connections to a coordinator in this process.
 
+mod audit;
 mod matrix;
 mod own_pki;
 mod parsers;

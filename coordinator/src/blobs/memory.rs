@@ -9,9 +9,9 @@ use bytes::Bytes;
 use object_store::path::Path as StorePath;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most bytes of objects in memory at a time: one of the largest on its way in and one on its way out, a gibibyte each.
-/// Usual checkpoints have some megabytes, so hundreds of them travel at a time.
-pub(super) const MOST: u32 = 2 << 30;
+/// Most bytes of objects in memory at a time on their way in, and as many on their way out: one of the largest each way,
+/// whatever comes the other. Usual checkpoints have some megabytes, so hundreds of them travel at a time.
+pub(super) const MOST: u32 = 1 << 30;
 
 /// A limit on the bytes of objects that are in memory, and those objects that are there to be read.
 #[derive(Debug)]

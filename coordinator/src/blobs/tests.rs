@@ -137,6 +137,21 @@ async fn no_more_is_read_than_there_is_memory_for() {
 }
 
 #[tokio::test]
+async fn what_comes_in_and_what_goes_out_do_not_wait_for_each_other() {
+    let state = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(state.path()).unwrap();
+    let (memory, arriving) = (Arc::new(Memory::new(7)), Arc::new(Memory::new(7)));
+    let blobs = Blobs { memory, arriving, ..blobs };
+    let key = key(b"weights");
+    let bytes = blobs.share(7).await.hold(Bytes::from_static(b"weights"));
+    blobs.put(&key, bytes.clone()).await.unwrap();
+    let out = blobs.get(&key).await.unwrap();
+    drop(bytes);
+    let _in = blobs.share(7).await;
+    assert_eq!(out, "weights");
+}
+
+#[tokio::test]
 async fn readers_of_one_object_read_it_once_and_one_beyond_the_limit_passes() {
     let state = tempfile::tempdir().unwrap();
     let (blobs, gated) = gated(state.path(), 100).await;

@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     files,
     output::{self, Show, Table},
+    rows::{CLEAN, TEST, clean_cells, test_cells},
     text::{count, exact, metric, plural},
 };
 
@@ -89,9 +90,6 @@ impl BestReport {
     }
 }
 
-/// Columns that a study has only where some test samples validated.
-const CLEAN: [&str; 3] = ["test.clean.accuracy", "test.clean.loss", "test.clean.samples"];
-
 impl Show for BestReport {
     fn table(&self) -> String {
         let mut facts = vec![
@@ -137,10 +135,10 @@ impl Show for BestReport {
         let head =
             ["study", "trial", "metric", "value", "epochs", "model", "parameters", "checkpoint", "complete"];
         let names = self.hparams.iter().map(|(name, _)| format!("hparams.{name}"));
-        let clean = self.test.and_then(|test| test.clean);
-        let tail = ["test.accuracy", "test.loss"].map(str::to_owned).into_iter();
-        let tail = tail.chain(clean.iter().flat_map(|_| CLEAN.map(str::to_owned)));
-        let mut table = Table::new(head.map(str::to_owned).into_iter().chain(tail).chain(names));
+        let contaminated = self.test.is_some_and(|test| test.clean.is_some());
+        let clean = CLEAN.into_iter().filter(|_| contaminated);
+        let head = head.into_iter().chain(TEST).chain(clean).map(str::to_owned);
+        let mut table = Table::new(head.chain(names));
         let row = [
             self.study.to_string(),
             self.trial.to_string(),
@@ -151,12 +149,9 @@ impl Show for BestReport {
             self.parameters.to_string(),
             self.checkpoint.map(|digest| digest.to_string()).unwrap_or_default(),
             self.complete.to_string(),
-            exact(self.test.map(|test| test.accuracy)),
-            exact(self.test.map(|test| test.loss)),
         ];
-        let row = row.into_iter().chain(clean.iter().flat_map(|clean| {
-            [exact(Some(clean.accuracy)), exact(Some(clean.loss)), clean.samples.to_string()]
-        }));
+        let clean = clean_cells(self.test.as_ref()).into_iter().filter(|_| contaminated);
+        let row = row.into_iter().chain(test_cells(self.test.as_ref())).chain(clean);
         table.row(row.chain(self.hparams.iter().map(|(_, value)| value.to_string())));
         table
     }
@@ -194,5 +189,13 @@ mod tests {
         let csv = BestReport::new(&fixture::best()).csv().to_csv().unwrap();
         assert!(csv.starts_with("study,trial,metric,value,"), "{csv}");
         assert!(csv.ends_with(",0.8712,0.34,2,0.001,256,128\n"), "{csv}");
+    }
+
+    #[test]
+    fn csv_leaves_a_loss_that_is_not_finite_empty() {
+        let mut best = fixture::best();
+        best.study.test = best.study.test.map(|test| TestMetrics { loss: f64::NAN, ..test });
+        let csv = BestReport::new(&best).csv().to_csv().unwrap();
+        assert!(csv.ends_with(",0.8712,,2,0.001,256,128\n"), "{csv}");
     }
 }

@@ -1,13 +1,18 @@
 //! A coordinator inside another command, on a state folder that has none running.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use common::study::StudySpec;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{failure::Failure, logging};
 use crate::{
     client::{ClientError, Remote, Stored, Target, by},
+    driver,
     server::{RunError, Server},
     settings::{ServeSettings, ServeTls},
 };
@@ -69,6 +74,14 @@ pub(crate) async fn with_coordinator<T>(
         Stored::open(&target.folder())?.study(study)?;
     }
     with_embedded(target, act).await
+}
+
+/// Refuses a study that a new coordinator on this folder would refuse, before there is one: then nothing is created.
+pub(crate) fn check_in_new(folder: &Path, spec: &StudySpec) -> Result<(), Failure> {
+    match Stored::open(folder)?.is_new() {
+        true => driver::check_in_new(spec).map_err(Failure::bad_input),
+        false => Ok(()),
+    }
 }
 
 /// Does something through a coordinator that runs just for this.

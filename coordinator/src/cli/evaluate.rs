@@ -1,26 +1,24 @@
 //! `rung evaluate`: what a model is worth on a data set.
 
+mod samples;
+
 mod scores;
 
-use ::data::{Dataset, Values};
 use clap::{Args, ValueEnum};
-use common::{
-    ids::TrialNumber,
-    model_file::ModelFile,
-    model_spec::DataShape,
-    split::Parts,
-    study::{DataSpec, Split},
-};
+use common::{ids::TrialNumber, study::Split};
 use serde::Serialize;
 
-use self::scores::{ClassScores, Scores};
+use self::{
+    samples::Samples,
+    scores::{ClassScores, Scores},
+};
 use super::{
     args::{FormatArgs, TargetArgs},
     data::{self, Opened},
     failure::Failure,
     output::{self, Show, Table},
     text::{count, plural},
-    trained::{Answerer, AveragingArgs},
+    trained::{Answer, Answerer, AveragingArgs},
 };
 
 /// Flags of `rung evaluate`.
@@ -30,7 +28,7 @@ pub(super) struct EvaluateArgs {
     /// export --to safetensors` or `rung ensemble --out` wrote
     #[arg(value_name = "MODEL")]
     model: String,
-    /// The data set; without it, the one that the model was trained on
+    /// The data set, whose columns and classes are found by their names; without it, the one that the model was trained on
     #[arg(long, value_name = "NAME")]
     data: Option<String>,
     /// Which of its samples
@@ -67,23 +65,27 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     }
     let name = args.data.as_deref().unwrap_or(&model.file.data);
     let Opened { dataset, .. } = data::open(&args.target.target(), name).await?;
-    fits(&model.architecture.shape, &dataset)?;
+    let samples = Samples::of(args.part, &dataset, (&model.file, &model.architecture.shape))?;
     if model.file.data_digest.as_ref().is_some_and(|digest| *digest != dataset.digest) {
         output::message(&format!(
             "{} is not the data that the model was trained on, which was {}",
             dataset.name, model.file.data
         ));
     }
-    let Samples { values, truth } = samples(args.part, &dataset, &model.file);
-    let answers = answerer.ask(&values, &args.device).await?;
-    if answers.len() != truth.len() {
-        let (asked, answered) = (truth.len(), answers.len());
+    let answers = answerer.ask(&samples.values, &args.device).await?;
+    if answers.len() != samples.truth.len() {
+        let (asked, answered) = (samples.truth.len(), answers.len());
         return Err(Failure::failed(format!("rung-worker answered {answered} of {asked} samples")));
     }
     if args.part == Part::Test {
         output::message("the test part was used: a number that was chosen by it is no test result any more");
     }
-    let scores = Scores::of(&answers, &truth, &|label| model.file.class(label));
+    let class = |label: usize| model.file.class(label);
+    let clean = samples.clean.as_ref().map(|clean| {
+        let said: Vec<Answer> = clean.iter().map(|at| answers[*at].clone()).collect();
+        let truth: Vec<usize> = clean.iter().map(|at| samples.truth[*at]).collect();
+        Clean::from(Scores::of(&said, &truth, &class))
+    });
     let report = Evaluation {
         model: answerer.name(),
         study: model.file.study.to_string(),
@@ -92,59 +94,10 @@ pub(super) async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         part: args.part,
         flip_averaging: model.file.train.flip_averaging,
         shift_averaging: model.file.train.shift_averaging,
-        scores,
+        scores: Scores::of(&answers, &samples.truth, &class),
+        clean,
     };
     output::show(&report, args.output.format)
-}
-
-/// Fails where the data's samples are not what the model takes.
-fn fits(shape: &DataShape, dataset: &Dataset) -> Result<(), Failure> {
-    let ::data::Samples { channels, height, width, .. } = dataset.test;
-    let wanted = [shape.channels, shape.height, shape.width].map(|side| side as usize);
-    if wanted != [channels, height, width] || shape.classes as usize != dataset.classes.len() {
-        return Err(Failure::bad_input(format!(
-            "the model takes {} × {} × {} values of {} classes, but {} has {channels} × {height} × {width} of {}",
-            shape.channels,
-            shape.height,
-            shape.width,
-            shape.classes,
-            dataset.name,
-            dataset.classes.len()
-        ))
-        .help("name a data set of the same shape with --data"));
-    }
-    Ok(())
-}
-
-/// Samples as a model takes them.
-struct Samples {
-    /// Floats as model.json asks for them, sample by sample.
-    values: Vec<f32>,
-    /// Their classes.
-    truth: Vec<usize>,
-}
-
-/// The samples of a part, in the order of the data set.
-fn samples(part: Part, dataset: &Dataset, model: &ModelFile) -> Samples {
-    let labels = (&dataset.train.labels[..], &dataset.test.labels[..]);
-    let picked = match part {
-        Part::Test => dataset.test.clone(),
-        Part::Validation => {
-            let spec = DataSpec { split: model.split, split_seed: model.split_seed, ..DataSpec::default() };
-            let Parts { validation, .. } = Parts::of(&spec, labels, dataset.classes.len(), &dataset.digest);
-            let judged = if model.split == Split::Paper { &dataset.test } else { &dataset.train };
-            judged.pick(&validation)
-        }
-    };
-    let values = match &picked.values {
-        Values::Pixels(pixels) => pixels.iter().map(|byte| f32::from(*byte) * model.pixels.scale).collect(),
-        // Who wrote model.json before features were in it had to standardise.
-        Values::Features(features) => match &dataset.scale {
-            Some(scale) if model.features.is_none() => scale.standardised(features),
-            _ => features.clone(),
-        },
-    };
-    Samples { values, truth: picked.labels.iter().map(|label| usize::from(*label)).collect() }
 }
 
 /// What a model is worth.
@@ -163,6 +116,24 @@ struct Evaluation {
     shift_averaging: u32,
     #[serde(flatten)]
     scores: Scores,
+    /// Where test samples validated: what `scores` has is contaminated by them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clean: Option<Clean>,
+}
+
+/// What a model is worth on those test samples alone that did not validate.
+#[derive(Debug, Serialize)]
+struct Clean {
+    accuracy: f64,
+    loss: f64,
+    macro_f1: f64,
+    samples: u64,
+}
+
+impl From<Scores> for Clean {
+    fn from(Scores { accuracy, loss, macro_f1, samples, .. }: Scores) -> Self {
+        Self { accuracy, loss, macro_f1, samples }
+    }
 }
 
 impl Evaluation {
@@ -178,6 +149,14 @@ impl Evaluation {
     }
 }
 
+/// Accuracy, loss and macro F1 on all test samples, where some validated.
+fn contaminated([accuracy, loss, macro_f1]: [f64; 3]) -> String {
+    format!(
+        "{accuracy:.4} (loss {loss:.4}, macro_f1 {macro_f1:.4}) on all, validation samples included, as the classes \
+         below"
+    )
+}
+
 impl Show for Evaluation {
     fn table(&self) -> String {
         let Scores { samples, accuracy, loss, macro_f1, classes } = &self.scores;
@@ -190,11 +169,14 @@ impl Show for Evaluation {
             ("data", format!("{}, {part}, {} samples", self.data, count(*samples))),
         ];
         facts.extend(self.copies().map(|copies| ("mean over", copies)));
-        facts.extend([
-            ("accuracy", format!("{accuracy:.4}")),
-            ("loss", format!("{loss:.4}")),
-            ("macro_f1", format!("{macro_f1:.4}")),
-        ]);
+        let (all, clean) = ([*accuracy, *loss, *macro_f1], self.clean.as_ref());
+        let shown = clean.map_or(all, |clean| [clean.accuracy, clean.loss, clean.macro_f1]);
+        let [mut accuracy, loss, macro_f1] = shown.map(|number| format!("{number:.4}"));
+        if let Some(clean) = clean {
+            accuracy = format!("{accuracy} on the {} clean samples", count(clean.samples));
+        }
+        facts.extend([("accuracy", accuracy), ("loss", loss), ("macro_f1", macro_f1)]);
+        facts.extend(clean.map(|_| ("contaminated", contaminated(all))));
         let facts = output::facts(&facts);
         let mut table = Table::new(["class", "precision", "recall", "f1", "support"]);
         for ClassScores { class, precision, recall, f1, support, .. } in classes {
@@ -213,5 +195,47 @@ impl Show for Evaluation {
             table.row(row.chain([support.to_string()]));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An evaluation in which three of four samples are answered rightly, of the first two all.
+    fn evaluation(clean: Option<u64>) -> Evaluation {
+        let answer = |right: f32| Answer {
+            logits: Vec::new(),
+            log_probabilities: [right, 1.0 - right].map(f32::ln).to_vec(),
+        };
+        let answers = [0.75, 0.75, 0.75, 0.25].map(answer);
+        let scores =
+            |count: usize| Scores::of(&answers[..count], &[0; 4][..count], &|label| label.to_string());
+        Evaluation {
+            model: "trial 3 of mlp".to_owned(),
+            study: "mlp".to_owned(),
+            trial: Some(TrialNumber(3)),
+            data: "flowers".to_owned(),
+            part: Part::Test,
+            flip_averaging: false,
+            shift_averaging: 0,
+            scores: scores(4),
+            clean: clean.map(|count| scores(count as usize).into()),
+        }
+    }
+
+    #[test]
+    fn where_test_samples_validated_the_figure_on_the_others_comes_first() {
+        let (all, clean) = (evaluation(None), evaluation(Some(2)));
+        assert!(all.table().contains("accuracy  0.7500\nloss "), "{}", all.table());
+        assert!(!all.table().contains("contaminated"), "{}", all.table());
+        let table = clean.table();
+        let first = "accuracy      1.0000 on the 2 clean samples\nloss          0.2877\n";
+        assert!(table.contains(first), "{table}");
+        assert!(table.contains("contaminated  0.7500 (loss 0.5623, macro_f1 "), "{table}");
+        let json = serde_json::to_value(&clean).unwrap();
+        assert_eq!((&json["accuracy"], &json["samples"]), (&0.75.into(), &4.into()));
+        assert_eq!((&json["clean"]["accuracy"], &json["clean"]["samples"]), (&1.0.into(), &2.into()));
+        assert!(serde_json::to_value(&all).unwrap().get("clean").is_none());
     }
 }

@@ -8,7 +8,6 @@ mod tables;
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +31,8 @@ pub(super) struct ExportArgs {
     /// What to write
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Form,
-    /// Folder for the files; made where it is missing, files of the same names are replaced
+    /// Folder for the files; made where it is missing. Files of the same names are replaced, those of another model or vote
+    /// removed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Write this trial's model, and not the best one or the vote of an ensemble's members
@@ -80,24 +80,13 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
         Form::Jsonl => tables::jsonl(&tables::read(&cluster, study).await?)?,
     };
     if !tables {
-        make_room(&args.out, &written)?;
+        let votes = written.iter().any(|(name, _)| name == Path::new(Ballot::FILE));
+        files::check_apart(&args.out, if votes { ModelFile::NAME } else { Ballot::FILE })?;
+        files::make_way(&args.out, &written)?;
     }
     files::write_all(&args.out, &written)?;
     output::message(&format!("wrote {} to {}", listed(&written), args.out.display()));
     Ok(())
-}
-
-/// Refuses a folder that holds a model where an ensemble is to be written, or the other way round; and takes away what another vote
-/// left there, so that files of two votes never stand side by side, whenever the writing ends.
-fn make_room(folder: &Path, files: &Files) -> Result<(), Failure> {
-    let Some((_, ballot)) = files.iter().find(|(name, _)| name == Path::new(Ballot::FILE)) else {
-        return files::check_apart(folder, Ballot::FILE);
-    };
-    files::check_apart(folder, ModelFile::NAME)?;
-    if fs::read(folder.join(Ballot::FILE)).is_ok_and(|there| there == *ballot) {
-        return Ok(());
-    }
-    files::forget(folder, &[Ballot::FILE, "ensemble.py", "model.pt"])
 }
 
 /// The names of files, and how many stand in folders below.

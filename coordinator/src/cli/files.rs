@@ -1,13 +1,11 @@
 //! The files that a study ends with: best.json, best.yaml, trials.csv, model.safetensors and model.json.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+mod folder;
+
+use std::path::Path;
 
 use common::{
+    ballot::Ballot,
     space::SearchSpace,
     study::{Budget, Constraints, Evaluate, FixedTrial, Sampler, SchedulerSpec, StudySpec},
     view::BestView,
@@ -24,25 +22,16 @@ use super::{
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
-/// Checks that files can be written to a folder, so that a wrong one is noticed before anything is trained. Creates
-/// nothing.
-pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
-    let parents =
-        folder.ancestors().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
-    let existing = parents.into_iter().find(|parent| parent.exists()).unwrap_or(folder);
-    tempfile::tempfile_in(existing).map(drop).map_err(|error| {
-        Failure::bad_input(format!("nothing can be written to folder {}: {error}", folder.display()))
-            .help("name another folder with --out")
-    })
-}
+pub(crate) use folder::{check, check_apart, make, make_way, whole, write_all};
 
-/// Writes the files of a study's best trial to a folder; returns their names. Each is whole or not there.
+/// Writes the files of a study's best trial to a folder that is no ensemble's; returns their names. Each is whole or not there,
+/// and nothing of another model stays beside them.
 pub(crate) async fn write(
     cluster: &Cluster,
     best: &BestView,
     folder: &Path,
 ) -> Result<Vec<&'static str>, Failure> {
-    check(folder)?;
+    check_apart(folder, Ballot::FILE)?;
     let trials = cluster.trials(best.study.id.as_str()).await?;
     let mut files = vec![
         ("best.json", line(&BestReport::new(best))?),
@@ -54,49 +43,9 @@ pub(crate) async fn write(
         files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
         files.push(("model.json", line(&describe(best, inputs(cluster, &best.spec).await?))?));
     }
+    make_way(folder, &files)?;
     write_all(folder, &files)?;
     Ok(files.into_iter().map(|(name, _)| name).collect())
-}
-
-/// Checks as [`check`] does, and that a folder has no file of this name: it says that the folder is an ensemble's, or that it is a
-/// single model's, and beside the files of the other nobody could say which is meant.
-pub(crate) fn check_apart(folder: &Path, other: &str) -> Result<(), Failure> {
-    if folder.join(other).exists() {
-        return Err(Failure::bad_input(format!(
-            "{} has {other}: one folder holds a model or an ensemble, not both",
-            folder.display()
-        ))
-        .help("name another folder with --out"));
-    }
-    check(folder)
-}
-
-/// Removes files of a folder, as far as they are there.
-pub(crate) fn forget(folder: &Path, names: &[&str]) -> Result<(), Failure> {
-    for name in names {
-        match fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Writes files into a folder, or, where their names say so, into folders below it; all are made where they are missing.
-/// Each file is whole or not there, and there once those before it are.
-pub(crate) fn write_all(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
-    fs::create_dir_all(folder)?;
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        let own = path.parent().unwrap_or(folder);
-        let write = || {
-            fs::create_dir_all(own)?;
-            whole(own, &path, bytes)?;
-            File::open(own)?.sync_all()
-        };
-        write().map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
-    }
-    Ok(())
 }
 
 /// A study file that trains exactly the best trial's model again, weight for weight.
@@ -146,17 +95,6 @@ pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Writes a file under another name, syncs it and then gives it its own.
-pub(crate) fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut partial = tempfile::NamedTempFile::new_in(folder)?;
-    partial.write_all(bytes)?;
-    // Temporary files are their owner's alone; results are for whoever may read the folder.
-    partial.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    partial.as_file().sync_all()?;
-    partial.persist(path)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use common::study::ModelKind;
@@ -198,28 +136,5 @@ mod tests {
         let mut best = fixture::best();
         best.study.name = "n".repeat(64).parse().unwrap();
         assert_eq!(retraining(&best).unwrap().name.as_str().len(), 64);
-    }
-
-    #[test]
-    fn a_folder_that_is_a_file_is_bad_input() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
-        assert_eq!(check(&file).unwrap_err().code, crate::cli::failure::Code::BadInput);
-        assert_eq!(check(&file.join("below")).unwrap_err().code, crate::cli::failure::Code::BadInput);
-        check(&folder.path().join("a/b")).unwrap();
-        check(Path::new("missing-folder")).unwrap();
-        assert!(!folder.path().join("a").exists() && !Path::new("missing-folder").exists());
-    }
-
-    #[test]
-    fn files_appear_whole_and_readable() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("best.json");
-        whole(folder.path(), &path, b"{}\n").unwrap();
-        whole(folder.path(), &path, b"{1}\n").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"{1}\n");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

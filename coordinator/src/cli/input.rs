@@ -37,16 +37,16 @@ pub(crate) struct Overrides {
     /// Replaces any value of the study file, for example train.batch_size=64 or budget.max_time=5m
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
+    /// Keys and values of a command's own flags, which are called as the key's last part is
+    #[arg(skip)]
+    pub(crate) own: Vec<(String, String)>,
 }
 
 impl Overrides {
-    /// The dotted keys and values to replace, given what `--set` alone makes of the study.
-    fn pairs(&self, scheduler: &SchedulerSpec) -> Vec<(String, String)> {
-        let epochs = match scheduler {
-            SchedulerSpec::Hyperband(_) => "scheduler.max_epochs",
-            SchedulerSpec::Fixed { .. } => "scheduler.epochs",
-        };
-        let mut pairs = self.set.clone();
+    /// The dotted keys and values to replace, in a study that lists its trials or does not.
+    fn pairs(&self, listed: bool) -> Vec<(String, String)> {
+        let epochs = if listed { "scheduler.epochs" } else { "scheduler.max_epochs" };
+        let mut pairs = [self.set.as_slice(), &self.own].concat();
         let mut push = |key: &str, value: Option<String>| {
             pairs.extend(value.map(|value| (key.to_owned(), value)));
         };
@@ -63,7 +63,7 @@ pub(crate) fn read(args: &StudyArgs) -> Result<StudySpec, Failure> {
     parse(&source, &text, &args.overrides)
 }
 
-/// The same where of presets of one name the single configuration is meant.
+/// Reads the study that is named and replaces what flags replace. Of presets of one name the single configuration is meant.
 pub(crate) fn read_training(args: &StudyArgs) -> Result<StudySpec, Failure> {
     let known = |name: &str| preset::training(name).or_else(|| preset::preset(name));
     let (source, text) = text(&args.study, known)?;
@@ -73,20 +73,20 @@ pub(crate) fn read_training(args: &StudyArgs) -> Result<StudySpec, Failure> {
 /// Parses a study's text and replaces what flags replace.
 pub(crate) fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<StudySpec, Failure> {
     let fault = |error: SpecError| {
-        foreign(text, &error).unwrap_or_else(|| {
-            Failure::from(SpecFault { source: source.to_owned(), text: text.to_owned(), error })
+        foreign(text, &error, overrides).unwrap_or_else(|| {
+            let flag = match &error.place {
+                Some(Place::Override(key)) => Some(flag(key, overrides)),
+                _ => None,
+            };
+            Failure::from(SpecFault { source: source.to_owned(), text: text.to_owned(), flag, error })
         })
     };
-    let spec = StudySpec::from_yaml_with(text, &overrides.set).map_err(fault)?;
-    let pairs = overrides.pairs(&spec.scheduler);
-    if pairs.len() == overrides.set.len() {
-        return Ok(spec);
-    }
-    StudySpec::from_yaml_with(text, &pairs).map_err(fault)
+    let listed = StudySpec::is_listed(text, &overrides.set).map_err(fault)?;
+    StudySpec::from_yaml_with(text, &overrides.pairs(listed)).map_err(fault)
 }
 
 /// The failure of a flag that is Hyperband's alone, where the study lists its trials.
-fn foreign(text: &str, error: &SpecError) -> Option<Failure> {
+fn foreign(text: &str, error: &SpecError, overrides: &Overrides) -> Option<Failure> {
     let Some(Place::Override(key)) = &error.place else { return None };
     let own = ["eta", "sizes", "rounding", "mode", "iterations", "min_epochs"];
     let hyperbands = key.strip_prefix("scheduler.").is_some_and(|key| own.contains(&key));
@@ -95,7 +95,7 @@ fn foreign(text: &str, error: &SpecError) -> Option<Failure> {
     (hyperbands && listed()).then(|| {
         Failure::bad_input(format!(
             "{} is for Hyperband, and this study lists its trials (`scheduler: {{kind: fixed, …}}`)",
-            flag(key)
+            flag(key, overrides)
         ))
         .help("leave it out")
     })
@@ -104,7 +104,9 @@ fn foreign(text: &str, error: &SpecError) -> Option<Failure> {
 /// Where a study comes from, and its text.
 fn text(study: &str, known: impl Fn(&str) -> Option<Preset>) -> Result<(String, String), Failure> {
     if study == "-" {
-        return Ok(("standard input".to_owned(), io::read_to_string(io::stdin())?));
+        let text = io::read_to_string(io::stdin());
+        let unread = |error| Failure::bad_input(format!("cannot read a study from standard input: {error}"));
+        return Ok(("standard input".to_owned(), text.map_err(unread)?));
     }
     let looks_like_file = study.contains(['/', '\\', '.']);
     if let (false, Some(preset)) = (looks_like_file, known(study)) {
@@ -147,6 +149,8 @@ pub(crate) fn unknown_preset(name: &str) -> Failure {
 pub(crate) struct SpecFault {
     source: String,
     text: String,
+    /// The flag that is wrong, where it is one.
+    flag: Option<String>,
     error: SpecError,
 }
 
@@ -161,13 +165,12 @@ impl fmt::Display for SpecFault {
                 if let Some(wrong) = self.text.lines().nth((*line as usize).saturating_sub(1)) {
                     let gutter = line.to_string();
                     let margin = " ".repeat(gutter.len());
-                    let before: String =
-                        wrong.chars().take((*column as usize).saturating_sub(1)).map(blank).collect();
+                    let (wrong, column) = around(wrong, (*column as usize).saturating_sub(1));
+                    let before: String = wrong.chars().take(column).map(blank).collect();
                     write!(f, "\n {margin} |\n {gutter} | {wrong}\n {margin} | {before}^")?;
                 }
             }
-            Some(Place::Override(key)) => write!(f, "{message} (in {})", flag(key))?,
-            None => write!(f, "{message} (in {})", self.source)?,
+            _ => write!(f, "{message} (in {})", self.flag.as_ref().unwrap_or(&self.source))?,
         }
         match help {
             Some(help) => write!(f, "\nhelp: {help}"),
@@ -181,14 +184,27 @@ fn blank(c: char) -> char {
     if c == '\t' { '\t' } else { ' ' }
 }
 
-/// The flag by which a key was replaced.
-fn flag(key: &str) -> String {
+/// The flag by which a key was replaced: the last one that does counts.
+fn flag(key: &str, overrides: &Overrides) -> String {
     match key {
-        "scheduler.max_epochs" | "scheduler.epochs" => "--max-epochs".to_owned(),
-        "scheduler.eta" => "--eta".to_owned(),
-        "scheduler.sizes" => "--sizes".to_owned(),
-        "scheduler.rounding" => "--rounding".to_owned(),
-        "seed" => "--seed".to_owned(),
-        key => format!("--set {key}"),
+        "scheduler.max_epochs" | "scheduler.epochs" if overrides.max_epochs.is_some() => {
+            "--max-epochs".to_owned()
+        }
+        "scheduler.eta" if overrides.eta.is_some() => "--eta".to_owned(),
+        "seed" if overrides.seed.is_some() => "--seed".to_owned(),
+        key => match overrides.own.iter().any(|(own, _)| own == key) {
+            true => format!("--{}", key.rsplit('.').next().unwrap_or(key)),
+            false => format!("--set {key}"),
+        },
     }
+}
+
+/// At most this much of a line is shown to the left and to the right of a mistake.
+const SHOWN: usize = 100;
+
+/// A line cut down to the surroundings of a column, and the column there.
+fn around(line: &str, column: usize) -> (String, usize) {
+    let from = column.saturating_sub(SHOWN);
+    let shown: String = line.chars().skip(from).take(2 * SHOWN).collect();
+    (shown, column - from)
 }

@@ -1,11 +1,11 @@
 //! `rung man`: manual pages.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _};
 use clap_mangen::Man;
 
-use super::{Cli, failure::Failure, output};
+use super::{Cli, failure::Failure, files, output};
 
 /// Flags of `rung man`.
 #[derive(Debug, Args)]
@@ -22,12 +22,35 @@ pub(super) fn run(args: &ManArgs) -> Result<(), Failure> {
         Man::new(Cli::command()).render(&mut page)?;
         return output::data(&String::from_utf8_lossy(&page));
     };
-    fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(Cli::command(), folder)?;
+    files::check(folder)?;
+    files::make(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder).map_err(|error| {
+        Failure::failed(format!("cannot write manual pages to {}: {error}", folder.display()))
+    })?;
     output::message(&format!(
         "wrote manual pages to {}; `man -l {}/rung.1` shows the first",
         folder.display(),
         folder.display()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cli::failure::Code;
+
+    #[test]
+    fn pages_go_to_a_folder_and_one_that_cannot_be_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let pages = root.path().join("a/pages");
+        run(&ManArgs { out: Some(pages.clone()) }).unwrap();
+        let first = pages.join("rung.1");
+        assert!(fs::read_to_string(&first).unwrap().contains(".TH"));
+        let failure = run(&ManArgs { out: Some(first.join("below")) }).unwrap_err();
+        assert_eq!(failure.code, Code::BadInput);
+        assert!(failure.message.contains("rung.1/below: "), "{}", failure.message);
+    }
 }

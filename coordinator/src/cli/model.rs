@@ -196,6 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn csv_has_the_parameters_of_a_search_and_the_layers_of_a_configuration() {
+        let csv = |name: &str| named(name).unwrap().unwrap().csv().to_csv().unwrap();
+        let search = csv("mlp");
+        let space = preset::search("mlp").unwrap().study.space;
+        assert!(search.starts_with("parameter,values,active when\n"), "{search}");
+        assert_eq!(search.lines().count(), 1 + space.parameters.len(), "{search}");
+        assert!(search.contains("layers >= 3"), "{search}");
+        for configuration in ["mlp-small", "mlp-best"] {
+            let layers = csv(configuration);
+            assert!(
+                layers.starts_with("layer,kind,output,parameters\n") && layers.contains("dense_0,"),
+                "{layers}"
+            );
+        }
+    }
+
+    #[test]
     fn a_name_of_a_search_and_of_a_configuration_shows_both() {
         let report = named("mlp-best").unwrap().unwrap();
         let table = report.table();

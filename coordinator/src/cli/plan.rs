@@ -1,7 +1,7 @@
 //! `rung plan`: brackets, rungs, epochs and cost, before anything is spent.
 
 use clap::{Args, builder::PossibleValuesParser};
-use common::study::{ModelKind, Rounding, SchedulerSpec, Sizes, StudySpec};
+use common::study::{ModelKind, Rounding, Sampler, SchedulerSpec, Sizes, StudySpec};
 use scheduler::{
     Plan,
     plan::{CutReason, PlanCut},
@@ -44,7 +44,7 @@ const ENDLESS: &str = "{name: plan, model: formula, space: {x: {float: [0, 1]}}}
 pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
     let mut overrides = args.overrides;
     for (key, value) in [("scheduler.sizes", args.sizes), ("scheduler.rounding", args.rounding)] {
-        overrides.set.extend(value.map(|value| (key.to_owned(), value)));
+        overrides.own.extend(value.map(|value| (key.to_owned(), value)));
     }
     let spec = match args.study {
         Some(study) => input::read(&StudyArgs { study, overrides })?,
@@ -54,6 +54,9 @@ pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
     let plan = Plan::of(&spec);
     for cut in plan.cuts() {
         output::message(&cut_note(cut));
+    }
+    if let Some(note) = grid_note(&spec, &plan) {
+        output::message(&note);
     }
     output::show(&PlanReport::new(&spec, &plan), args.output.format)
 }
@@ -187,6 +190,19 @@ impl Show for PlanReport {
         }
         table
     }
+}
+
+/// Says how much of a grid a plan tries, where that is not all of it.
+fn grid_note(spec: &StudySpec, plan: &Plan) -> Option<String> {
+    let (tried, points) = (u64::from(plan.configs()), u64::try_from(spec.space.points()?).ok()?);
+    let iterated = matches!(spec.scheduler, SchedulerSpec::Hyperband(_));
+    (iterated && spec.sampler == Sampler::Grid {} && tried < points).then(|| {
+        format!(
+            "{} of the grid's {} points are tried: `scheduler.iterations` tries more",
+            count(tried),
+            count(points)
+        )
+    })
 }
 
 /// Says what a limit does to a plan.

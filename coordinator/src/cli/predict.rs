@@ -69,7 +69,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<(), Failure> {
     let class = |label: usize| model.file.class(label);
     let rows = names.into_iter().zip(&answers);
     let rows = rows.map(|(name, answer)| Prediction::new(name, answer, args.top as usize, &class));
-    output::show(&Predictions(rows.collect()), args.output.format)
+    output::show(&Predictions(rows.collect::<Result<_, _>>()?), args.output.format)
 }
 
 /// Samples with their names.
@@ -106,13 +106,25 @@ struct Guess {
 }
 
 impl Prediction {
-    fn new(sample: String, answer: &Answer, top: usize, class: &impl Fn(usize) -> String) -> Self {
-        let (label, probabilities) = (answer.class(), answer.probabilities());
+    /// The prediction for a sample; fails where the answer is no number.
+    fn new(
+        sample: String,
+        answer: &Answer,
+        top: usize,
+        class: &impl Fn(usize) -> String,
+    ) -> Result<Self, Failure> {
+        let Some(label) = answer.likeliest() else {
+            return Err(Failure::failed(format!("the model's answer to {sample} is no number")).help(
+                "its weights diverged in training, or the sample's values are too large for it: leave the sample out, or \
+                 take another model",
+            ));
+        };
+        let probabilities = answer.probabilities();
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         // Stable, so that the first of equals stays first.
         order.sort_by(|a, b| answer.log_probabilities[*b].total_cmp(&answer.log_probabilities[*a]));
         let guess = |label: usize| Guess { label, class: class(label), probability: probabilities[label] };
-        Self {
+        Ok(Self {
             sample,
             label,
             class: class(label),
@@ -120,7 +132,7 @@ impl Prediction {
             top: order.into_iter().take(top).map(guess).collect(),
             logits: answer.logits.clone(),
             probabilities,
-        }
+        })
     }
 }
 
@@ -164,7 +176,7 @@ mod tests {
     fn guesses_stand_by_probability_and_columns_by_class() {
         let answer = Answer { logits: vec![0.0; 3], log_probabilities: vec![-2.0, 0.0, -2.0] };
         let class = |label: usize| ["coat", "bag", "boot"][label].to_owned();
-        let row = Prediction::new("a.png".to_owned(), &answer, 2, &class);
+        let row = Prediction::new("a.png".to_owned(), &answer, 2, &class).unwrap();
         assert_eq!((row.label, row.top.len(), row.top[1].class.as_str()), (1, 2, "coat"));
         let rows = Predictions(vec![row]);
         assert!(rows.table().ends_with("a.png       1  bag         1.0000  coat 0.1353"), "{}", rows.table());
@@ -173,5 +185,13 @@ mod tests {
             csv.starts_with("sample,label,class,probability,p0,p1,p2\na.png,1,bag,1,0.13533528"),
             "{csv}"
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_no_number_is_refused() {
+        let answer = Answer { logits: vec![f32::NAN; 2], log_probabilities: vec![f32::NAN; 2] };
+        let failure =
+            Prediction::new("a.png".to_owned(), &answer, 2, &|label| label.to_string()).unwrap_err();
+        assert_eq!(failure.message, "the model's answer to a.png is no number");
     }
 }

@@ -326,7 +326,8 @@ fn left(study: &StudyView, submitted: &StudySpec, session: &Session) -> String {
 fn go_on(study: &StudyView, submitted: &StudySpec) -> String {
     let name = &study.name;
     let renamed = (*name != submitted.name).then_some(name.as_str());
-    let command: Vec<_> = resuming(std::env::args(), renamed).map(|argument| quoted(&argument)).collect();
+    let typed = super::text::without_token(std::env::args_os());
+    let command: Vec<_> = resuming(typed, renamed).map(|argument| quoted(&argument)).collect();
     format!("study {name} is not finished; go on with: {}", command.join(" "))
 }
 

@@ -41,7 +41,7 @@ enum Verb {
     /// End a study for good; its results stay
     Stop(change::ChangeArgs),
     /// Delete a finished study and its checkpoints
-    Delete(change::ChangeArgs),
+    Delete(change::DeleteArgs),
     /// Print a commented study file to start from
     Example(read::ExampleArgs),
     /// Print the JSON schema of study files, for editors

@@ -1,6 +1,6 @@
-//! Numbers, spans of time and shares as people read them.
+//! Numbers, spans of time, shares and command lines as people read them.
 
-use std::time::Duration;
+use std::{ffi::OsString, mem, time::Duration};
 
 /// A whole number with a comma after each three digits: `1,581`.
 pub(crate) fn count(number: impl Into<u64>) -> String {
@@ -49,9 +49,19 @@ pub(crate) fn rate(value: f64) -> String {
     if rounded != 0.0 && rounded.abs() < 1e-4 { format!("{rounded:e}") } else { rounded.to_string() }
 }
 
-/// A value as scripts read it: its shortest exact form; empty where there is none.
+/// A value as scripts read it: its shortest exact form; empty where there is none, or none that is finite.
 pub(crate) fn exact(value: Option<f64>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
+    value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Arguments of a command line as others may see them: without the token, and with a mark for what is no text.
+pub(crate) fn without_token(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = String> {
+    // Whether the argument before was the flag, whose value comes next.
+    let mut flag = false;
+    arguments.map(|argument| argument.to_string_lossy().into_owned()).filter(move |argument| {
+        let value = mem::replace(&mut flag, argument == "--token");
+        !value && !flag && !argument.starts_with("--token=")
+    })
 }
 
 /// Quotes an argument for a POSIX shell where it needs it.
@@ -80,6 +90,26 @@ mod tests {
     fn rates_are_short() {
         let rates = [0.027_773_532_268_880_73, 0.001, 8e-7, 0.0, 0.2, f64::NAN].map(rate);
         assert_eq!(rates, ["0.0278", "0.001", "8e-7", "0", "0.2", "NaN"]);
+    }
+
+    #[test]
+    fn what_is_no_finite_number_is_empty() {
+        let values = [Some(0.1), None, Some(f64::NAN), Some(f64::NEG_INFINITY)].map(exact);
+        assert_eq!(values, ["0.1", "", "", ""]);
+    }
+
+    #[test]
+    fn a_command_line_is_shown_without_its_token() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let shown = |line: &str| {
+            let words = line.split(' ').map(OsString::from);
+            without_token(words).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown("rung run mlp --token secret --seed 1"), "rung run mlp --seed 1");
+        assert_eq!(shown("rung run --token=secret mlp --tokens"), "rung run mlp --tokens");
+        assert_eq!(shown("rung run mlp --token secret"), "rung run mlp");
+        let no_text = [OsString::from("rung"), OsString::from_vec(vec![b'a', 0xff])];
+        assert_eq!(without_token(no_text.into_iter()).collect::<Vec<_>>(), ["rung", "a\u{fffd}"]);
     }
 
     #[test]

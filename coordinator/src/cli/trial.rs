@@ -8,7 +8,7 @@ use super::{
     args::{FormatArgs, StudyRef, TargetArgs},
     failure::Failure,
     output::{self, Show, Table},
-    rows::{TrialRow, TrialRows},
+    rows::{TrialRow, TrialRows, test_facts},
     text::{exact, metric, plural, rate},
 };
 
@@ -121,6 +121,7 @@ fn facts(trial: &TrialView) -> Vec<(&'static str, String)> {
     if let Some(checkpoint) = &trial.checkpoint {
         facts.push(("weights", checkpoint.weights.to_string()));
     }
+    facts.extend(trial.evaluation.iter().flat_map(|evaluation| test_facts(&evaluation.test.metrics)));
     if trial.early_stopped {
         facts.push(("note", "early stopping has ended its training".to_owned()));
     }
@@ -170,7 +171,7 @@ impl Show for TrialReport {
                 point.learning_rate,
                 point.seconds,
             ];
-            let cells = numbers.map(|number| exact(number.is_finite().then_some(number)));
+            let cells = numbers.map(|number| exact(Some(number)));
             table.row([point.epoch.to_string()].into_iter().chain(cells));
         }
         table
@@ -179,6 +180,11 @@ impl Show for TrialReport {
 
 #[cfg(test)]
 mod tests {
+    use common::{
+        evaluation::{Evaluation, Scored},
+        metrics::TestMetrics,
+    };
+
     use super::*;
     use crate::cli::fixture;
 
@@ -201,5 +207,17 @@ mod tests {
     fn the_table_shows_the_trial_and_its_curve() {
         let table = report().table();
         assert!(table.contains("attempts  2 leases") && table.contains("0.7500"), "{table}");
+        assert!(!table.contains("test"), "{table}");
+    }
+
+    #[test]
+    fn a_trial_that_was_measured_shows_its_test() {
+        let metrics = TestMetrics { accuracy: 0.875, loss: 0.5, clean: None };
+        let test = Scored { metrics, probabilities: None };
+        let evaluation = Some(Evaluation { epoch: 9, test, validation: None });
+        let report = TrialReport::new(&TrialView { evaluation, ..fixture::trial(3) }, Vec::new());
+        assert!(report.table().contains("test      accuracy 0.8750, loss 0.5000\n"), "{}", report.table());
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["test"], serde_json::json!({"accuracy": 0.875, "loss": 0.5}));
     }
 }

@@ -1,7 +1,7 @@
 //! `rung worker`: who is connected, and sending someone away.
 
 use clap::{Args, Subcommand};
-use common::{ids::WorkerId, view::WorkerView};
+use common::{ids::WorkerId, nearest::nearest, view::WorkerView};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     output::{self, Show, Table},
 };
-use crate::client::Cluster;
+use crate::client::{Cluster, Remote};
 
 /// Flags of `rung worker`.
 #[derive(Debug, Args)]
@@ -101,12 +101,33 @@ async fn drain(args: DrainArgs) -> Result<(), Failure> {
 
 async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
     let target = args.target.target();
-    with_coordinator(&target, None, async |remote| remote.revoke_worker(&args.worker).await).await?;
-    output::message(&format!(
-        "worker {} is shut out, and the token by which it joined is revoked; a new token lets it join again",
-        args.worker
-    ));
+    let act = async |remote: &Remote| {
+        let known = remote.revoke_worker(&args.worker).await?;
+        // Who may have been meant, where nobody of that name is known.
+        let connected = if known { Vec::new() } else { remote.workers().await? };
+        Ok((known, connected))
+    };
+    let (known, connected) = with_coordinator(&target, None, act).await?;
+    output::message(&if known {
+        format!(
+            "worker {} is shut out, and the token by which it joined is revoked; a new token lets it join again",
+            args.worker
+        )
+    } else {
+        nobody(&args.worker, &connected)
+    });
     Ok(())
+}
+
+/// What is said where nobody was shut out.
+fn nobody(revoked: &WorkerId, connected: &[WorkerView]) -> String {
+    let text = format!(
+        "no worker {revoked} is connected or has joined by a token; certificates of that name are refused from now on"
+    );
+    match nearest(revoked.as_str(), connected.iter().map(|view| view.worker.as_str())) {
+        Some(near) => format!("{text}; did you mean `rung worker revoke {near}`?"),
+        None => text,
+    }
 }
 
 /// Connected workers by id.
@@ -157,5 +178,30 @@ impl Show for WorkerRows {
             ]);
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::view::DeviceFacts;
+
+    use super::*;
+
+    #[test]
+    fn that_nobody_was_shut_out_is_said_with_who_may_have_been_meant() {
+        let view = WorkerView {
+            worker: "node-10".parse().unwrap(),
+            device: DeviceFacts::default(),
+            slots: 1,
+            leases: Vec::new(),
+            draining: false,
+            silent_ms: 0,
+            version: String::new(),
+        };
+        let revoked = "node-1".parse().unwrap();
+        let text = nobody(&revoked, std::slice::from_ref(&view));
+        assert!(text.starts_with("no worker node-1 is connected or has joined by a token"), "{text}");
+        assert!(text.ends_with("did you mean `rung worker revoke node-10`?"), "{text}");
+        assert!(nobody(&revoked, &[]).ends_with("refused from now on"));
     }
 }

@@ -18,12 +18,10 @@ use tonic::{Request, Status, Streaming};
 use trust::{Dial, DialError, Link};
 
 use super::ClientError;
+use crate::access::policy;
 
-/// How long a call may take.
+/// How long a call may take that has no time of its own.
 const CALL: Duration = Duration::from_secs(30);
-
-/// How long a deletion may take: it visits every checkpoint.
-const DELETION: Duration = Duration::from_secs(600);
 
 /// How often a silent connection is tried, and how long it may stay silent then.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -61,8 +59,8 @@ impl Remote {
         }
         let unreachable = |reason: String| ClientError::Unreachable { address: address.to_owned(), reason };
         let connected = dial.connect(patience, |endpoint| {
+            // Without a timeout for all calls: each has its own, and the longest is an upload's.
             endpoint
-                .timeout(DELETION)
                 .http2_keep_alive_interval(KEEP_ALIVE)
                 .keep_alive_timeout(KEEP_ALIVE)
                 .keep_alive_while_idle(true)
@@ -96,7 +94,9 @@ impl Remote {
             OnConflict::Fresh => pb::OnConflict::Fresh,
         };
         let request = pb::SubmitStudyRequest { spec_json: spec.to_json(), on_conflict: on_conflict.into() };
-        let reply = self.answer(self.client.clone().submit_study(call(request)).await)?;
+        // The checkpoints of trials that are taken over are copied before the answer.
+        let time = if spec.is_adopted() { policy::LONG } else { CALL };
+        let reply = self.answer(self.client.clone().submit_study(within(time, request)).await)?;
         Ok((self.view(reply.study)?, reply.resumed))
     }
 
@@ -120,9 +120,7 @@ impl Remote {
 
     /// Deletes a finished study and its checkpoints.
     pub async fn delete(&self, study: &str) -> Result<(), ClientError> {
-        let mut request = Request::new(named(study));
-        request.set_timeout(DELETION);
-        self.answer(self.client.clone().delete_study(request).await)?;
+        self.answer(self.client.clone().delete_study(within(policy::LONG, named(study))).await)?;
         Ok(())
     }
 
@@ -134,7 +132,7 @@ impl Remote {
 
     /// A study's state now, and then whenever it changes.
     pub async fn watch(&self, study: &str) -> Result<StudyStream, ClientError> {
-        let stream = self.answer(self.client.clone().watch_study(Request::new(named(study))).await)?;
+        let stream = self.answer(self.client.clone().watch_study(call(named(study))).await)?;
         Ok(StudyStream { remote: self.clone(), stream })
     }
 
@@ -177,8 +175,13 @@ impl StudyStream {
 }
 
 fn call<T>(message: T) -> Request<T> {
+    within(CALL, message)
+}
+
+/// A call whose answer must begin in this time.
+fn within<T>(time: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(CALL);
+    request.set_timeout(time);
     request
 }
 

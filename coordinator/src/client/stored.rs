@@ -78,9 +78,8 @@ impl Stored {
         trial: TrialNumber,
     ) -> Result<(TrialView, Vec<CurvePoint>), ClientError> {
         let (reader, id) = self.find(study)?;
-        let trials = reader.trials(&id).map_err(|error| self.unreadable(error))?;
-        let unknown = || ClientError::UnknownTrial { study: study.to_owned(), trial };
-        let view = trials.into_iter().find(|view| view.trial == trial).ok_or_else(unknown)?;
+        let view = reader.trial(&id, trial).map_err(|error| self.unreadable(error))?;
+        let view = view.ok_or_else(|| ClientError::UnknownTrial { study: study.to_owned(), trial })?;
         let curve = reader.curve(&id, trial).map_err(|error| self.unreadable(error))?;
         Ok((view, curve))
     }

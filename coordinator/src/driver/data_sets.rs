@@ -30,15 +30,7 @@ impl DataSets {
 
     /// Takes a data set up; the one that is there where it has the same content, and whether it is new.
     pub(super) fn add(&mut self, set: DataView) -> Result<(DataView, bool), Refused> {
-        let name = set.name.as_str();
-        if DataSpec::NAMES.contains(&name) {
-            return Err(Refused::Data(format!("`{name}` is a data set that rung knows: use another name")));
-        }
-        if let Some(known) = DataSpec::misspelt(name) {
-            return Err(Refused::Data(format!(
-                "`{name}` looks like `{known}`, which rung knows: use another name"
-            )));
-        }
+        check_name(&set.name)?;
         match self.sets.get(&set.name) {
             Some(there) if there.facts == set.facts => Ok((there.clone(), false)),
             Some(_) => Err(Refused::DataTaken(set.name)),
@@ -105,6 +97,20 @@ impl DataSets {
             None => format!("known are {}; `rung data add {name} PATH` adds it", names.join(", ")),
         };
         Refused::Data(format!("unknown data set `{name}`; {help}"))
+    }
+}
+
+/// Refuses the name of a data set that Rung knows, and one that could be meant for it.
+pub(crate) fn check_name(name: &DataName) -> Result<(), Refused> {
+    let name = name.as_str();
+    if DataSpec::NAMES.contains(&name) {
+        return Err(Refused::Data(format!("`{name}` is a data set that rung knows: use another name")));
+    }
+    match DataSpec::misspelt(name) {
+        Some(known) => {
+            Err(Refused::Data(format!("`{name}` looks like `{known}`, which rung knows: use another name")))
+        }
+        None => Ok(()),
     }
 }
 

@@ -124,7 +124,7 @@ impl Machine {
     }
 
     /// Gives every worker the time for which this process was stopped and could not hear it. Where it was stopped shows only
-    /// by a wake-up that came too late; one that is late by less is made good by hearing everybody out.
+    /// by a wake-up that came too late; a shorter delay is covered by hearing everybody out.
     fn forgive_own_silence(&mut self, now: Timestamp) {
         let Some((last, Some(deadline))) = self.last else { return };
         if now.since(deadline) > HEAR_OUT {

@@ -24,9 +24,8 @@ use super::{Hello, Holder, NotTaken, SessionId};
 /// How long a worker whose stream closed has to open another.
 const RECONNECT: Duration = Duration::from_secs(1);
 
-/// How long somebody who is overdue is still listened to, from the first moment at which that was seen. This process may
-/// have been stopped, or without a core: then the words of those who live wait in its sockets, and come before the end
-/// of this.
+/// How long a worker that was seen to be overdue is still listened to. If this process was stopped, or had no core, then
+/// messages of live workers wait in its sockets, and arrive within this time.
 pub(super) const HEAR_OUT: Duration = Duration::from_millis(100);
 
 /// How many signs of life fit into a lease.
@@ -255,7 +254,7 @@ impl Roster {
         self.members.get(worker)
     }
 
-    /// The same, to change it.
+    /// A worker that is connected or holds leases, to be changed.
     pub(super) fn get_mut(&mut self, worker: &WorkerId) -> Option<&mut Member> {
         self.members.get_mut(worker)
     }

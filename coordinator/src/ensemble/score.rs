@@ -17,7 +17,7 @@ pub struct Score {
     pub accuracy: f64,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Unweighted mean of the classes' F1.
+    /// Unweighted mean of the F1 of classes that are there or predicted, as scikit-learn and reports have it.
     pub macro_f1: f64,
     /// F1 of each class; 0 for a class that is neither there nor predicted.
     pub f1: Vec<f64>,
@@ -69,6 +69,7 @@ pub fn score(answers: &Answers, truth: &[u8]) -> Score {
     };
     let f1: Vec<f64> = hits.iter().zip(&named).map(f1).collect();
     let samples = truth.len() as f64;
-    let macro_f1 = f1.iter().sum::<f64>() / classes as f64;
+    let occurring = named.iter().filter(|named| **named > 0).count();
+    let macro_f1 = f1.iter().sum::<f64>() / occurring.max(1) as f64;
     Score { accuracy: f64::from(right) / samples, loss: loss / samples, macro_f1, f1 }
 }

@@ -31,11 +31,14 @@ pub fn fit(answers: &Answers, truth: &[u8]) -> f64 {
     1.0 / f64::midpoint(low, high)
 }
 
-/// Answers at a temperature: probabilities to the power of 1 / T, made distributions again. The order of classes stays.
+/// Answers at a temperature: probabilities to the power of 1 / T, made distributions again. The order of classes stays, and
+/// what is no number stays none.
 pub fn scale(answers: &Answers, temperature: f64) -> Answers {
+    // The greater of a number and of none would be the number.
+    let log = |p: &f64| if p.is_nan() { f64::NAN } else { libm::log(p.max(LEAST)) };
     let mut probabilities = Vec::with_capacity(answers.values().len());
     for row in answers.rows() {
-        let logs: Vec<f64> = row.iter().map(|p| libm::log(p.max(LEAST))).collect();
+        let logs: Vec<f64> = row.iter().map(log).collect();
         let powers = powers(&logs, 1.0 / temperature);
         let total: f64 = powers.iter().sum();
         probabilities.extend(powers.iter().map(|power| power / total));

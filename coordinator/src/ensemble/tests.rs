@@ -40,6 +40,14 @@ fn scores_equal_a_count_by_hand() {
 }
 
 #[test]
+fn a_class_that_is_neither_there_nor_predicted_is_left_out_of_the_mean() {
+    let rows = [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [0.25, 0.5, 0.25]];
+    let found = score(&answers(&rows), &[0, 0, 0]);
+    assert_eq!(found.f1, [0.8, 0.0, 0.0]);
+    assert!((found.macro_f1 - 0.8 / 2.0).abs() < 1e-12, "{}", found.macro_f1);
+}
+
+#[test]
 fn votes_equal_a_count_by_hand() {
     let members = [
         answers(&[[0.6, 0.4, 0.0], [0.5, 0.3, 0.2], [0.5, 0.5, 0.0]]),
@@ -87,6 +95,14 @@ fn a_temperature_mends_what_is_too_sure() {
     let timid = answers(&[[0.4, 0.3, 0.3]; 4]);
     assert_eq!(temperature::fit(&timid, &[0; 4]), 0.05);
     assert_eq!(temperature::fit(&timid, &[1; 4]), 20.0);
+}
+
+#[test]
+fn what_is_no_number_stays_none_at_any_temperature() {
+    let scaled = temperature::scale(&Answers::new(2, vec![f64::NAN, f64::NAN, 1.0, 0.0]), 2.0);
+    let rows: Vec<&[f64]> = scaled.rows().collect();
+    assert!(rows[0].iter().all(|p| p.is_nan()), "{rows:?}");
+    assert!(rows[1].iter().all(|p| p.is_finite()), "{rows:?}");
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl AccessService for AccessServer {
     ) -> Result<Response<pb::CreateTokenReply>, Status> {
         let (extensions, request) = split(request);
         let wanted = wanted(request)?;
+        About::note(&extensions, format!("{} token", wanted.role));
         let (token, stored) = self.blocking(move |access| access.create_token(wanted)).await?;
         About::note(&extensions, format!("{} token {}", stored.role, stored.id));
         Ok(Response::new(pb::CreateTokenReply {
@@ -124,12 +125,12 @@ impl AccessService for AccessServer {
     async fn revoke_worker(
         &self,
         request: Request<pb::WorkerRef>,
-    ) -> Result<Response<pb::RevokeReply>, Status> {
+    ) -> Result<Response<pb::RevokeWorkerReply>, Status> {
         let (extensions, pb::WorkerRef { worker }) = split(request);
         About::note(&extensions, &worker);
         let worker = worker_id(&worker)?;
-        self.blocking(move |access| access.revoke_worker(&worker)).await?;
-        Ok(Response::new(pb::RevokeReply {}))
+        let known = self.blocking(move |access| access.revoke_worker(&worker)).await?;
+        Ok(Response::new(pb::RevokeWorkerReply { known }))
     }
 
     async fn read_audit(

@@ -10,6 +10,7 @@ use tonic::{Status, Streaming};
 
 use super::{download::pieces, status, upload::Upload, worker_service::Down};
 use crate::{
+    access::About,
     blobs::Blobs,
     driver::{self, Answer, Driver},
 };
@@ -32,8 +33,12 @@ impl DataDesk {
 
     /// Stores an uploaded object and gives it its name. The object is read through before anything is stored: what a
     /// coordinator says of a data set is what it found there.
-    pub(super) async fn add(&self, chunks: Streaming<pb::DataChunk>) -> Result<pb::DataSet, Status> {
-        let Upload { name, digest, bytes } = Upload::<DataName>::receive(&self.blobs, chunks).await?;
+    pub(super) async fn add(
+        &self,
+        chunks: Streaming<pb::DataChunk>,
+        about: &About,
+    ) -> Result<pb::DataSet, Status> {
+        let Upload { name, digest, bytes } = Upload::<DataName>::receive(&self.blobs, chunks, about).await?;
         let (called, read) = (name.to_string(), bytes.clone());
         let parsed = tokio::task::spawn_blocking(move || data::verified(&called, &read)?.facts());
         let parsed = parsed.await.map_err(|_| Status::internal("reading the data set panicked"))?;

@@ -10,6 +10,7 @@ use tonic::{Status, Streaming};
 
 use super::{download::pieces, status, upload::Upload, worker_service::Down};
 use crate::{
+    access::About,
     blobs::Blobs,
     driver::{self, Answer, Driver},
 };
@@ -32,8 +33,12 @@ impl ModelDesk {
 
     /// Stores an uploaded object and gives it its name. The object is read through before anything is stored: what a
     /// coordinator says of weights is what it found there.
-    pub(super) async fn add(&self, chunks: Streaming<pb::DataChunk>) -> Result<pb::Model, Status> {
-        let Upload { name, digest, bytes } = Upload::<ModelName>::receive(&self.blobs, chunks).await?;
+    pub(super) async fn add(
+        &self,
+        chunks: Streaming<pb::DataChunk>,
+        about: &About,
+    ) -> Result<pb::Model, Status> {
+        let Upload { name, digest, bytes } = Upload::<ModelName>::receive(&self.blobs, chunks, about).await?;
         let read = bytes.clone();
         let parsed = tokio::task::spawn_blocking(move || weights::verified(&read)).await;
         let parsed = parsed.map_err(|_| Status::internal("reading the weights panicked"))?;

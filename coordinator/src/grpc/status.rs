@@ -55,10 +55,18 @@ pub(super) fn not_taken(error: &NotTaken) -> Status {
 pub(super) fn not_granted(error: &GrantError) -> Status {
     let message = error.to_string();
     match error {
-        GrantError::NoAuthority | GrantError::NobodyAsked => Status::failed_precondition(message),
+        GrantError::NoAuthority | GrantError::NobodyAsked | GrantError::Own(_) => {
+            Status::failed_precondition(message)
+        }
         GrantError::Request(_) => Status::invalid_argument(message),
         GrantError::UnknownToken(_) => Status::not_found(message),
-        GrantError::Spent(_) => Status::unauthenticated(message),
+        GrantError::Spent(_) | GrantError::Older { .. } => Status::unauthenticated(message),
+        // The other one may be gone in a moment: workers come again.
+        GrantError::Connected(_) => Status::aborted(message),
+        GrantError::NotStored(_) => {
+            tracing::error!(%error, "a revocation is not stored");
+            Status::internal(message)
+        }
         GrantError::Folder(_) => internal(error),
     }
 }

@@ -15,7 +15,7 @@ use futures::Stream;
 use proto::v1::{self as pb, study_service_server::StudyService};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::{
     adoption::Adoption,
@@ -28,7 +28,7 @@ use crate::{
     access::{About, limits},
     blobs::Blobs,
     driver::{self, Answer, Driver, OnConflict},
-    resolve,
+    resolve::{self, ResolveError},
     store::{Reader, StoreError},
 };
 
@@ -77,9 +77,21 @@ impl StudyServer {
 
     /// The study that a text names.
     async fn resolve(&self, text: String) -> Result<StudyView, Status> {
+        self.find(&text, resolve::study).await
+    }
+
+    async fn find(&self, text: &str, meant: Meant) -> Result<StudyView, Status> {
         let studies = self.read(Reader::studies).await?;
-        let id = resolve::study(&studies, &text).map_err(|error| status::unresolved(&error))?;
+        let id = meant(&studies, text).map_err(|error| status::unresolved(&error))?;
         studies.into_iter().find(|study| study.id == id).ok_or_else(|| Status::not_found(text))
+    }
+
+    /// The study that is to be changed. The audit log has its name and id, or else the text that names none.
+    async fn subject(&self, extensions: &Extensions, text: &str, meant: Meant) -> Result<StudyView, Status> {
+        About::note(extensions, text);
+        let study = self.find(text, meant).await?;
+        About::note(extensions, format!("{} ({})", study.name, study.id));
+        Ok(study)
     }
 
     /// Submits a study that takes trials over, for as long as its caller waits.
@@ -95,11 +107,12 @@ impl StudyServer {
 
     async fn command(
         &self,
-        reference: pb::StudyRef,
-        request: impl FnOnce(StudyId) -> driver::Request,
+        request: Request<pb::StudyRef>,
+        command: impl FnOnce(StudyId) -> driver::Request,
     ) -> Result<Response<pb::Study>, Status> {
-        let study = self.resolve(reference.study).await?;
-        match self.driver.ask(request(study.id)).await {
+        let (_, extensions, pb::StudyRef { study }) = request.into_parts();
+        let study = self.subject(&extensions, &study, resolve::study).await?;
+        match self.driver.ask(command(study.id)).await {
             Ok(Answer::Study(study)) => Ok(Response::new(study.into())),
             Ok(_) => Err(Status::internal("another answer than asked for")),
             Err(error) => Err(status::refused(&error)),
@@ -107,6 +120,8 @@ impl StudyServer {
     }
 }
 
+/// Which study a text means, among all.
+type Meant = fn(&[StudyView], &str) -> Result<StudyId, ResolveError>;
 type Watch = Pin<Box<dyn Stream<Item = Result<pb::Study, Status>> + Send>>;
 type Pages = Pin<Box<dyn Stream<Item = Result<pb::HistoryPage, Status>> + Send>>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<pb::ObjectChunk, Status>> + Send>>;
@@ -140,6 +155,7 @@ impl StudyService for StudyServer {
         };
         match answer {
             Answer::Submitted { study, resumed } => {
+                About::note(&extensions, study.name.as_str());
                 Ok(Response::new(pb::SubmitStudyReply { study: Some(study.into()), resumed }))
             }
             _ => Err(Status::internal("another answer than asked for")),
@@ -180,26 +196,23 @@ impl StudyService for StudyServer {
     }
 
     async fn pause_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
-        About::note(request.extensions(), &request.get_ref().study);
-        self.command(request.into_inner(), driver::Request::Pause).await
+        self.command(request, driver::Request::Pause).await
     }
 
     async fn resume_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
-        About::note(request.extensions(), &request.get_ref().study);
-        self.command(request.into_inner(), driver::Request::Resume).await
+        self.command(request, driver::Request::Resume).await
     }
 
     async fn stop_study(&self, request: Request<pb::StudyRef>) -> Result<Response<pb::Study>, Status> {
-        About::note(request.extensions(), &request.get_ref().study);
-        self.command(request.into_inner(), driver::Request::Stop).await
+        self.command(request, driver::Request::Stop).await
     }
 
     async fn delete_study(
         &self,
         request: Request<pb::StudyRef>,
     ) -> Result<Response<pb::DeleteStudyReply>, Status> {
-        About::note(request.extensions(), &request.get_ref().study);
-        let study = self.resolve(request.into_inner().study).await?;
+        let (_, extensions, pb::StudyRef { study }) = request.into_parts();
+        let study = self.subject(&extensions, &study, resolve::whole).await?;
         self.driver.ask(driver::Request::Delete(study.id)).await.map_err(|error| status::refused(&error))?;
         Ok(Response::new(pb::DeleteStudyReply {}))
     }
@@ -273,9 +286,7 @@ impl StudyService for StudyServer {
         request: Request<Streaming<pb::DataChunk>>,
     ) -> Result<Response<pb::DataSet>, Status> {
         let (_, extensions, chunks) = request.into_parts();
-        let set = self.data.add(chunks).await?;
-        About::note(&extensions, &set.name);
-        Ok(Response::new(set))
+        self.data.add(chunks, &About::of(&extensions)).await.map(Response::new)
     }
 
     async fn list_data(
@@ -303,7 +314,8 @@ impl StudyService for StudyServer {
         &self,
         request: Request<Streaming<pb::DataChunk>>,
     ) -> Result<Response<pb::Model>, Status> {
-        self.models.add(request.into_inner()).await.map(Response::new)
+        let (_, extensions, chunks) = request.into_parts();
+        self.models.add(chunks, &About::of(&extensions)).await.map(Response::new)
     }
 
     async fn list_models(
@@ -318,6 +330,7 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::ModelRef>,
     ) -> Result<Response<pb::RemoveModelReply>, Status> {
+        About::note(request.extensions(), &request.get_ref().name);
         self.models.remove(&request.into_inner().name).await?;
         Ok(Response::new(pb::RemoveModelReply {}))
     }
@@ -326,9 +339,13 @@ impl StudyService for StudyServer {
         &self,
         request: Request<pb::DrainWorkerRequest>,
     ) -> Result<Response<pb::DrainWorkerReply>, Status> {
-        About::note(request.extensions(), &request.get_ref().worker);
-        match self.driver.ask(driver::Request::DrainWorker(request.into_inner().worker)).await {
-            Ok(Answer::Draining(worker)) => Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() })),
+        let (_, extensions, pb::DrainWorkerRequest { worker }) = request.into_parts();
+        About::note(&extensions, &worker);
+        match self.driver.ask(driver::Request::DrainWorker(worker)).await {
+            Ok(Answer::Draining(worker)) => {
+                About::note(&extensions, worker.as_str());
+                Ok(Response::new(pb::DrainWorkerReply { worker: worker.into() }))
+            }
             Ok(_) => Err(Status::internal("another answer than asked for")),
             Err(error) => Err(status::refused(&error)),
         }

@@ -7,7 +7,7 @@ use common::{
     evaluation::{Evaluation, Scored},
     ids::StudyId,
     study::StudySpec,
-    view::LeaseId,
+    view::{DeviceFacts, LeaseId},
 };
 use proto::{Malformed, v1 as pb};
 use scheduler::Work;
@@ -22,16 +22,39 @@ pub(super) fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Mal
     value.ok_or_else(|| Malformed::new(field, "missing"))
 }
 
+/// Most characters of a text by a worker.
+const LONGEST: usize = 200;
+
+/// A text by a worker, to be stored and shown: with an end, and without control characters, which could do anything to a
+/// terminal.
+fn told(text: &str) -> String {
+    let one_line = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    one_line.filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+/// Where a worker trains.
+fn device(facts: pb::DeviceFacts) -> DeviceFacts {
+    let DeviceFacts { device, name, libtorch, capability, memory_bytes, host } = facts.into();
+    DeviceFacts {
+        device: told(&device),
+        name: told(&name),
+        libtorch: told(&libtorch),
+        capability: told(&capability),
+        memory_bytes,
+        host: told(&host),
+    }
+}
+
 /// A worker's Hello, whose protocol version has been checked.
 pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Malformed> {
     Ok(Hello {
         worker: hello.worker.parse().map_err(|error| Malformed::new("hello.worker", error))?,
         incarnation: hello.incarnation,
         held: hello.held.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-        device: present("hello.device", hello.device)?.into(),
+        device: device(present("hello.device", hello.device)?),
         slots: hello.slots.min(1024),
-        version: hello.version,
-        data: hello.data.into_iter().take(1024).collect(),
+        version: told(&hello.version),
+        data: hello.data.iter().take(1024).map(|name| told(name)).collect(),
     })
 }
 
@@ -53,7 +76,7 @@ pub(crate) fn report(report: pb::Report) -> Result<Report, Malformed> {
         Kind::Released(released) => {
             Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?)
         }
-        Kind::Failed(failed) => Happened::Failed(failed.reason.chars().take(2000).collect()),
+        Kind::Failed(failed) => Happened::Failed(told(&failed.reason)),
         Kind::Evaluated(evaluated) => Happened::Evaluated(evaluation(evaluated)?),
     };
     Ok(Report { lease, what })
@@ -166,5 +189,45 @@ fn grant(grant: Grant) -> pb::Grant {
         trial_seed: grant.seed,
         data_seed: grant.data_seed,
         work: Some(work),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_has_an_end_and_does_nothing_to_a_terminal() {
+        let wild = format!("GPU\x1b]0;title\x07\u{9b}2J\0 {}", "é".repeat(1 << 20));
+        let facts = pb::DeviceFacts {
+            device: wild.clone(),
+            name: wild.clone(),
+            libtorch: wild.clone(),
+            capability: wild.clone(),
+            memory_bytes: 1,
+            host: wild.clone(),
+        };
+        let said = pb::Hello {
+            worker: "node-1".to_owned(),
+            device: Some(facts),
+            version: wild.clone(),
+            data: vec![wild.clone()],
+            ..pb::Hello::default()
+        };
+        let Hello { device, version, data, .. } = hello(said).unwrap();
+        let lease = pb::Lease { study: "0a1b2c3d".to_owned(), trial: 1, attempt: 1 };
+        let failed = pb::AttemptFailed { reason: format!("out of\nmemory: {wild}") };
+        let kind = Some(pb::report::Kind::Failed(failed));
+        let Happened::Failed(reason) = report(pb::Report { lease: Some(lease), kind }).unwrap().what else {
+            panic!("it failed");
+        };
+        assert!(reason.starts_with("out of memory: GPU"), "{reason}");
+        let DeviceFacts { device, name, libtorch, capability, host, .. } = device;
+        let data = data.into_iter().next().unwrap();
+        for text in [device, name, libtorch, capability, host, version, data, reason] {
+            assert_eq!(text.chars().count(), LONGEST);
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+        assert_eq!(told("NVIDIA H200 (2.13.0)"), "NVIDIA H200 (2.13.0)");
     }
 }

@@ -2,9 +2,8 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use common::ids::WorkerId;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use proto::v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -16,10 +15,11 @@ use super::{
     model_service::read_model,
     quota::Quota,
     status,
+    upload::{first_chunk, whole},
     wire::{self, present},
 };
 use crate::{
-    access::{About, Caller, limits},
+    access::{About, Caller},
     blobs::{Blobs, ObjectKey},
     driver::{self, Answer, Driver, Happened, Report, SessionHandle},
 };
@@ -118,26 +118,22 @@ impl WorkerService for WorkerServer {
     ) -> Result<Response<pb::PutObjectReply>, Status> {
         let (metadata, extensions, mut chunks) = request.into_parts();
         let worker = worker(&metadata, &extensions)?;
-        let first = next_chunk(&mut chunks).await?.ok_or_else(|| Status::invalid_argument("no header"))?;
+        let first = first_chunk(&mut chunks).await?;
         let header = present("chunk.header", first.header).map_err(|error| status::malformed(&error))?;
         let (key, size) = self.admit(worker, header).await?;
+        // One that is sent once more takes no room: its first answer may have been lost.
+        let stored = self.blobs.holds(&key).await.map_err(|error| status::blob(&error))?;
+        if !stored {
+            self.blobs.has_room(size).map_err(|error| status::blob(&error))?;
+        }
         let share = tokio::time::timeout(ROOM, self.blobs.share(size)).await;
         let share =
             share.map_err(|_| Status::unavailable("too many objects are on their way: come again"))?;
-        self.quota.take(&self.blobs, &key.study, size).await?;
-        let mut bytes = BytesMut::with_capacity(size as usize);
-        let mut next = Some(first.data);
-        while let Some(data) = next {
-            if bytes.len() as u64 + data.len() as u64 > size {
-                return Err(Status::invalid_argument("more bytes than the header says"));
-            }
-            bytes.extend_from_slice(&data);
-            next = next_chunk(&mut chunks).await?.map(|chunk| chunk.data);
+        if !stored {
+            self.quota.take(&self.blobs, &key.study, size).await?;
         }
-        if bytes.len() as u64 != size {
-            return Err(Status::invalid_argument("fewer bytes than the header says"));
-        }
-        let bytes = share.hold(bytes.freeze());
+        let rest = chunks.map(|chunk| chunk.map(|chunk| chunk.data));
+        let bytes = share.hold(whole(size, first.data, rest).await?);
         self.blobs.put(&key, bytes).await.map_err(|error| status::blob(&error))?;
         Ok(Response::new(pb::PutObjectReply {}))
     }
@@ -203,7 +199,6 @@ impl WorkerServer {
         if header.size > OBJECT_BYTES {
             return Err(Status::invalid_argument(format!("an object may have {OBJECT_BYTES} bytes at most")));
         }
-        self.blobs.has_room(header.size).map_err(|error| status::blob(&error))?;
         if key.study != lease.study || key.trial != lease.trial {
             return Err(Status::permission_denied("the object belongs to another trial than the lease"));
         }
@@ -261,12 +256,6 @@ fn worker(metadata: &MetadataMap, extensions: &Extensions) -> Result<Option<Work
         Some(caller) if caller.worker().is_some() => Ok(caller.worker().cloned()),
         _ => Err(Status::permission_denied("this is for workers")),
     }
-}
-
-/// The next chunk of an upload, which must not be long in coming.
-pub(super) async fn next_chunk<T>(chunks: &mut Streaming<T>) -> Result<Option<T>, Status> {
-    let next = tokio::time::timeout(limits::SILENCE, chunks.message()).await;
-    next.map_err(|_| Status::deadline_exceeded(format!("no chunk came in {:?}", limits::SILENCE)))?
 }
 
 async fn read_hello(up: &mut Streaming<pb::WorkerMessage>) -> Result<driver::Hello, Status> {

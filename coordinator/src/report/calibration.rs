@@ -14,7 +14,7 @@ const BINS: usize = 15;
 pub(super) struct Calibration {
     /// Mean over samples of how far their bin's confidence is from its accuracy.
     pub(super) expected_calibration_error: f64,
-    /// The same of the worst bin.
+    /// How far the worst bin's confidence is from its accuracy.
     pub(super) maximum_calibration_error: f64,
     /// Mean probability of the likeliest class.
     pub(super) confidence: f64,

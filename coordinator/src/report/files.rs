@@ -17,11 +17,13 @@ impl Report {
             ("board.csv".to_owned(), tables::board(&self.board)?),
             ("best_so_far.csv".to_owned(), tables::rows(&self.best_so_far)?),
         ];
+        if let Ok(part) = &subject.test {
+            files.push(("predictions.csv".to_owned(), tables::predictions(part)?));
+        }
         if let Some(importance) = self.importance.present() {
             files.push(("importance.csv".to_owned(), tables::rows(&importance.shares)?));
         }
-        if let (Some(test), Ok(part)) = (self.test_part.present(), &subject.test) {
-            files.push(("predictions.csv".to_owned(), tables::predictions(part)?));
+        if let Some(test) = self.test_part.present() {
             files.push(("confusion.csv".to_owned(), tables::confusion(test)?));
             files.push(("classification.csv".to_owned(), tables::classification(test)?));
             files.push(("mistakes.csv".to_owned(), tables::mistakes(test)?));
@@ -57,6 +59,29 @@ mod tests {
         let text = file("predictions.csv");
         assert!(text.starts_with("index,label,p0,p1,p2\n0,0,0.8,0.1,0.1\n1,1,0.3,0.6,0.1\n"), "{text}");
         assert_eq!(text.lines().count(), 7);
+    }
+
+    #[test]
+    fn a_sample_without_probabilities_costs_its_part_and_no_other() {
+        let mut subject = fixture::subject();
+        let part = subject.test.as_mut().unwrap();
+        part.probabilities[12..24].copy_from_slice(&[f32::NAN; 3].map(f32::to_le_bytes).concat());
+        let files = Report::new(&subject).unwrap().files(&subject).unwrap();
+        let file = |name: &str| {
+            let found = files.iter().find(|(path, _)| path == name);
+            found.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let why = "the stored class probabilities of test sample 1 are no probabilities: they sum to NaN";
+        assert!(file("report.html").unwrap().contains(&format!("Nothing is said of single classes: {why}.")));
+        assert!(file("report.json").unwrap().contains(&format!("\"missing\": \"{why}\"")));
+        assert!(file("predictions.csv").unwrap().contains("\n0,0,0.8,0.1,0.1\n1,1,,,\n2,"));
+        assert!(
+            file("board.csv").is_some() && file("curves.csv").is_some() && file("svg/loss.svg").is_some()
+        );
+        assert_eq!(
+            (file("confusion.csv"), file("mistakes.csv"), file("calibration.csv")),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Header {
     pub(super) best: BestTrial,
     /// What the study recorded of its evaluation.
     pub(super) test: Option<TestMetrics>,
+    /// How often a checkpoint was measured on the test part: of `evaluate: all` once for each trial.
+    pub(super) test_touches: u32,
     pub(super) trials: u32,
     pub(super) states: BTreeMap<&'static str, u32>,
     pub(super) epochs: u64,
@@ -89,6 +91,7 @@ impl Header {
             goal: view.goal,
             best: BestTrial::new(subject),
             test: view.test,
+            test_touches: view.test_touches,
             trials: view.trials,
             states: TrialState::ALL.map(|state| (state.as_str(), view.count(state))).into(),
             epochs: view.epochs,

@@ -3,7 +3,8 @@
 //! Functional ANOVA of a random forest (Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing
 //! Hyperparameter Importance", ICML 2014), first order: the share of a forest's variance over the searched space that
 //! a hyperparameter explains on its own, averaged over all values of the others. Trials are compared after the same
-//! number of epochs, so that what Hyperband gave more epochs does not look better for it.
+//! number of epochs, so that what Hyperband gave more epochs does not look better for it; one that has gone back to its
+//! best epoch by that epoch's value.
 
 mod anova;
 
@@ -11,7 +12,7 @@ mod encoding;
 
 mod forest;
 
-use common::{hparams::Hparams, ids::TrialNumber, study::Rank};
+use common::{hparams::Hparams, study::Rank, view::TrialView};
 use serde::Serialize;
 
 use super::Subject;
@@ -102,30 +103,41 @@ fn comparable(subject: &Subject) -> Result<u32, String> {
     Err(format!("fewer than {wanted} trials have a finite value after the same number of epochs"))
 }
 
+/// The trials that have a finite value after so many epochs, and that value; what early stopping has ended stands for
+/// all later epochs.
 fn observed(subject: &Subject, epochs: u32) -> Vec<(&Hparams, f64)> {
-    let objective = &subject.best.spec.objective;
-    let value = |trial: TrialNumber| {
-        let points = subject.history.curves.get(&trial)?.iter().filter(|point| point.epoch <= epochs);
-        let mut values = points.map(|point| (point.epoch, objective.metric.of(&point.metrics)));
-        match objective.rank {
-            Rank::Last => values.next_back(),
-            Rank::Best => {
-                let last = values.clone().next_back()?.0;
-                let best = values.min_by(|(_, a), (_, b)| objective.goal().compare(*a, *b))?;
-                Some((last, best.1))
-            }
-        }
-    };
     let compared = subject.trials.iter().filter_map(|trial| {
-        // What early stopping has ended stands for all later epochs.
-        let (reached, value) = value(trial.trial)?;
+        let (reached, value) = value(subject, trial, epochs)?;
         ((reached == epochs || trial.early_stopped) && value.is_finite()).then_some((&trial.hparams, value))
     });
     compared.collect()
 }
 
+/// How many of so many epochs a trial has trained, and its value after them; none before its first epoch, and where it
+/// has ended without one.
+fn value(subject: &Subject, trial: &TrialView, epochs: u32) -> Option<(u32, f64)> {
+    let spec = &subject.best.spec;
+    let curve = subject.history.curves.get(&trial.trial)?;
+    let trained = &curve[..curve.partition_point(|point| point.epoch <= epochs)];
+    let last = trained.last()?;
+    let restores = spec.train.early_stopping.is_some_and(|rule| rule.restore_best);
+    let ended = trial.early_stopped || (restores && last.epoch == spec.scheduler.horizon());
+    let value = match spec.objective.rank {
+        // Its model may be that of an epoch before the curve's last, which its value tells.
+        Rank::Last if ended && trained.len() == curve.len() => trial.value?,
+        Rank::Last => spec.objective.metric.of(&last.metrics),
+        Rank::Best => {
+            let values = trained.iter().map(|point| spec.objective.metric.of(&point.metrics));
+            values.min_by(|a, b| spec.objective.goal().compare(*a, *b))?
+        }
+    };
+    Some((last.epoch, value))
+}
+
 #[cfg(test)]
 mod tests {
+    use common::study::{EarlyStopping, Monitor};
+
     use super::*;
     use crate::report::fixture;
 
@@ -142,5 +154,28 @@ mod tests {
         assert_eq!(after(9), [0.86]);
         assert_eq!(after(3).len(), 3);
         assert_eq!(after(1).len(), 8, "one trial's value is not finite");
+    }
+
+    #[test]
+    fn a_trial_that_has_gone_back_has_the_value_of_the_epoch_it_went_back_to() {
+        let mut subject = fixture::subject();
+        // Early stopping has ended it after epoch 3.
+        subject.trials[7].early_stopped = true;
+        subject.trials[7].value = Some(0.9);
+        let seventh = |subject: &Subject| [1, 3, 9].map(|epochs| value(subject, &subject.trials[7], epochs));
+        assert_eq!(seventh(&subject), [Some((1, 0.77)), Some((3, 0.9)), Some((3, 0.9))]);
+        assert_eq!(observed(&subject, 9).len(), 2);
+
+        // At the horizon it is restoring alone that goes back.
+        subject.trials[8].value = Some(0.95);
+        assert_eq!(value(&subject, &subject.trials[8], 9), Some((9, 0.86)));
+        let (monitor, patience, min_delta) = (Monitor::ValLoss, 5, 0.0);
+        let rule = EarlyStopping { monitor, patience, min_delta, restore_best: true };
+        subject.best.spec.train.early_stopping = Some(rule);
+        assert_eq!(value(&subject, &subject.trials[8], 9), Some((9, 0.95)));
+        assert_eq!(value(&subject, &subject.trials[8], 3), Some((3, 0.83)));
+
+        subject.best.spec.objective.rank = Rank::Best;
+        assert_eq!(seventh(&subject), [Some((1, 0.77)), Some((3, 0.82)), Some((3, 0.82))]);
     }
 }

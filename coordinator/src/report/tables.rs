@@ -8,11 +8,33 @@ use serde::Serialize;
 use super::{
     EnsembleSummary, Subject, TestPart, TestReport,
     board::{Board, Fate},
+    calibration::Bin,
+    importance::Share,
+    progress::Step,
 };
 
+/// What a table has rows of: the names of its fields in their order, which stand above a table without rows too.
+pub(super) trait Row: Serialize {
+    /// The names.
+    const HEAD: &'static [&'static str];
+}
+
+impl Row for Step {
+    const HEAD: &'static [&'static str] = &["epochs", "value", "trial"];
+}
+
+impl Row for Share {
+    const HEAD: &'static [&'static str] = &["hparam", "share", "deviation"];
+}
+
+impl Row for Bin {
+    const HEAD: &'static [&'static str] = &["above", "up_to", "samples", "confidence", "accuracy"];
+}
+
 /// Values as rows, under the names of their fields.
-pub(super) fn rows<T: Serialize>(values: impl IntoIterator<Item = T>) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+pub(super) fn rows<T: Row>(values: &[T]) -> io::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(T::HEAD)?;
     for value in values {
         writer.serialize(value)?;
     }
@@ -33,6 +55,11 @@ struct BoardRow {
     fate: Fate,
 }
 
+impl Row for BoardRow {
+    const HEAD: &'static [&'static str] =
+        &["bracket", "s", "iteration", "rung", "rung_epochs", "trial", "epochs", "value", "fate"];
+}
+
 /// Every trial on every rung that it had a result on, those that went on first.
 pub(super) fn board(board: &Board) -> io::Result<Vec<u8>> {
     let mut found = Vec::new();
@@ -51,7 +78,7 @@ pub(super) fn board(board: &Board) -> io::Result<Vec<u8>> {
             }));
         }
     }
-    rows(found)
+    rows(&found)
 }
 
 /// Every epoch of every trial.
@@ -90,9 +117,13 @@ fn curve_row(trial: &TrialView, point: &CurvePoint) -> Vec<String> {
         point.seconds,
     ];
     let names = [trial.trial.to_string(), trial.bracket.to_string(), point.epoch.to_string()];
-    // What is not finite is left empty: readers of CSV disagree on how to write it.
-    let exact = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+    let exact = |value: f64| exact(value, value.is_finite());
     names.into_iter().chain(values.map(exact)).collect()
+}
+
+/// A number; empty where it is not finite: readers of CSV disagree on how to write that.
+fn exact(value: impl ToString, finite: bool) -> String {
+    if finite { value.to_string() } else { String::new() }
 }
 
 /// The test samples' classes and probabilities, exactly as they were stored.
@@ -103,7 +134,7 @@ pub(super) fn predictions(part: &TestPart) -> io::Result<Vec<u8>> {
     writer.write_record(["index", "label"].map(str::to_owned).into_iter().chain(names))?;
     let (values, _) = part.probabilities.as_chunks::<4>();
     for ((index, label), row) in part.labels.iter().enumerate().zip(values.chunks(classes)) {
-        let row = row.iter().map(|value| f32::from_le_bytes(*value).to_string());
+        let row = row.iter().map(|value| f32::from_le_bytes(*value)).map(|p| exact(p, p.is_finite()));
         writer.write_record([index.to_string(), label.to_string()].into_iter().chain(row))?;
     }
     bytes(writer)
@@ -154,9 +185,14 @@ struct MistakeRow<'a> {
     own: f64,
 }
 
+impl Row for MistakeRow<'_> {
+    const HEAD: &'static [&'static str] =
+        &["label", "class", "predicted", "predicted_class", "count", "index", "confidence", "own"];
+}
+
 /// The most frequent mistakes: the samples that the page shows.
 pub(super) fn mistakes(test: &TestReport) -> io::Result<Vec<u8>> {
-    let rows_of = test.confused.pairs.iter().flat_map(|pair| {
+    let found = test.confused.pairs.iter().flat_map(|pair| {
         pair.examples.iter().map(|example| MistakeRow {
             label: pair.label,
             class: &test.classes[pair.label],
@@ -168,7 +204,7 @@ pub(super) fn mistakes(test: &TestReport) -> io::Result<Vec<u8>> {
             own: example.own,
         })
     });
-    rows(rows_of)
+    rows(&found.collect::<Vec<_>>())
 }
 
 /// A member, or a way to vote.
@@ -178,6 +214,10 @@ struct VoteRow<'a> {
     trial: Option<TrialNumber>,
     accuracy: f64,
     loss: Option<f64>,
+}
+
+impl Row for VoteRow<'_> {
+    const HEAD: &'static [&'static str] = &["name", "trial", "accuracy", "loss"];
 }
 
 /// Members of an ensemble, then its votes.
@@ -194,9 +234,64 @@ pub(super) fn votes(ensemble: &EnsembleSummary) -> io::Result<Vec<u8>> {
         accuracy: row.accuracy,
         loss: row.loss,
     });
-    rows(members.chain(votes))
+    rows(&members.chain(votes).collect::<Vec<_>>())
 }
 
 fn bytes(writer: csv::Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of a value's fields, as they are serialised.
+    fn fields<T: Row>(value: &T) -> Vec<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(value).unwrap();
+        let text = String::from_utf8(bytes(writer).unwrap()).unwrap();
+        text.lines().next().unwrap().split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn heads_are_the_names_of_fields() {
+        let trial = TrialNumber(0);
+        let step = Step { epochs: 1, value: 0.5, trial };
+        let share = Share { hparam: "lr".to_owned(), share: 0.5, deviation: 0.0 };
+        let board = BoardRow {
+            bracket: 0,
+            s: 0,
+            iteration: 0,
+            rung: 0,
+            rung_epochs: 1,
+            trial,
+            epochs: 1,
+            value: None,
+            fate: Fate::Failed,
+        };
+        let mistake = MistakeRow {
+            label: 0,
+            class: "a",
+            predicted: 1,
+            predicted_class: "b",
+            count: 1,
+            index: 0,
+            confidence: 0.5,
+            own: 0.5,
+        };
+        let vote = VoteRow { name: "member", trial: None, accuracy: 0.5, loss: None };
+        assert_eq!(fields(&step), Step::HEAD);
+        assert_eq!(fields(&share), Share::HEAD);
+        assert_eq!(fields(&Bin::default()), Bin::HEAD);
+        assert_eq!(fields(&board), BoardRow::HEAD);
+        assert_eq!(fields(&mistake), MistakeRow::HEAD);
+        assert_eq!(fields(&vote), VoteRow::HEAD);
+    }
+
+    #[test]
+    fn a_table_without_rows_has_its_head() {
+        assert_eq!(rows::<Step>(&[]).unwrap(), b"epochs,value,trial\n");
+        let mistakes = rows::<MistakeRow<'_>>(&[]).unwrap();
+        assert_eq!(mistakes, b"label,class,predicted,predicted_class,count,index,confidence,own\n");
+    }
 }

@@ -104,7 +104,7 @@ pub(super) fn trials(
     trial_results(connection, layout, study)?.into_iter().collect()
 }
 
-/// The same, each by itself: what is damaged hides none of the others.
+/// A study's trials by number, each read by itself: a damaged one hides none of the others.
 pub(super) fn trial_results(
     connection: &Connection,
     layout: Layout,

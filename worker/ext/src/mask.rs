@@ -26,7 +26,7 @@ impl Mask {
         Self { seed, step: 0, epoch: 0, tag, threshold: threshold(rate), scale: (1.0 / (1.0 - rate)) as f32 }
     }
 
-    /// The same layer's mask at a step of an epoch, both counted from 0.
+    /// This layer's mask at a step of an epoch, both counted from 0.
     #[must_use]
     pub fn at(self, epoch: u32, step: u32) -> Self {
         Self { epoch, step, ..self }

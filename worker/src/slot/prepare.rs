@@ -21,8 +21,8 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What keeps a checkpoint from this machine. Of one that is lost the coordinator knows more than the worker: it has
-    /// ended a lease that was to go on from it, and counts the attempts of an evaluation.
+    /// What keeps a checkpoint from this machine. If it is lost, the coordinator knows already: it has ended the lease
+    /// that was to go on from it, or counts the evaluation's attempts.
     fn with_checkpoint(epoch: u32, error: &ObjectError) -> Self {
         let reason = format!("checkpoint of epoch {epoch}: {error}");
         if error.is_local() { Self::Here(reason) } else { Self::Everywhere(reason) }

@@ -93,7 +93,7 @@ fn unit(words: &mut Words) -> f64 {
     f64::from(words.word()) / 4_294_967_296.0
 }
 
-/// The same changes by the device's own operations, noise apart.
+/// The changes by the device's own operations, noise apart.
 fn on_device(pixels: &Tensor, shape: [i64; 3], changes: &[Change]) -> Result<Tensor, Error> {
     let [channels, height, width] = shape;
     let (count, device) = (changes.len() as i64, pixels.device());

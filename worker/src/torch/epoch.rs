@@ -85,6 +85,12 @@ impl Pace {
     pub(super) fn rate(&self, step: u64) -> f64 {
         self.recipe.rate(step, self.per_epoch, self.horizon)
     }
+
+    /// The learning rate of the last step of the epoch after `epoch` others, whether or not that step is taken: an epoch
+    /// whose loss is no longer finite ends when that is noticed.
+    pub(super) fn last_rate(&self, epoch: u32) -> f64 {
+        self.rate((u64::from(epoch) + 1).saturating_mul(self.per_epoch).saturating_sub(1))
+    }
 }
 
 /// Samples in the order in which they are passed.
@@ -92,7 +98,7 @@ pub(super) struct Samples<'a> {
     pub(super) part: &'a Part,
     /// Row numbers in the part.
     pub(super) rows: &'a [u32],
-    /// The same on the part's device.
+    /// The row numbers on the part's device.
     pub(super) index: &'a Tensor,
 }
 
@@ -197,4 +203,18 @@ fn batches(index: &Tensor, size: i64) -> impl Iterator<Item = Result<Tensor, tch
     let count = index.size()[0];
     let starts = (0..count).step_by(usize::try_from(size).unwrap_or(usize::MAX).max(1));
     starts.map(move |start| index.f_narrow(0, start, size.min(count - start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::tests::recipe;
+
+    #[test]
+    fn the_rate_of_an_epoch_is_that_of_its_last_planned_step() {
+        let recipe = Recipe { learning_rate: 1.0, warmup: 4.0, ..recipe() };
+        let pace = Pace { recipe, per_epoch: 10, horizon: 10 };
+        assert_eq!([0, 1, 3, 9].map(|epoch| pace.last_rate(epoch)), [0.25, 0.5, 1.0, 1.0]);
+        assert_eq!([9, 19, 39, 99].map(|step| pace.rate(step)), [0.25, 0.5, 1.0, 1.0]);
+    }
 }

@@ -31,7 +31,7 @@ impl Entry {
         Self { name: name.into(), dtype, shape, bytes: Vec::new() }
     }
 
-    /// The same tensor with elements.
+    /// This tensor with elements.
     #[must_use]
     pub(super) fn holding(self, bytes: Vec<u8>) -> Self {
         Self { bytes, ..self }

@@ -125,7 +125,7 @@ impl GraphNet {
         &self.tensors
     }
 
-    /// The same, to give them other memory.
+    /// The tensors that the layers use, to give them other memory.
     pub(super) fn tensors_mut(&mut self) -> &mut [Vec<Tensor>; 2] {
         &mut self.tensors
     }

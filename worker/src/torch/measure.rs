@@ -5,9 +5,10 @@
 pub(super) struct Measured {
     /// Mean cross-entropy.
     pub(super) loss: f64,
-    /// Share of samples whose most likely class is the true one; the first of equals counts.
+    /// Share of samples whose most likely class is the true one: the first of equals, and none where an answer is no
+    /// number.
     pub(super) accuracy: f64,
-    /// Unweighted mean of the classes' F1; a class that is neither there nor predicted counts 0.
+    /// Unweighted mean of the F1 of all classes; a class that is neither there nor predicted counts 0.
     pub(super) macro_f1: f64,
 }
 
@@ -18,10 +19,10 @@ pub(super) fn measure(log_probabilities: &[f32], truth: &[u8], classes: usize) -
         (vec![0u64; classes], vec![0u64; classes], vec![0u64; classes]);
     for (row, label) in log_probabilities.chunks_exact(classes).zip(truth) {
         let label = usize::from(*label);
-        let best = (0..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
         loss -= f64::from(row[label]);
-        predicted[best] += 1;
         actual[label] += 1;
+        let Some(best) = likeliest(row) else { continue };
+        predicted[best] += 1;
         if best == label {
             right += 1;
             hits[label] += 1;
@@ -39,6 +40,14 @@ pub(super) fn measure(log_probabilities: &[f32], truth: &[u8], classes: usize) -
     }
 }
 
+/// The most likely class, the first of equals; none where a value is no number, as nothing compares with that.
+fn likeliest(row: &[f32]) -> Option<usize> {
+    if row.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    Some((0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +61,16 @@ mod tests {
         assert!((measured.loss - (2.0 * 2f64.ln() + 2.0 * 4f64.ln()) / 4.0).abs() < 1e-7);
         let f1 = [2.0 / 4.0, 2.0 / 3.0, 0.0];
         assert!((measured.macro_f1 - f1.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_number_names_no_class() {
+        let sure = [0.0, f32::NEG_INFINITY];
+        let measured = measure(&[[f32::NAN; 2], sure, [0.0, f32::NAN], sure].concat(), &[0, 0, 0, 1], 2);
+        assert_eq!(measured.accuracy, 0.25, "class 0 is the answer to two samples, not to four");
+        assert!(measured.loss.is_nan());
+        // Class 0: one hit, of two answers and three samples.
+        assert!((measured.macro_f1 - 2.0 / 5.0 / 2.0).abs() < 1e-12, "{measured:?}");
+        assert_eq!(measure(&[f32::NAN; 4], &[0, 0], 2).accuracy, 0.0, "a model that diverged is never right");
     }
 }

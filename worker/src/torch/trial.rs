@@ -225,7 +225,7 @@ impl<'a> Trial<'a> {
         Ok(ControlFlow::Continue(CurvePoint {
             epoch: epoch + 1,
             metrics,
-            learning_rate: self.learner.pace.rate(self.learner.optimizer.steps.saturating_sub(1)),
+            learning_rate: self.learner.pace.last_rate(epoch),
             seconds: started.elapsed().as_secs_f64(),
         }))
     }

@@ -9,7 +9,11 @@ impl Node {
     pub(crate) fn set(&mut self, key: &str, yaml: &str) -> Result<(), SpecError> {
         let place = Place::Override(key.to_owned());
         let at = |error: SpecError| SpecError { place: Some(place.clone()), ..error };
-        let mut value = Self::from_yaml(yaml).map_err(at)?;
+        // A scalar of a flag is one line: what would begin a block of lines, as `>=` does, is text.
+        let mut value = match yaml.trim_start().starts_with(['>', '|']) {
+            true => Self { value: Value::Text(yaml.trim().to_owned()), place: None },
+            false => Self::from_yaml(yaml).map_err(at)?,
+        };
         value.move_to(&place);
         let mut node = self;
         for step in key.split('.') {

@@ -90,6 +90,8 @@ fn overrides_replace_values_by_dotted_key() {
     assert_eq!((study.scheduler.max_epochs(), study.seed), (27, 3));
     assert_eq!(study.train.early_stopping, None);
     assert_eq!(with(STUDY, &[("space", "mlp-tied")]).unwrap().space.points(), Some(300));
+    let bound = with(STUDY, &[("constraints.parameters", ">= 1k, <= 60k")]).unwrap();
+    assert_eq!(bound, with(STUDY, &[("constraints.parameters", "\">= 1k, <= 60k\"")]).unwrap());
     assert_eq!(with(STUDY, &[("budget.max_trials", "5")]).unwrap().budget.max_trials, Some(5));
 }
 

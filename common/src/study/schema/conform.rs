@@ -170,7 +170,9 @@ fn wrong_type(name: &str, node: &Node, alternatives: &[&Schema]) -> SpecError {
         ["a text"] if scalar => Some("put it in quotes".to_owned()),
         ["a list"] if scalar => Some(format!("write `[{}, …]`", node.value)),
         ["a mapping"] => {
-            let keys: Vec<&str> = alternatives.iter().flat_map(|schema| keys(schema)).collect();
+            let mut keys: Vec<&str> = alternatives.iter().flat_map(|schema| keys(schema)).collect();
+            keys.sort_unstable();
+            keys.dedup();
             (1..=FEW_KEYS)
                 .contains(&keys.len())
                 .then(|| format!("write `{{KEY: …}}` with keys of {}", keys.join(", ")))

@@ -14,7 +14,7 @@ pub struct TestBits {
     pub accuracy: Bits,
     /// Mean cross-entropy over the test samples.
     pub loss: Bits,
-    /// The same on the clean samples, where some test samples validated.
+    /// Accuracy and loss on the clean samples, where some test samples validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean: Option<CleanBits>,
 }

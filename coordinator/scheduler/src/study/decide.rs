@@ -47,8 +47,8 @@ impl Study {
         Ok(fact.into_iter().collect())
     }
 
-    /// What follows from a checkpoint that is gone, where a trial was to go on from it. That of a trial that trains no
-    /// more is nobody's start: who asks for it hears that it is damaged.
+    /// What follows from a checkpoint that is gone, where a trial was to go on from it. A trial that trains no more is not
+    /// affected: nothing goes on from its checkpoint, and who asks for it hears that it is damaged.
     fn damaged(&self, number: TrialNumber, checkpoint: Checkpoint) -> Option<Event> {
         let trial = self.trial(number).filter(|trial| trial.checkpoint == Some(checkpoint))?;
         let trains = matches!(trial.state, TrialState::Pending | TrialState::Running);

@@ -90,7 +90,6 @@ impl Study {
 
     /// Epochs at the end of a rung, in total.
     pub(super) fn rung_epochs(&self, bracket: u32, rung: u32) -> u32 {
-        let bracket = self.plan.brackets().get(bracket as usize);
-        bracket.and_then(|bracket| bracket.rungs.get(rung as usize)).map_or(0, |rung| rung.epochs)
+        self.plan.rung_epochs(bracket, rung)
     }
 }

@@ -280,7 +280,9 @@ fn a_study_whose_trials_all_fail_ends_without_a_best() {
 
 #[test]
 fn a_study_that_plans_nothing_ends_at_once() {
-    let (study, log) = begin(spec("budget: {total_epochs: 80}"));
+    let mut asked = spec("");
+    asked.budget.total_epochs = Some(80);
+    let (study, log) = begin(asked);
     assert_eq!(log[1..], [Event::Finished { complete: true, best: None, at: Timestamp(0) }]);
     assert_eq!((study.phase(), study.finished()), (StudyPhase::Finished, Some(Timestamp(0))));
 }

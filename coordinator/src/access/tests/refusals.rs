@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use proto::v1::{
-    CertificateRequest, ListStudiesRequest, WhoAmIRequest, access_service_client::AccessServiceClient,
-    study_service_client::StudyServiceClient,
+    CertificateRequest, ListStudiesRequest, WhoAmIRequest, WorkerRef,
+    access_service_client::AccessServiceClient, study_service_client::StudyServiceClient,
 };
 use tonic::{Code, Status};
 use trust::{Bearer, Dial, Identity, Request, Role, Secret, Token, Trust};
@@ -184,5 +184,80 @@ async fn a_revoked_worker_does_not_come_back_by_the_token_that_it_has() {
     for name in ["node-1", "node-3"] {
         refused(coordinator.join(&many, name), (Code::Unauthenticated, "was revoked")).await;
     }
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_worker_comes_back_by_a_later_token_alone() {
+    let coordinator = Coordinator::start().await;
+    let (older, _) = coordinator.token(Role::Worker, 16);
+    let identity = coordinator.worker("node-1").await;
+    // Dates count milliseconds.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert!(coordinator.access.revoke_worker(&identity.worker).unwrap(), "it has joined by a token");
+    refused(coordinator.join(&older, "node-1"), (Code::Unauthenticated, "was revoked after token")).await;
+    coordinator.join(&older, "node-2").await.unwrap();
+    coordinator.worker("node-1").await;
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_joins_under_a_name_that_is_free() {
+    let coordinator = Coordinator::start().await;
+    let (many, _) = coordinator.token(Role::Worker, 16);
+    let identity = coordinator.join(&many, "node-1").await.unwrap();
+    let dial = coordinator.dial(None, Some(&identity));
+    let mut connected = AccessServiceClient::new(open(&dial).await);
+    connected.who_am_i(WhoAmIRequest {}).await.unwrap();
+    refused(coordinator.join(&many, "node-1"), (Code::Aborted, "node-1 is connected")).await;
+    assert_eq!(coordinator.access.tokens()[0].0.uses_left, 15, "a refusal costs no use");
+
+    // Its own certificate lets it in beside what is still open of it, as after a loss of power.
+    assert_eq!(who_am_i(&dial).await.unwrap(), "worker");
+    renew(&coordinator, &identity, "node-1").await.unwrap();
+    drop(connected);
+    let started = Instant::now();
+    while let Err(status) = coordinator.join(&many, "node-1").await {
+        assert!(status.code() == Code::Aborted && started.elapsed() < SOON, "{status:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_revocation_tells_whether_anybody_was_shut_out() {
+    let coordinator = Coordinator::start().await;
+    let revoke = async |worker: &str| {
+        let mut client = AccessServiceClient::new(coordinator.local().await);
+        let reply = client.revoke_worker(WorkerRef { worker: worker.to_owned() }).await?;
+        Ok::<_, Status>(reply.into_inner().known)
+    };
+    assert!(!revoke("node-1").await.unwrap());
+    coordinator.worker("node-2").await;
+    assert!(revoke("node-2").await.unwrap());
+    // A worker of the coordinator's own user has nothing that could be taken away.
+    let worker = "node-3".parse().unwrap();
+    let bearer = Bearer::new(coordinator.published.token.as_ref()).of_worker(&worker);
+    let own = open(&Dial::plain(coordinator.address(), bearer)).await;
+    AccessServiceClient::new(own.clone()).who_am_i(WhoAmIRequest {}).await.unwrap();
+    refused(revoke("node-3"), (Code::FailedPrecondition, "rung worker drain node-3")).await;
+    drop(own);
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_keeps_nobody_in() {
+    let coordinator = Coordinator::start().await;
+    let identity = coordinator.worker("node-1").await;
+    let dial = coordinator.dial(None, Some(&identity));
+    assert_eq!(who_am_i(&dial).await.unwrap(), "worker");
+    // Nothing can be put in the place of a folder.
+    let book = coordinator.state().join("access/book.json");
+    std::fs::remove_file(&book).unwrap();
+    std::fs::create_dir(&book).unwrap();
+    let mut admin = AccessServiceClient::new(coordinator.local().await);
+    let asked = admin.revoke_worker(WorkerRef { worker: "node-1".to_owned() });
+    refused(asked, (Code::Internal, "until this coordinator ends")).await;
+    refused(who_am_i(&dial), (Code::Unauthenticated, "was revoked")).await;
     coordinator.stop().await;
 }

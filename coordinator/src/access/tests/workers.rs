@@ -11,6 +11,7 @@ use tonic::{Code, Status, Streaming};
 use trust::Link;
 
 use super::{Coordinator, SOON, open};
+use crate::settings::ServeSettings;
 
 struct Worker {
     client: WorkerServiceClient<Link>,
@@ -157,5 +158,39 @@ async fn another_protocol_and_an_oversize_message_are_refused_and_the_coordinato
         studies.submit_study(pb::SubmitStudyRequest { spec_json, on_conflict: 0 }).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert!(studies.list_studies(pb::ListStudiesRequest {}).await.unwrap().into_inner().studies.is_empty());
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_stored_object_is_taken_once_more_where_nothing_else_has_room() {
+    let coordinator = Coordinator::with(|settings| ServeSettings { quota: Some(10), ..settings }).await;
+    let mut studies = StudyServiceClient::new(coordinator.local().await);
+    let spec = StudySpec::from_yaml("{name: drill, model: formula, space: {x: {float: [0, 1]}}}").unwrap();
+    let submit = pb::SubmitStudyRequest { spec_json: spec.to_json(), on_conflict: 0 };
+    studies.submit_study(submit).await.unwrap();
+    let mut worker = Worker::start(&coordinator, "a").await;
+    worker.say(Up::Credits(pb::Credits { free: 1, granted: 0 })).await;
+    let grant = |kind| if let Down::Grants(grants) = kind { grants.grants.into_iter().next() } else { None };
+    let lease = worker.hear(grant).await.lease.unwrap();
+    for _ in 0..2 {
+        worker.put(&lease, b"weights").await.unwrap();
+    }
+    assert_eq!(code(worker.put(&lease, b"another").await), Code::ResourceExhausted);
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_whole_id_means_a_worker_also_where_another_id_begins_so() {
+    let coordinator = Coordinator::start().await;
+    let _one = Worker::start(&coordinator, "node-1").await;
+    let _ten = Worker::start(&coordinator, "node-10").await;
+    let mut studies = StudyServiceClient::new(coordinator.local().await);
+    for (text, meant) in
+        [("node-1", Some("node-1")), ("node-10", Some("node-10")), ("node", None), ("", None)]
+    {
+        let request = pb::DrainWorkerRequest { worker: text.to_owned() };
+        let drained = studies.drain_worker(request).await.map(|reply| reply.into_inner().worker);
+        assert_eq!(drained.ok().as_deref(), meant, "{text}");
+    }
     coordinator.stop().await;
 }

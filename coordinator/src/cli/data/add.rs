@@ -18,7 +18,7 @@ use super::{
     },
     list,
 };
-use crate::client::Remote;
+use crate::{client::Remote, driver::check_name};
 
 /// Flags of `rung data add`.
 #[derive(Debug, Args)]
@@ -92,6 +92,7 @@ impl AddArgs {
 /// Reads files, packs them and stores the object. Nothing is stored where anything is wrong.
 pub(super) async fn run(args: AddArgs) -> Result<(), Failure> {
     let reading = args.reading()?;
+    check_name(&args.name).map_err(Failure::bad_input)?;
     let (name, path) = (args.name.to_string(), args.path.clone());
     let read = tokio::task::spawn_blocking(move || data::read(&name, &path, &reading));
     let Packed { bytes, .. } = read.await??;

@@ -1,7 +1,7 @@
 //! The study that an ensemble is.
 
 use common::{
-    ids::{StudyName, TrialNumber},
+    ids::StudyName,
     random::data_seed,
     space::SearchSpace,
     study::{
@@ -9,7 +9,7 @@ use common::{
         TrainedTrial,
     },
     trial::TrialState,
-    view::{BestView, StudyPhase, StudyView, TrialView},
+    view::{BestView, Leader, StudyPhase, StudyView, TrialView},
 };
 
 use super::{
@@ -139,8 +139,8 @@ fn seeds(best: &BestView, members: u32, epochs: Option<u32>) -> SchedulerSpec {
 /// made them, seeds and the end of schedules included, so that whoever trains one again gets the same.
 fn top(parent: &BestView, trials: &[TrialView], members: u32) -> Result<SchedulerSpec, Failure> {
     let BestView { study, spec, .. } = parent;
-    let best = study.best.map(|best| best.trial);
-    let mut ranked: Vec<_> = trials.iter().filter_map(|trial| Some((trial, trained(trial, best)?))).collect();
+    let own = trials.iter().filter_map(|trial| Some((trial, trained(trial, study.best)?)));
+    let mut ranked: Vec<_> = own.collect();
     ranked.sort_by(|(a, x), (b, y)| {
         let by_value = study.goal.compare(x.value, y.value);
         by_value.then(y.epoch.cmp(&x.epoch)).then(a.trial.cmp(&b.trial))
@@ -165,12 +165,15 @@ fn top(parent: &BestView, trials: &[TrialView], members: u32) -> Result<Schedule
     Ok(SchedulerSpec::Fixed { epochs, horizon: Some(spec.scheduler.horizon()), trials: listed.collect() })
 }
 
-/// What is taken over of a trial whose checkpoint is kept: a completed one, or the study's best.
-fn trained(trial: &TrialView, best: Option<TrialNumber>) -> Option<TrainedTrial> {
-    let leads = trial.state == TrialState::Stopped && best == Some(trial.trial);
-    let ended = trial.state == TrialState::Completed || leads;
-    let (value, checkpoint) = (trial.value?, trial.checkpoint?);
-    ended.then_some(TrainedTrial {
+/// What is taken over of a trial whose checkpoint is kept: a completed one's last, or that of the study's best result,
+/// after which its trial may have trained on.
+fn trained(trial: &TrialView, best: Option<Leader>) -> Option<TrainedTrial> {
+    let (value, checkpoint) = match best.filter(|best| best.trial == trial.trial) {
+        _ if trial.state == TrialState::Completed => (trial.value?, trial.checkpoint?),
+        Some(best) if trial.state.is_final() => (best.value, best.checkpoint),
+        _ => return None,
+    };
+    Some(TrainedTrial {
         trial: trial.trial,
         value,
         epoch: checkpoint.epoch,
@@ -181,6 +184,8 @@ fn trained(trial: &TrialView, best: Option<TrialNumber>) -> Option<TrainedTrial>
 
 #[cfg(test)]
 mod tests {
+    use common::ids::TrialNumber;
+
     use super::*;
     use crate::cli::fixture;
 
@@ -208,6 +213,20 @@ mod tests {
         assert_eq!(spec.scheduler.listed()[1].data_seed, Some(data_seed(9, 1)));
         let wrong = [("train.batch".to_owned(), "1".to_owned())];
         assert!(spec_of(&best, seeds(&best, 2, None), &wrong).is_err());
+    }
+
+    #[test]
+    fn a_best_trial_that_trained_on_is_taken_over_as_it_was_when_it_led() {
+        let mut parent = fixture::best();
+        let leader = parent.study.best.as_mut().unwrap();
+        (leader.value, leader.checkpoint.epoch) = (0.7, 3);
+        let trial = TrialView { state: TrialState::Stopped, value: Some(0.7), ..fixture::trial(3) };
+        assert_eq!(trial.checkpoint.unwrap().epoch, 9, "it trained on");
+        let listed = top(&parent, std::slice::from_ref(&trial), 1).unwrap().listed().to_vec();
+        let trained = listed[0].trained.as_ref().unwrap();
+        assert_eq!((trained.value, trained.epoch), (0.7, 3));
+        let other = TrialView { trial: TrialNumber(4), ..trial };
+        assert!(top(&parent, &[other], 1).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use common::{
     ballot::{Ballot, Voter},
+    model_file::ModelFile,
     study::StudySpec,
     view::{BestView, Leader, StudyView, TrialView},
 };
@@ -21,7 +22,8 @@ use super::{
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
-/// Writes an ensemble's files to a folder, each whole or not at all; returns how many.
+/// Writes an ensemble's files to a folder that is no model's, each whole or not at all; returns how many. Nothing of another vote
+/// stays beside them.
 ///
 /// A member's folder, `member-N`, is a model for `rung predict` and `rung evaluate`: weights and `model.json`.
 pub(super) async fn write(
@@ -44,8 +46,9 @@ pub(super) async fn write(
         (PathBuf::from("ensemble.csv"), report.csv().to_csv()?.into_bytes()),
         (PathBuf::from(Ballot::FILE), files::line(report)?),
     ]);
-    // What says who votes goes first and comes last: it never stands beside members that it does not mean.
-    files::forget(folder, &[Ballot::FILE])?;
+    files::check_apart(folder, ModelFile::NAME)?;
+    // What says who votes comes last: it never stands beside members that it does not mean.
+    files::make_way(folder, &written)?;
     files::write_all(folder, &written)?;
     Ok(written.len() as u64)
 }

@@ -6,11 +6,11 @@ use super::super::trained::Answer;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Scores {
     pub(super) samples: u64,
-    /// Share of samples whose most likely class is the true one.
+    /// Share of samples whose most likely class is the true one; an answer that is no number is wrong.
     pub(super) accuracy: f64,
     /// Mean cross-entropy.
     pub(super) loss: f64,
-    /// Unweighted mean of the classes' F1.
+    /// Unweighted mean of the F1 of classes that are there or answered, as scikit-learn and reports have it.
     pub(super) macro_f1: f64,
     pub(super) classes: Vec<ClassScores>,
 }
@@ -39,14 +39,15 @@ impl Scores {
         let mut counts = vec![[0u64; 3]; classes];
         let (mut loss, mut right) = (0.0, 0u64);
         for (answer, truth) in answers.iter().zip(truth.iter().copied()) {
-            let said = answer.class();
             loss -= f64::from(answer.log_probabilities[truth]);
+            counts[truth][2] += 1;
+            let Some(said) = answer.likeliest() else { continue };
+            counts[said][1] += 1;
             right += u64::from(said == truth);
             counts[truth][0] += u64::from(said == truth);
-            counts[said][1] += 1;
-            counts[truth][2] += 1;
         }
         let samples = truth.len() as u64;
+        let occurring = counts.iter().filter(|[_, answered, support]| answered + support > 0).count();
         let classes: Vec<ClassScores> = counts
             .into_iter()
             .enumerate()
@@ -63,7 +64,7 @@ impl Scores {
             samples,
             accuracy: share(right, samples),
             loss: loss / samples as f64,
-            macro_f1: classes.iter().map(|class| class.f1).sum::<f64>() / classes.len() as f64,
+            macro_f1: classes.iter().map(|class| class.f1).sum::<f64>() / occurring.max(1) as f64,
             classes,
         }
     }
@@ -77,10 +78,12 @@ fn share(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::*;
 
+    fn answer(probabilities: [f32; 3]) -> Answer {
+        Answer { logits: Vec::new(), log_probabilities: probabilities.map(f32::ln).to_vec() }
+    }
+
     #[test]
     fn scores_equal_a_count_by_hand() {
-        let answer =
-            |values: [f32; 3]| Answer { logits: Vec::new(), log_probabilities: values.map(f32::ln).to_vec() };
         let answers =
             [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5]].map(answer);
         let scores = Scores::of(&answers, &[0, 1, 1, 0], &|label| label.to_string());
@@ -91,5 +94,22 @@ mod tests {
         assert_eq!(rows, [(0.5, 0.5, 2), (1.0, 0.5, 2), (0.0, 0.0, 0)]);
         assert!((scores.classes[1].f1 - 2.0 / 3.0).abs() < 1e-12);
         assert!((scores.macro_f1 - (0.5 + 2.0 / 3.0) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_number_is_wrong_and_answers_no_class() {
+        let answers = [[f32::NAN; 3], [0.5, 0.25, 0.25]].map(answer);
+        let scores = Scores::of(&answers, &[0, 0], &|label| label.to_string());
+        assert_eq!(scores.accuracy, 0.5);
+        assert!(scores.loss.is_nan());
+        assert_eq!((scores.classes[0].precision, scores.classes[0].recall), (1.0, 0.5));
+    }
+
+    #[test]
+    fn a_class_that_is_neither_there_nor_answered_is_left_out_of_the_mean() {
+        let answers = [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [0.25, 0.5, 0.25]].map(answer);
+        let scores = Scores::of(&answers, &[0, 0, 0], &|label| label.to_string());
+        assert_eq!(scores.classes[2].f1, 0.0);
+        assert!((scores.macro_f1 - 0.8 / 2.0).abs() < 1e-12, "{}", scores.macro_f1);
     }
 }

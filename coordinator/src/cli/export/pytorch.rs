@@ -25,7 +25,7 @@ struct Lines {
 /// A model's module with gaps: words in braces, and no other braces.
 const MODEL: &str = include_str!("model.py");
 
-/// The same of an ensemble.
+/// An ensemble's module, with gaps of the same kind.
 const ENSEMBLE: &str = include_str!("ensemble.py");
 
 /// Begins each line of a method's body.

@@ -1,6 +1,6 @@
 //! Trials and their curves as rows.
 
-use common::{ids::TrialNumber, metrics::CurvePoint, view::TrialView};
+use common::{history::History, ids::TrialNumber, metrics::CurvePoint, view::TrialView};
 use serde::Serialize;
 
 use super::{
@@ -19,6 +19,19 @@ pub(super) struct Tables {
     trials: Vec<TrialView>,
     epochs: Vec<EpochRow>,
 }
+
+/// Columns of epochs: the keys of [`EpochRow`] in their order.
+const EPOCH: [&str; 9] = [
+    "trial",
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_macro_f1",
+    "learning_rate",
+    "seconds",
+];
 
 /// One epoch of one trial; a number that is not finite is left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,24 +77,33 @@ struct FullRow<'a> {
 
 /// Reads the trials of a study and their curves; fails where none has begun.
 pub(super) async fn read(cluster: &Cluster, study: &str) -> Result<Tables, Failure> {
-    let trials = cluster.trials(study).await?;
+    let (view, _) = cluster.study(study).await?;
+    let trials = cluster.trials(view.id.as_str()).await?;
     if trials.is_empty() {
-        let nothing = format!("study {study} has nothing to export: no trial has begun yet");
+        let name = &view.name;
+        let nothing = format!("study {name} has nothing to export: no trial has begun yet");
         return Err(
-            Failure::bad_input(nothing).help(format!("`rung study watch {study}` shows how it gets on"))
+            Failure::bad_input(nothing).help(format!("`rung study watch {name}` shows how it gets on"))
         );
     }
-    let mut epochs = Vec::new();
-    for trial in &trials {
-        let (_, curve) = cluster.trial(study, trial.trial).await?;
-        epochs.extend(curve.iter().map(|point| EpochRow::new(trial.trial, point)));
-    }
-    Ok(Tables { trials, epochs })
+    let history = cluster.history(view.id.as_str()).await?;
+    Ok(Tables { epochs: epochs(&trials, &history), trials })
+}
+
+/// The epochs of trials, trial by trial.
+fn epochs(trials: &[TrialView], history: &History) -> Vec<EpochRow> {
+    let curve = |number: TrialNumber| history.curves.get(&number).into_iter().flatten();
+    let rows = |trial: &TrialView| {
+        let number = trial.trial;
+        curve(number).map(move |point| EpochRow::new(number, point))
+    };
+    trials.iter().flat_map(rows).collect()
 }
 
 /// Comma-separated values.
 pub(super) fn csv(tables: &Tables) -> Result<Files, Failure> {
-    let mut curves = csv::Writer::from_writer(Vec::new());
+    let mut curves = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    curves.write_record(EPOCH)?;
     for row in &tables.epochs {
         curves.serialize(row)?;
     }
@@ -139,6 +161,26 @@ mod tests {
             curves.starts_with(r#"{"trial":3,"epoch":2,"train_loss":null,"train_accuracy":0.5,"#),
             "{curves}"
         );
+    }
+
+    #[test]
+    fn columns_of_epochs_are_those_of_json_and_stand_there_without_any_epoch() {
+        let row = serde_json::to_string(&EpochRow::new(TrialNumber(3), &fixture::point(2))).unwrap();
+        let keys: Vec<&str> = row.split('"').skip(1).step_by(2).collect();
+        assert_eq!(keys, EPOCH);
+        let none = Tables { epochs: Vec::new(), ..tables() };
+        assert_eq!(text(&csv(&none).unwrap(), "curves.csv"), format!("{}\n", EPOCH.join(",")));
+        assert_eq!(text(&jsonl(&none).unwrap(), "curves.jsonl"), "");
+    }
+
+    #[test]
+    fn epochs_stand_trial_by_trial_and_those_of_other_trials_are_left_out() {
+        let curve = |epochs: u32| (1..=epochs).map(fixture::point).collect::<Vec<_>>();
+        let curves = [(TrialNumber(1), curve(2)), (TrialNumber(2), curve(1)), (TrialNumber(9), curve(3))];
+        let history = History { curves: curves.into(), ..History::default() };
+        let rows = epochs(&[fixture::trial(0), fixture::trial(1), fixture::trial(2)], &history);
+        let places: Vec<(u32, u32)> = rows.iter().map(|row| (row.trial.0, row.epoch)).collect();
+        assert_eq!(places, [(1, 1), (1, 2), (2, 1)]);
     }
 
     #[test]

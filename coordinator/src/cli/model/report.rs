@@ -77,15 +77,20 @@ impl ModelReport {
         Some(format!("{}\n\n{facts}`rung train {}` trains it\n", table.render(), self.name))
     }
 
-    /// The space, where the preset is a search.
-    fn search(&self) -> Option<String> {
-        let space = self.space.as_ref()?;
+    /// The space's parameters, a row each.
+    fn parameters(space: &SearchSpace) -> Table {
         let mut table = Table::new(["parameter", "values", "active when"]);
         for parameter in &space.parameters {
             let when = parameter.when.as_ref().map_or_else(|| "always".to_owned(), ToString::to_string);
             table.row([parameter.name.clone(), values(&parameter.domain), when]);
         }
-        let (table, points) = (table.render(), points_text(self.points));
+        table
+    }
+
+    /// The space, where the preset is a search.
+    fn search(&self) -> Option<String> {
+        let table = Self::parameters(self.space.as_ref()?).render();
+        let points = points_text(self.points);
         Some(format!("{table}\n\nconfigurations  {points}\n`rung run {}` searches them\n", self.name))
     }
 }
@@ -97,7 +102,11 @@ impl Show for ModelReport {
         format!("{}: {}\n\n{text}", self.name, self.summary)
     }
 
+    /// The configuration's layers; of a search alone, the parameters of its space.
     fn csv(&self) -> Table {
+        if let (None, Some(space)) = (&self.hparams, &self.space) {
+            return Self::parameters(space);
+        }
         let mut table = Table::new(["layer", "kind", "output", "parameters"]);
         for layer in &self.layers {
             let sides: Vec<_> = layer.output.iter().map(ToString::to_string).collect();

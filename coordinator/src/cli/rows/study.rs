@@ -9,9 +9,12 @@ use common::{
 };
 use serde::Serialize;
 
-use super::super::{
-    output::{Show, Table},
-    text::{count, metric, plural},
+use super::{
+    super::{
+        output::{Show, Table},
+        text::{count, exact, metric, plural},
+    },
+    test_facts,
 };
 
 /// A study, in one line.
@@ -110,9 +113,7 @@ impl StudyRow {
                 format!("trial {}: {} {value} after {} epochs", best.trial, self.metric, best.epochs),
             ));
         }
-        if let Some(test) = &self.test {
-            facts.push(("test", format!("accuracy {:.4}, loss {:.4}", test.accuracy, test.loss)));
-        }
+        facts.extend(self.test.iter().flat_map(test_facts));
         if self.test_touches > 0 {
             let times = plural(self.test_touches, "time");
             facts.push(("test part", format!("touched {times}: so many checkpoints were measured on it")));
@@ -179,7 +180,7 @@ impl Show for StudyRows {
                 row.epochs.to_string(),
                 row.planned_epochs.to_string(),
                 best(|best| best.trial.to_string()),
-                best(|best| best.value.to_string()),
+                best(|best| exact(Some(best.value))),
                 best(|best| best.epochs.to_string()),
                 row.created.clone(),
                 row.finished.clone().unwrap_or_default(),
@@ -192,6 +193,8 @@ impl Show for StudyRows {
 
 #[cfg(test)]
 mod tests {
+    use common::metrics::CleanMetrics;
+
     use super::*;
     use crate::cli::fixture;
 
@@ -202,6 +205,22 @@ mod tests {
         let rows = StudyRows(vec![(&fixture::study()).into()]);
         assert!(rows.table().contains("fashion-mlp") && rows.table().contains("0.8750"));
         assert_eq!(rows.csv().to_csv().unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn a_study_that_validated_on_test_samples_shows_the_clean_figure_as_its_test() {
+        let mut view = fixture::study();
+        let shown = |view: &StudyView| {
+            let facts = StudyRow::from(view).facts();
+            let found = |wanted: &str| facts.iter().find(|(name, _)| *name == wanted);
+            ["test", "contaminated"].map(|name| found(name).map(|(_, text)| text.clone()))
+        };
+        assert_eq!(shown(&view), [Some("accuracy 0.8712, loss 0.3400".to_owned()), None]);
+        let clean = CleanMetrics { accuracy: 0.75, loss: 0.5, samples: 9_000 };
+        view.test = view.test.map(|test| TestMetrics { clean: Some(clean), ..test });
+        let [test, contaminated] = shown(&view);
+        assert_eq!(test.as_deref(), Some("accuracy 0.7500, loss 0.5000 on the 9,000 clean samples"));
+        assert!(contaminated.is_some_and(|text| text.starts_with("accuracy 0.8712, loss 0.3400 on all")));
     }
 
     #[test]

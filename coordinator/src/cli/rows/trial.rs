@@ -4,14 +4,18 @@ use common::{
     checkpoint::Digest,
     hparams::Hparams,
     ids::{TrialNumber, WorkerId},
+    metrics::TestMetrics,
     trial::TrialState,
     view::TrialView,
 };
 use serde::Serialize;
 
-use super::super::{
-    output::{Show, Table},
-    text::{exact, metric},
+use super::{
+    super::{
+        output::{Show, Table},
+        text::{exact, metric},
+    },
+    CLEAN, TEST, clean_cells, test_cells,
 };
 
 /// A trial, in one line.
@@ -27,6 +31,8 @@ pub(crate) struct TrialRow {
     worker: Option<WorkerId>,
     attempts: u32,
     weights: Option<Digest>,
+    /// What its checkpoint scores on the test part, where that was measured.
+    test: Option<TestMetrics>,
 }
 
 impl From<&TrialView> for TrialRow {
@@ -42,6 +48,7 @@ impl From<&TrialView> for TrialRow {
             worker: view.worker.clone(),
             attempts: view.attempts,
             weights: view.checkpoint.map(|checkpoint| checkpoint.weights),
+            test: view.evaluation.map(|evaluation| evaluation.test.metrics),
         }
     }
 }
@@ -81,13 +88,16 @@ impl Show for TrialRows {
         table.render()
     }
 
-    /// One column for each hyperparameter that any trial has.
+    /// One column for each hyperparameter that any trial has; clean figures where any trial has them.
     fn csv(&self) -> Table {
         let names: BTreeSet<&str> =
             self.0.iter().flat_map(|row| row.hparams.iter().map(|(name, _)| name)).collect();
         let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "attempts", "weights"];
+        let contaminated = self.0.iter().any(|row| row.test.is_some_and(|test| test.clean.is_some()));
+        let clean = CLEAN.into_iter().filter(|_| contaminated);
         let columns = names.iter().map(|name| format!("hparams.{name}"));
-        let mut table = Table::new(head.into_iter().map(str::to_owned).chain(columns));
+        let head = head.into_iter().chain(TEST).chain(clean).map(str::to_owned);
+        let mut table = Table::new(head.chain(columns));
         for row in &self.0 {
             let fixed = [
                 row.trial.to_string(),
@@ -100,8 +110,11 @@ impl Show for TrialRows {
                 row.attempts.to_string(),
                 row.weights.map(|digest| digest.to_string()).unwrap_or_default(),
             ];
+            let test = row.test.as_ref();
+            let clean = clean_cells(test).into_iter().filter(|_| contaminated);
+            let fixed = fixed.into_iter().chain(test_cells(test)).chain(clean);
             let value = |name: &&str| row.hparams.get(name).map(ToString::to_string).unwrap_or_default();
-            table.row(fixed.into_iter().chain(names.iter().map(value)));
+            table.row(fixed.chain(names.iter().map(value)));
         }
         table
     }
@@ -109,6 +122,11 @@ impl Show for TrialRows {
 
 #[cfg(test)]
 mod tests {
+    use common::{
+        evaluation::{Evaluation, Scored},
+        metrics::CleanMetrics,
+    };
+
     use super::*;
     use crate::cli::fixture;
 
@@ -121,7 +139,7 @@ mod tests {
                 concat!(
                     r#"[{{"trial":3,"bracket":0,"rung":1,"epochs":9,"state":"completed","value":0.875,"#,
                     r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"worker":"lab-1","attempts":2,"#,
-                    r#""weights":"{}"}}]"#
+                    r#""weights":"{}","test":null}}]"#
                 ),
                 fixture::weights()
             )
@@ -137,13 +155,39 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(
             lines[0],
-            "trial,bracket,rung,epochs,state,value,worker,attempts,weights,\
+            "trial,bracket,rung,epochs,state,value,worker,attempts,weights,test.accuracy,test.loss,\
              hparams.dropout,hparams.layers,hparams.lr,hparams.units_0,hparams.units_1"
         );
         assert_eq!(
             lines[1],
-            format!("3,0,1,9,completed,0.875,lab-1,2,{},,2,0.001,256,128", fixture::weights())
+            format!("3,0,1,9,completed,0.875,lab-1,2,{},,,,2,0.001,256,128", fixture::weights())
         );
-        assert_eq!(lines[2], "4,0,1,9,completed,,,2,,0.5,,,,");
+        assert_eq!(lines[2], "4,0,1,9,completed,,,2,,,,0.5,,,,");
+    }
+
+    #[test]
+    fn csv_has_what_each_trial_scores_on_the_test_part() {
+        let evaluated = |test: TestMetrics| TrialView {
+            evaluation: Some(Evaluation {
+                epoch: 9,
+                test: Scored { metrics: test, probabilities: None },
+                validation: None,
+            }),
+            ..fixture::trial(3)
+        };
+        let line = |trials: &[TrialView], at: usize| {
+            let csv = TrialRows::new(trials).csv().to_csv().unwrap();
+            csv.lines().nth(at).unwrap().to_owned()
+        };
+        let contaminated = TestMetrics { accuracy: 0.5, loss: f64::NAN, clean: None };
+        let trials = [evaluated(contaminated)];
+        assert!(line(&trials, 1).ends_with(",0.5,,2,0.001,256,128"), "{}", line(&trials, 1));
+        let clean = CleanMetrics { accuracy: 0.25, loss: 0.75, samples: 90 };
+        let trials = [evaluated(TestMetrics { clean: Some(clean), ..contaminated }), fixture::trial(4)];
+        let head =
+            ",test.accuracy,test.loss,test.clean.accuracy,test.clean.loss,test.clean.samples,hparams.layers,";
+        assert!(line(&trials, 0).contains(head), "{}", line(&trials, 0));
+        assert!(line(&trials, 1).ends_with(",0.5,,0.25,0.75,90,2,0.001,256,128"), "{}", line(&trials, 1));
+        assert!(line(&trials, 2).ends_with(",,,,,,2,0.001,256,128"), "{}", line(&trials, 2));
     }
 }

@@ -7,7 +7,12 @@ use data::Sources;
 use trust::Published;
 
 use super::{
-    super::{embedded::Embedded, failure::Failure, output, text::plural},
+    super::{
+        embedded::{Embedded, check_in_new},
+        failure::Failure,
+        output,
+        text::plural,
+    },
     LocalWorkers, local,
 };
 use crate::client::{Remote, Target};
@@ -48,6 +53,7 @@ impl Session {
         let (own, remote) = match found {
             Some(remote) => (None, remote),
             None => {
+                check_in_new(&folder, spec)?;
                 let (embedded, remote) = Embedded::start(folder.clone()).await?;
                 (Some(embedded), remote)
             }

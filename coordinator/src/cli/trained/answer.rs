@@ -21,10 +21,13 @@ pub(in crate::cli) struct Answer {
 }
 
 impl Answer {
-    /// The most likely class; the first of equals.
-    pub(in crate::cli) fn class(&self) -> usize {
+    /// The most likely class, the first of equals; none where the answer is no number, as of a model that diverged.
+    pub(in crate::cli) fn likeliest(&self) -> Option<usize> {
         let row = &self.log_probabilities;
-        (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+        if row.iter().any(|value| value.is_nan()) {
+            return None;
+        }
+        Some((0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best }))
     }
 
     /// The classes' probabilities.
@@ -135,7 +138,19 @@ mod tests {
     #[test]
     fn the_first_of_equals_is_the_answer() {
         let answer = Answer { logits: Vec::new(), log_probabilities: vec![-2.0, -0.5, -0.5] };
-        assert_eq!(answer.class(), 1);
+        assert_eq!(answer.likeliest(), Some(1));
         assert!((answer.probabilities()[1] - 0.606_530_659_7).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_no_number_names_no_class() {
+        let answer = |log_probabilities| Answer { logits: Vec::new(), log_probabilities };
+        assert_eq!(answer(vec![f32::NAN; 3]).likeliest(), None);
+        assert_eq!(answer(vec![0.0, f32::NAN]).likeliest(), None);
+        assert_eq!(
+            answer(vec![f32::NEG_INFINITY, 0.0]).likeliest(),
+            Some(1),
+            "a probability of 0 is a number"
+        );
     }
 }

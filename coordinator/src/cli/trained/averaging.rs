@@ -39,7 +39,7 @@ impl AveragingArgs {
         }
     }
 
-    /// The same model in a folder of its own, whose model.json says what is asked for.
+    /// The model in another folder, whose model.json says which averaging is asked for.
     fn of_model(self, model: TrainedModel) -> Result<TrainedModel, Failure> {
         let mut file = model.file.clone();
         let TrainSpec { flip_averaging, shift_averaging, .. } = &mut file.train;

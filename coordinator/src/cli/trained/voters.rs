@@ -125,9 +125,20 @@ fn distributions(classes: usize, answers: &[Answer]) -> Answers {
     Answers::new(classes, answers.iter().flat_map(Answer::probabilities).collect())
 }
 
-/// A distribution as an answer, which has no logits.
+/// A distribution as an answer, which has no logits; what is no number stays none.
 fn answer(row: &[f64]) -> Answer {
     let least = f64::from(f32::MIN_POSITIVE);
-    let log_probabilities = row.iter().map(|p| p.max(least).ln() as f32).collect();
+    let log_probabilities = row.iter().map(|p| p.clamp(least, f64::INFINITY).ln() as f32).collect();
     Answer { logits: Vec::new(), log_probabilities }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vote_that_is_no_number_stays_none() {
+        assert_eq!(answer(&[f64::NAN, f64::NAN]).likeliest(), None);
+        assert_eq!(answer(&[0.0, 1.0]).likeliest(), Some(1));
+    }
 }

@@ -41,7 +41,7 @@ impl Board {
         self.results.iter_mut().flatten().for_each(|results| *results = 0);
         for trial in trials {
             let Some(bracket) = self.results.get_mut(trial.bracket as usize) else { continue };
-            bracket.iter_mut().take(results(trial) as usize).for_each(|results| *results += 1);
+            bracket.iter_mut().take(results(&self.plan, trial) as usize).for_each(|results| *results += 1);
         }
     }
 

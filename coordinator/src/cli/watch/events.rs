@@ -35,20 +35,23 @@ struct Seen {
     failed: bool,
 }
 
-impl From<&TrialView> for Seen {
-    fn from(trial: &TrialView) -> Self {
-        Self { rung: trial.rung, results: results(trial), failed: trial.state == TrialState::Failed }
+impl Seen {
+    fn of(plan: &Plan, trial: &TrialView) -> Self {
+        Self { rung: trial.rung, results: results(plan, trial), failed: trial.state == TrialState::Failed }
     }
 }
 
 /// Rungs of which a trial has a result, counted from the lowest.
-pub(super) fn results(trial: &TrialView) -> u32 {
-    match trial.state {
-        TrialState::Pending | TrialState::Running => trial.rung,
-        TrialState::Paused | TrialState::Stopped | TrialState::Completed | TrialState::Failed => {
-            trial.rung + 1
+pub(super) fn results(plan: &Plan, trial: &TrialView) -> u32 {
+    let has_result = match trial.state {
+        TrialState::Pending | TrialState::Running => false,
+        TrialState::Paused | TrialState::Completed | TrialState::Failed => true,
+        // The end of a study stops trials on their way too: such a one has not trained to its rung's end.
+        TrialState::Stopped => {
+            trial.early_stopped || trial.epochs >= plan.rung_epochs(trial.bracket, trial.rung)
         }
-    }
+    };
+    trial.rung + u32::from(has_result)
 }
 
 impl Events {
@@ -67,7 +70,7 @@ impl Events {
         let single = self.plan.evaluations() <= MOST_LINES;
         let mut lines = Vec::new();
         for trial in trials {
-            let now = Seen::from(trial);
+            let now = Seen::of(&self.plan, trial);
             let before = self.seen.insert(trial.trial, now);
             let before = before.unwrap_or(Seen { rung: 0, results: 0, failed: false });
             let leads = now.results > before.results && !now.failed && self.leads(trial, now.results - 1);
@@ -87,7 +90,7 @@ impl Events {
             return Some(format!("{name}  rung {}  failed: {reason}", trial.rung));
         }
         let promoted = || {
-            let epochs = self.epochs(trial.bracket, now.rung);
+            let epochs = self.plan.rung_epochs(trial.bracket, now.rung);
             format!("promoted to rung {} ({})", now.rung, plural(epochs, "epoch"))
         };
         if now.results > before.results {
@@ -111,7 +114,7 @@ impl Events {
     /// best. It is the one to beat from now on.
     fn leads(&mut self, trial: &TrialView, rung: u32) -> bool {
         let Some(value) = trial.value else { return false };
-        let epochs = self.epochs(trial.bracket, rung);
+        let epochs = self.plan.rung_epochs(trial.bracket, rung);
         let leads = self.best.is_none_or(|(most, best)| {
             epochs > most || epochs == most && self.goal.compare(value, best).is_lt()
         });
@@ -127,8 +130,10 @@ impl Events {
         for (b, bracket) in self.plan.brackets().iter().enumerate() {
             for (r, rung) in bracket.rungs.iter().enumerate() {
                 let place = (b as u32, r as u32);
-                let with_result =
-                    trials.iter().filter(|t| t.bracket == place.0 && results(t) > place.1).count();
+                let with_result = trials
+                    .iter()
+                    .filter(|t| t.bracket == place.0 && results(&self.plan, t) > place.1)
+                    .count();
                 if with_result >= rung.configs as usize && self.ended_rungs.insert(place) {
                     let trials = plural(rung.configs, "trial");
                     lines.push(format!(
@@ -139,11 +144,6 @@ impl Events {
             }
         }
         lines
-    }
-
-    fn epochs(&self, bracket: u32, rung: u32) -> u32 {
-        let bracket = self.plan.brackets().get(bracket as usize);
-        bracket.and_then(|bracket| bracket.rungs.get(rung as usize)).map_or(0, |rung| rung.epochs)
     }
 }
 
@@ -191,6 +191,20 @@ mod tests {
         let lines = events.lines(&[failed]);
         assert_eq!(lines[0], "trial 3    bracket 0  rung 2  failed: out of memory");
         assert_eq!(lines[1], "bracket 0  rung 2 has ended: 1 trial at 9 epochs");
+    }
+
+    #[test]
+    fn a_trial_that_a_study_s_end_stopped_on_its_way_has_no_result() {
+        let mut events = events();
+        events.skip(&[trial(3, 1, TrialState::Running, 0.5), trial(4, 0, TrialState::Running, 0.0)]);
+        let stopped = |number, rung, epochs| {
+            let value = if rung == 0 { None } else { Some(0.5) };
+            TrialView { epochs, value, ..trial(number, rung, TrialState::Stopped, 0.0) }
+        };
+        assert!(events.lines(&[stopped(3, 1, 2), stopped(4, 0, 0)]).is_empty());
+        assert_eq!(results(&events.plan, &stopped(3, 1, 3)), 2, "cut at its rung's end");
+        let early = TrialView { early_stopped: true, ..stopped(3, 1, 2) };
+        assert_eq!(results(&events.plan, &early), 2);
     }
 
     #[test]

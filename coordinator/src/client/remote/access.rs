@@ -38,10 +38,10 @@ impl Remote {
         self.answer(self.access.clone().revoke_token(call(request)).await).map(drop)
     }
 
-    /// Takes a worker's certificates away.
-    pub async fn revoke_worker(&self, worker: &WorkerId) -> Result<(), ClientError> {
+    /// Takes a worker's certificates away; tells whether a worker of that name is known.
+    pub async fn revoke_worker(&self, worker: &WorkerId) -> Result<bool, ClientError> {
         let request = pb::WorkerRef { worker: worker.to_string() };
-        self.answer(self.access.clone().revoke_worker(call(request)).await).map(drop)
+        Ok(self.answer(self.access.clone().revoke_worker(call(request)).await)?.known)
     }
 
     /// The newest entries of the audit log, oldest first.

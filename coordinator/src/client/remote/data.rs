@@ -4,15 +4,15 @@ use bytes::Bytes;
 use common::{checkpoint::Digest, ids::DataName, view::DataView};
 use futures::Stream;
 use proto::v1 as pb;
-use tonic::Request;
 
-use super::{super::ClientError, Remote, call};
+use super::{super::ClientError, Remote, call, within};
+use crate::access::policy;
 
 impl Remote {
     /// Stores a packed data set under a name; one that is there with the same content is that one.
     pub async fn add_data(&self, name: &DataName, bytes: Bytes) -> Result<DataView, ClientError> {
         let chunks = upload(name.as_str(), bytes);
-        let reply = self.answer(self.client.clone().add_data(Request::new(chunks)).await)?;
+        let reply = self.answer(self.client.clone().add_data(within(policy::UPLOAD, chunks)).await)?;
         self.meant(reply.try_into())
     }
 
@@ -29,7 +29,7 @@ impl Remote {
     }
 
     pub(in crate::client) async fn data_object(&self, digest: Digest) -> Result<Bytes, ClientError> {
-        let request = Request::new(pb::DataObject { digest: digest.to_string() });
+        let request = within(policy::USUAL, pb::DataObject { digest: digest.to_string() });
         let chunks = self.answer(self.client.clone().read_data(request).await)?;
         self.collect(chunks, digest).await
     }

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use common::{ids::ModelName, view::ModelView};
 use proto::v1 as pb;
-use tonic::Request;
 
-use super::{super::ClientError, Remote, call, data::upload};
+use super::{super::ClientError, Remote, call, data::upload, within};
+use crate::access::policy;
 
 impl Remote {
     /// Stores packed weights under a name; those that are there with the same content are those.
     pub async fn add_model(&self, name: &ModelName, bytes: Bytes) -> Result<ModelView, ClientError> {
         let chunks = upload(name.as_str(), bytes);
-        let reply = self.answer(self.client.clone().add_model(Request::new(chunks)).await)?;
+        let reply = self.answer(self.client.clone().add_model(within(policy::UPLOAD, chunks)).await)?;
         self.meant(reply.try_into())
     }
 

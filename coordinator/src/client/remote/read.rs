@@ -11,10 +11,13 @@ use common::{
 };
 use proto::v1 as pb;
 use tokio::time::timeout;
-use tonic::{Code, Request, Streaming};
+use tonic::{Code, Streaming};
 
-use super::{super::ClientError, CALL, Remote, call, named};
-use crate::blobs::{BlobError, ObjectKey, ObjectKind};
+use super::{super::ClientError, CALL, Remote, call, named, within};
+use crate::{
+    access::policy,
+    blobs::{BlobError, ObjectKey, ObjectKind},
+};
 
 impl Remote {
     pub(in crate::client) async fn studies(&self) -> Result<Vec<StudyView>, ClientError> {
@@ -48,7 +51,7 @@ impl Remote {
     }
 
     pub(in crate::client) async fn history(&self, study: &str) -> Result<History, ClientError> {
-        let mut pages = self.answer(self.client.clone().read_history(Request::new(named(study))).await)?;
+        let mut pages = self.answer(self.client.clone().read_history(call(named(study))).await)?;
         let mut history = History::default();
         loop {
             match timeout(CALL, pages.message()).await {
@@ -79,7 +82,9 @@ impl Remote {
     }
 
     pub(in crate::client) async fn object(&self, key: &ObjectKey) -> Result<Bytes, ClientError> {
-        let reply = self.client.clone().read_object(Request::new(object_name(key))).await;
+        // It waits for room in the coordinator's memory.
+        let request = within(policy::USUAL, object_name(key));
+        let reply = self.client.clone().read_object(request).await;
         if reply.as_ref().is_err_and(|status| status.code() == Code::NotFound) {
             return Err(BlobError::Missing(key.path().to_string()).into());
         }

@@ -40,7 +40,7 @@ impl Machine {
             }
         }
         group.sessions = unheard;
-        // Silence was heard all the time, so nobody is owed any of it; deadlines that pass now are looked at afterwards.
+        // Everybody was listened to throughout, so no worker gets extra time; deadlines that pass now are looked at afterwards.
         self.last = Some((now, None));
         group
     }

@@ -2,7 +2,7 @@
 
 use common::{
     checkpoint::Checkpoint,
-    ids::{ModelName, StudyId, StudyName},
+    ids::{ModelName, StudyId, StudyName, WorkerId},
     study::StudySpec,
     time::Timestamp,
     view::{DataView, ModelView, StudyPhase, StudyView},
@@ -64,11 +64,11 @@ impl Machine {
         (id, spec, on_conflict): (StudyId, StudySpec, OnConflict),
         group: &mut Group,
     ) -> Result<Answer, Refused> {
-        let unfinished = self.names.get(&spec.name).and_then(|named| self.studies.get(named));
-        if let Some(live) = unfinished
+        let named = self.names.get(&spec.name).and_then(|named| self.studies.get(named));
+        if let Some(live) = named.or_else(|| self.run_again(&spec, on_conflict))
             && on_conflict != OnConflict::Fresh
         {
-            if on_conflict == OnConflict::Refuse && !live.study().spec().agrees(&spec) {
+            if on_conflict == OnConflict::Refuse && !agree(live.study().spec(), &spec) {
                 return Err(Refused::Conflict(spec.name));
             }
             let id = live.id().clone();
@@ -90,6 +90,16 @@ impl Machine {
         Ok(Answer::Submitted { study, resumed: false })
     }
 
+    /// The newest unfinished study that got a number after its name because an older one has it: where the name's own is
+    /// finished, the same command once more means this one. To go on with it whatever it is takes
+    /// [`OnConflict::Resume`]; otherwise it must be what is asked for.
+    fn run_again(&self, spec: &StudySpec, on_conflict: OnConflict) -> Option<&LiveStudy> {
+        let is_meant = |study: &StudySpec| on_conflict == OnConflict::Resume || agree(study, spec);
+        let numbered = self.studies.values().filter(|live| live.study().spec().name.is_numbered(&spec.name));
+        let meant = numbered.filter(|live| is_meant(live.study().spec()));
+        meant.max_by_key(|live| live.study().created())
+    }
+
     fn resumed(&mut self, now: Timestamp, id: &StudyId, group: &mut Group) -> Result<StudyView, Refused> {
         match self.command(now, id.clone(), &StudyInput::Resume, group)? {
             Answer::Study(view) => Ok(view),
@@ -102,12 +112,8 @@ impl Machine {
         if !self.names.contains_key(&name) {
             return name;
         }
-        let candidates = (2..).map(|n: u32| {
-            let suffix = format!("-{n}");
-            let stem = &name.as_str()[..name.as_str().len().min(64 - suffix.len())];
-            format!("{stem}{suffix}").parse::<StudyName>()
-        });
-        let mut free = candidates.flatten().filter(|candidate| !self.names.contains_key(candidate));
+        let mut free =
+            (2..).map(|n| name.numbered(n)).filter(|candidate| !self.names.contains_key(candidate));
         free.next().unwrap_or(name)
     }
 
@@ -189,15 +195,23 @@ impl Machine {
     pub(super) fn drain(&mut self, text: &str, group: &mut Group) -> Result<Answer, Refused> {
         let connected =
             self.roster.iter().filter_map(|(worker, member)| Some((worker.clone(), member.session?)));
-        let matching: Vec<_> = connected.filter(|(worker, _)| worker.as_str().starts_with(text)).collect();
-        let [(worker, session)] = matching.as_slice() else {
-            return Err(Refused::NoWorker(text.to_owned()));
+        // Nothing is everybody's beginning, and nobody's id.
+        let begins = |worker: &WorkerId| !text.is_empty() && worker.as_str().starts_with(text);
+        let matching: Vec<_> = connected.filter(|(worker, _)| begins(worker)).collect();
+        let whole = matching.iter().find(|(worker, _)| worker.as_str() == text);
+        let only = || matching.first().filter(|_| matching.len() == 1);
+        let Some((worker, session)) = whole.or_else(only).cloned() else {
+            return Err(Refused::NoWorker(text.chars().take(64).collect()));
         };
-        let (worker, session) = (worker.clone(), *session);
         if let Some(member) = self.roster.get_mut(&worker) {
             member.draining = true;
         }
         group.effects.push(Effect::Send(session, ToWorker::Drain));
         Ok(Answer::Draining(worker))
     }
+}
+
+/// Whether two studies ask for the same, whatever they are called.
+fn agree(study: &StudySpec, asked: &StudySpec) -> bool {
+    study.agrees(&StudySpec { name: study.name.clone(), ..asked.clone() })
 }

@@ -5,17 +5,21 @@ use super::super::{
     picture::{Picture, label, px},
 };
 
-/// Above so many classes cells have no numbers: they would not be legible.
+/// Above so many classes cells have no numbers, which would not be legible, and those of nothing are one square together.
 const MOST_NUMBERS: usize = 30;
+
+/// The longest name of a class that is written out.
+const LONGEST: usize = 24;
 
 /// How often each class was taken for each: right ones in blue, mistakes in red, by the share of the true class.
 pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) -> Picture {
     let count = classes.len();
     let cell = (600.0 / count as f64).clamp(6.0, 52.0);
-    let longest = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0) as f64;
-    let (left, top) = (longest.min(24.0) * 6.8 + 34.0, 18.0);
+    let longest = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).min(LONGEST) as f64;
+    let (left, top) = (longest * 6.8 + 34.0, 18.0);
     let side = cell * count as f64;
-    let below = longest.min(24.0) * 4.9 + 44.0;
+    let below = longest * 4.9 + 44.0;
+    let numbers = count <= MOST_NUMBERS;
     let middle = top + side / 2.0;
     let body = html! {
         (label(left + side / 2.0, top + side + below - 8.0, "middle", "predicted class"))
@@ -24,18 +28,21 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
             @for (class, name) in classes.iter().enumerate() {
                 @let place = (class as f64 + 0.5) * cell;
                 @let (x, y) = (left + place + 4.0, top + side + 12.0);
-                (label(left - 7.0, top + place + 4.0, "end", name))
-                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (name) }
+                text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name)) }
+                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name)) }
             }
+        }
+        @if !numbers {
+            rect class="none" x=(px(left)) y=(px(top)) width=(px(side - 1.0)) height=(px(side - 1.0)) rx="2" {}
         }
         @for (label, row) in confusion.counts.iter().enumerate() {
             @let total = confusion.of_class(label).max(1);
-            @for (predicted, times) in row.iter().enumerate() {
+            @for (predicted, times) in row.iter().enumerate().filter(|(_, times)| numbers || **times > 0) {
                 @let title = format!("{} taken for {}: {times} of {total}", classes[label], classes[predicted]);
                 (square(
                     (left + predicted as f64 * cell, top + label as f64 * cell, cell - 1.0),
                     (*times, *times as f64 / total as f64),
-                    (label == predicted, count <= MOST_NUMBERS),
+                    (label == predicted, numbers),
                     &title,
                 ))
             }
@@ -49,6 +56,15 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
         height: top + side + below,
         body,
     }
+}
+
+/// A class's name as there is room for it; a longer one's title is the whole.
+fn named(name: &str) -> Markup {
+    if name.chars().count() <= LONGEST {
+        return html! { (name) };
+    }
+    let short: String = name.chars().take(LONGEST - 1).collect();
+    html! { title { (name) } (short) "…" }
 }
 
 fn square(
@@ -72,6 +88,42 @@ fn square(
         }
         @if number && times > 0 {
             text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (times) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The picture of so many classes, none of which is ever taken for another.
+    fn drawn(names: &[String]) -> String {
+        let cell = |row: usize, column: usize| u64::from(row == column);
+        let row = |row: usize| (0..names.len()).map(|column| cell(row, column)).collect::<Vec<u64>>();
+        let counts = (0..names.len()).map(row).collect();
+        confusion(&Confusion { counts }, names).body.into_string()
+    }
+
+    #[test]
+    fn cells_of_nothing_are_one_square_where_there_are_many() {
+        let names = |count: usize| (0..count).map(|class| class.to_string()).collect::<Vec<_>>();
+        let rects = |count: usize| drawn(&names(count)).matches("<rect").count();
+        assert_eq!(rects(MOST_NUMBERS), MOST_NUMBERS * MOST_NUMBERS);
+        assert_eq!(rects(256), 1 + 256);
+        assert_eq!(drawn(&names(256)).matches("<title>").count(), 256, "the square of nothing has no title");
+    }
+
+    #[test]
+    fn long_names_are_shortened_and_their_titles_whole() {
+        let long = "é".repeat(LONGEST + 1);
+        let (cut, fits) = ("é".repeat(LONGEST - 1), "x".repeat(LONGEST));
+        let text = drawn(&[long.clone(), fits.clone()]);
+        for part in [
+            format!("<title>{long}</title>{cut}…</text>"),
+            format!(">{fits}</text>"),
+            format!("<title>{long} taken for {long}: 1 of 1</title>"),
+        ] {
+            assert!(text.contains(&part), "{part} is not in {text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::{
     super::{TestReport, calibration::Bin, charts},
-    Part,
+    Part, classes,
     table::{facts, four, table},
 };
 use crate::cli::text::count;
@@ -36,6 +36,7 @@ pub(super) fn calibration(test: &TestReport) -> Part {
             2017). The temperature is what logits would have to be divided by for the least log loss on these very samples: at "
             (format!("{:.2}", calibration.temperature)) " the model is " (sure) ". It is a diagnosis and not a score, being fitted to the test part."
         }
+        (classes::contaminated(test))
         div class="side" {
             (picture.inline())
             div {

@@ -1,13 +1,13 @@
 //! The test part class by class.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::{
     super::{TestReport, charts, classification::Scores},
     Part,
     table::{four, table},
 };
-use crate::cli::text::count;
+use crate::cli::text::{count, plural};
 
 /// Which classes are taken for which.
 pub(super) fn confusion(test: &TestReport) -> Part {
@@ -23,6 +23,7 @@ pub(super) fn confusion(test: &TestReport) -> Part {
             "The best trial's predictions for the " (count(test.samples as u64)) " test samples. Blue: classified correctly. Red: \
             mistakes, by their share of the true class."
         }
+        (contaminated(test))
         (picture.inline())
         details { summary { "As a table" } (table("confusion-table", &columns, &rows, None)) }
     };
@@ -54,7 +55,51 @@ pub(super) fn classification(test: &TestReport) -> Part {
             "Precision: of what was taken for the class, the share that is of it. Recall: of the class, the share that was taken for it. \
             F1: their harmonic mean. The macro average counts classes alike, the weighted one by their samples."
         }
+        (contaminated(test))
         (table("classification", &columns, &rows, None))
     };
     Part { id: "classes", heading: "Classification report", body, pictures: Vec::new() }
+}
+
+/// That samples of the test part have helped to choose the model, where some have.
+pub(super) fn contaminated(test: &TestReport) -> Markup {
+    html! {
+        @if test.validated > 0 {
+            p {
+                "Of the " (plural(test.samples as u64, "test sample")) " " (count(test.validated as u64)) " validated, and so helped to \
+                choose the model: figures here are on all of them, and contaminated by those."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::metrics::{CleanMetrics, TestMetrics};
+
+    use super::*;
+    use crate::report::{Report, Subject, fixture, page::calibration};
+
+    /// What stands in the parts about classes and probabilities.
+    fn parts(subject: &Subject) -> [String; 3] {
+        let report = Report::new(subject).unwrap();
+        let test = report.test_part.present().unwrap();
+        let parts = [confusion(test), classification(test), calibration::calibration(test)];
+        parts.map(|part| part.body.into_string())
+    }
+
+    #[test]
+    fn figures_on_samples_that_validated_say_so() {
+        let mut subject = fixture::subject();
+        assert!(parts(&subject).iter().all(|part| !part.contains("validated")));
+        let clean = Some(CleanMetrics { accuracy: 0.5, loss: 0.9, samples: 4 });
+        subject.best.study.test = subject.best.study.test.map(|test| TestMetrics { clean, ..test });
+        let said = "Of the 6 test samples 2 validated, and so helped to choose the model";
+        for part in parts(&subject) {
+            assert!(part.contains(said), "{part}");
+        }
+        let report = serde_json::to_value(Report::new(&subject).unwrap()).unwrap();
+        assert_eq!(report["test_part"]["validated"], 2);
+        assert_eq!(report["test_touches"], 1);
+    }
 }

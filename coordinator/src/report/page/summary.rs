@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::{
+    metrics::TestMetrics,
     study::{Sampler, SchedulerSpec},
     view::StudyPhase,
 };
@@ -26,10 +27,11 @@ pub(super) fn title(report: &Report) -> Markup {
         }
         (phase, _) => format!("is {phase}; this page is of the moment"),
     };
+    let [accuracy, loss] = tested(report);
     let tiles = [
         (format!("best {}", header.metric), maybe(header.best.value)),
-        ("test accuracy".to_owned(), maybe(accuracy(report))),
-        ("test loss".to_owned(), maybe(loss(report))),
+        accuracy,
+        loss,
         ("trials".to_owned(), count(header.states.values().sum::<u32>())),
         ("epochs trained".to_owned(), count(header.epochs)),
         ("active time".to_owned(), span(Duration::from_secs_f64(header.active_seconds.max(0.0)))),
@@ -45,15 +47,18 @@ pub(super) fn title(report: &Report) -> Markup {
     }
 }
 
-/// What the predictions score; without them what the study recorded.
-fn accuracy(report: &Report) -> Option<f64> {
-    let test = report.test_part.present().map(|test| test.accuracy);
-    test.or_else(|| report.header.test.map(|test| test.accuracy))
-}
-
-fn loss(report: &Report) -> Option<f64> {
-    let test = report.test_part.present().map(|test| test.log_loss);
-    test.or_else(|| report.header.test.map(|test| test.loss))
+/// Accuracy and loss on the test samples that did not validate, where others did; else what the predictions score, and
+/// without them what the study recorded.
+fn tested(report: &Report) -> [(String, String); 2] {
+    let (part, accuracy, loss) = match (report.header.test, report.test_part.present()) {
+        (Some(TestMetrics { clean: Some(clean), .. }), _) => {
+            ("clean test", Some(clean.accuracy), Some(clean.loss))
+        }
+        (_, Some(test)) => ("test", Some(test.accuracy), Some(test.log_loss)),
+        (Some(test), None) => ("test", Some(test.accuracy), Some(test.loss)),
+        (None, None) => ("test", None, None),
+    };
+    [(format!("{part} accuracy"), maybe(accuracy)), (format!("{part} loss"), maybe(loss))]
 }
 
 /// The study in names and values.
@@ -106,13 +111,26 @@ pub(super) fn study(report: &Report) -> Part {
 }
 
 fn test(header: &Header) -> String {
-    match &header.test {
-        Some(test) => format!(
-            "accuracy {}, loss {}, measured once, on the best trial",
-            four(test.accuracy),
-            four(test.loss)
+    let Some(TestMetrics { accuracy, loss, clean }) = header.test else {
+        return match header.test_touches {
+            0 => "not measured".to_owned(),
+            touches => format!("not measured on the best trial, {} on others", plural(touches, "time")),
+        };
+    };
+    let measured = match header.test_touches {
+        0 | 1 => "measured once, on the best trial".to_owned(),
+        touches => format!("measured {}, here on the best trial", plural(touches, "time")),
+    };
+    let (accuracy, loss) = (four(accuracy), four(loss));
+    match clean {
+        None => format!("accuracy {accuracy}, loss {loss}, {measured}"),
+        Some(clean) => format!(
+            "accuracy {}, loss {} on the {} clean samples; {accuracy} and {loss} on all, validation samples \
+             included; {measured}",
+            four(clean.accuracy),
+            four(clean.loss),
+            count(clean.samples)
         ),
-        None => "not measured".to_owned(),
     }
 }
 
@@ -142,5 +160,47 @@ pub(super) fn footer(report: &Report) -> Markup {
     html! {
         "Written " (written.at) (by) (on) " with rung " (written.rung)
         ". The same numbers are in report.json and, a table for each part, in the files that end with .csv."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::metrics::CleanMetrics;
+
+    use super::*;
+    use crate::report::{Subject, fixture};
+
+    fn shown(subject: &Subject) -> (String, String) {
+        let report = Report::new(subject).unwrap();
+        (title(&report).into_string(), study(&report).body.into_string())
+    }
+
+    #[test]
+    fn the_tests_figures_say_how_often_it_was_used() {
+        let mut subject = fixture::subject();
+        let said = "accuracy 0.6667, loss 0.6000, measured once, on the best trial";
+        assert!(shown(&subject).1.contains(said), "{}", shown(&subject).1);
+        subject.best.study.test_touches = 15;
+        let said = "accuracy 0.6667, loss 0.6000, measured 15 times, here on the best trial";
+        assert!(shown(&subject).1.contains(said), "{}", shown(&subject).1);
+        subject.best.study.test = None;
+        let said = "not measured on the best trial, 15 times on others";
+        assert!(shown(&subject).1.contains(said), "{}", shown(&subject).1);
+        subject.best.study.test_touches = 0;
+        assert!(shown(&subject).1.contains("not measured<"), "{}", shown(&subject).1);
+    }
+
+    #[test]
+    fn clean_figures_come_first_where_there_are_any() {
+        let mut subject = fixture::subject();
+        assert!(shown(&subject).0.contains("<b>0.6667</b><span>test accuracy</span>"));
+        let clean = Some(CleanMetrics { accuracy: 0.5, loss: 0.9, samples: 4 });
+        subject.best.study.test = subject.best.study.test.map(|test| TestMetrics { clean, ..test });
+        let (title, study) = shown(&subject);
+        assert!(title.contains("<b>0.5000</b><span>clean test accuracy</span>"), "{title}");
+        assert!(title.contains("<b>0.9000</b><span>clean test loss</span>"), "{title}");
+        let said = "accuracy 0.5000, loss 0.9000 on the 4 clean samples; 0.6667 and 0.6000 on all, validation \
+                    samples included; measured once";
+        assert!(study.contains(said), "{study}");
     }
 }

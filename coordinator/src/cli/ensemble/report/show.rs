@@ -7,6 +7,7 @@ use super::{
     },
     BEST, EnsembleReport, Row,
 };
+use crate::ensemble::Score;
 
 /// Columns that there are only where some test samples validated.
 const CLEAN: [&str; 3] = ["clean_accuracy", "clean_loss", "clean_scaled"];
@@ -16,6 +17,11 @@ impl Row {
     fn clean_figures(&self) -> impl Iterator<Item = f64> {
         let figures = self.clean.as_ref().zip(self.scaled.clean_loss);
         figures.into_iter().flat_map(|(clean, scaled)| [clean.accuracy, clean.loss, scaled])
+    }
+
+    /// What it scores on the test samples that did not validate; on all where none did.
+    fn tested(&self) -> &Score {
+        self.clean.as_ref().unwrap_or(&self.test)
     }
 }
 
@@ -72,9 +78,16 @@ impl Show for EnsembleReport {
             table.row(first.into_iter().chain(row.clean_figures().map(four)));
         }
         let chosen = self.row(self.ballot.vote.name());
-        let mut classes = Table::new(["class", "f1 of the best single", "f1 of the ensemble"]);
-        let f1 =
-            |row: Option<&Row>, class: usize| row.map_or_else(String::new, |row| four(row.test.f1[class]));
+        let f1_of = if self.contaminated > 0 { "clean f1" } else { "f1" };
+        let mut classes = Table::new([
+            "class".to_owned(),
+            format!("{f1_of} of the best single"),
+            format!("{f1_of} of the ensemble"),
+        ]);
+        let f1 = |row: Option<&Row>, class: usize| {
+            let score = row.map(Row::tested);
+            score.map(|score| four(score.f1[class])).unwrap_or_default()
+        };
         for (class, label) in self.classes.iter().enumerate() {
             classes.row([label.clone(), f1(self.row(BEST), class), f1(chosen, class)]);
         }
@@ -109,5 +122,68 @@ impl Show for EnsembleReport {
             table.row(first.into_iter().chain(numbers.map(|number| number.to_string())));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        ballot::{Ballot, Vote},
+        metrics::Metric,
+    };
+
+    use super::{super::Scaled, *};
+    use crate::ensemble::Answers;
+
+    fn score(f1: [f64; 2]) -> Score {
+        Score { accuracy: 0.5, loss: 0.7, macro_f1: f1.iter().sum::<f64>() / 2.0, f1: f1.to_vec() }
+    }
+
+    /// A vote of one member, and what it scores on test samples of which some may have validated.
+    fn report(clean: Option<[f64; 2]>) -> EnsembleReport {
+        let row = |name: &str| Row {
+            name: name.to_owned(),
+            trial: None,
+            picks: None,
+            validation: score([0.5, 0.5]),
+            test: score([0.6, 0.7]),
+            clean: clean.map(score),
+            temperature: 1.0,
+            scaled: Scaled { validation_loss: 0.6, test_loss: 0.6, clean_loss: clean.map(|_| 0.65) },
+        };
+        let vote = Vote::Soft;
+        EnsembleReport {
+            ballot: Ballot { ensemble: "e".parse().unwrap(), vote, temperature: 1.0, voters: Vec::new() },
+            parent: None,
+            from: "seeds",
+            planned: 1,
+            members: 1,
+            failed: Vec::new(),
+            metric: Metric::ValAccuracy,
+            chosen_on: "validation",
+            classes: ["coat", "bag"].map(str::to_owned).to_vec(),
+            validation_samples: 2,
+            test_samples: 10,
+            contaminated: if clean.is_some() { 2 } else { 0 },
+            test_touches: 1,
+            rows: [BEST, vote.name()].map(row).into(),
+            predictions: Answers::new(2, Vec::new()),
+        }
+    }
+
+    #[test]
+    fn the_classes_f1_is_clean_where_test_samples_validated() {
+        let rows = |text: &str| {
+            let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+            lines.collect::<Vec<_>>()
+        };
+        let all = rows(&report(None).table());
+        assert!(all.contains(&"CLASS F1 OF THE BEST SINGLE F1 OF THE ENSEMBLE".to_owned()), "{all:#?}");
+        assert!(all.contains(&"coat 0.6000 0.6000".to_owned()), "{all:#?}");
+        let clean = rows(&report(Some([0.1, 0.2])).table());
+        let head = "CLASS CLEAN F1 OF THE BEST SINGLE CLEAN F1 OF THE ENSEMBLE".to_owned();
+        assert!(clean.contains(&head), "{clean:#?}");
+        assert!(clean.contains(&"coat 0.1000 0.1000".to_owned()), "{clean:#?}");
+        assert!(clean.iter().any(|line| line.contains("on the 8 clean samples")), "{clean:#?}");
     }
 }

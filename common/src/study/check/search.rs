@@ -1,0 +1,136 @@
+//! What must hold of a study that searches.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{Hyperband, ModelKind, Optimizer, Sampler, SpecError, StudySpec},
+    Flaw, unknown_hparam, usable,
+};
+use crate::{
+    hparams::{Hparams, Scalar},
+    model_spec::{DataShape, ModelSpec, Unbuildable},
+    random::{Purpose, Stream},
+    recipe::Recipe,
+    space::{Domain, Parameter},
+};
+
+/// Checks a study that searches.
+pub(super) fn check(study: &StudySpec, hyperband: &Hyperband, shape: Option<&DataShape>) -> Result<(), Flaw> {
+    let space = &study.space;
+    if hyperband.min_epochs > hyperband.max_epochs {
+        let message =
+            format!("`min_epochs` {} is above `max_epochs` {}", hyperband.min_epochs, hyperband.max_epochs);
+        return Err(Flaw::new(&["scheduler", "min_epochs"], SpecError::new(message)));
+    }
+    if space.is_empty() {
+        let mut error = SpecError::new("empty space: there is no parameter to search");
+        error.help =
+            Some("give `space` a name or parameters, or use `scheduler: {kind: fixed, …}`".to_owned());
+        return Err(Flaw::new(&["space"], error));
+    }
+    space.parameters.iter().try_for_each(|parameter| known(study, parameter))?;
+    momentum(study)?;
+    if study.sampler == (Sampler::Grid {}) && space.points().is_none() {
+        let message = "a grid needs a space that can be counted, and this one is continuous or too large";
+        let mut error = SpecError::new(message);
+        error.help = Some("give real numbers a `step`, or use `sampler: {kind: random}`".to_owned());
+        return Err(Flaw::new(&["sampler"], error));
+    }
+    shape.map_or(Ok(()), |shape| admits_something(study, shape))
+}
+
+/// Checks that the model knows a parameter and the names among its values, and that training can use all of them.
+fn known(study: &StudySpec, parameter: &Parameter) -> Result<(), Flaw> {
+    let model = study.model;
+    let path = ["space", &parameter.name];
+    if !model.knows(&parameter.name) {
+        return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
+    }
+    if let (Some(names), Domain::Choice(values)) = (model.hparam_choices(&parameter.name), &parameter.domain)
+        && let Some(odd) = values.iter().find(|value| !names.iter().any(|name| is_text(value, name)))
+    {
+        return Err(Flaw::new(&path, SpecError::unknown(&parameter.name, &odd.to_string(), &names)));
+    }
+    let values = match &parameter.domain {
+        Domain::Choice(values) => values.clone(),
+        Domain::Int { min, max, .. } => vec![Scalar::Int(*min), Scalar::Int(*max)],
+        Domain::Float { min, max, .. } => vec![Scalar::Float(*min), Scalar::Float(*max)],
+    };
+    for value in values {
+        let hparams = Hparams::from([(parameter.name.as_str(), value)]);
+        usable(study, &hparams).map_err(|error| Flaw::new(&path, error))?;
+    }
+    Ok(())
+}
+
+/// Checks that momentum is searched for only where some configuration trains with it.
+fn momentum(study: &StudySpec) -> Result<(), Flaw> {
+    let find = |name: &str| study.space.parameters.iter().find(|parameter| parameter.name == name);
+    let sgd = Optimizer::Sgd.as_str();
+    let used = match find("optimizer").map(|optimizer| &optimizer.domain) {
+        Some(Domain::Choice(values)) => values.iter().any(|value| is_text(value, sgd)),
+        Some(_) => false,
+        None => study.train.optimizer == Optimizer::Sgd,
+    };
+    if used || study.model == ModelKind::Formula || find("momentum").is_none() {
+        return Ok(());
+    }
+    let error = SpecError::new("no configuration uses `momentum`: it is the optimizer sgd's");
+    let help = Some("leave it out, or train with `optimizer: sgd`".to_owned());
+    Err(Flaw::new(&["space", "momentum"], SpecError { help, ..error }))
+}
+
+fn is_text(value: &Scalar, text: &str) -> bool {
+    matches!(value, Scalar::Text(own) if own == text)
+}
+
+/// How many draws are tried before a space counts as empty under its constraints.
+const DRAWS: u32 = 10_000;
+
+/// How many draws are tried to find one that lacks what the model needs.
+const PROBES: u32 = 256;
+
+/// Checks that some draw can be tried, that none lacks what the model needs or has a value that it can never use (it
+/// would be drawn again, and a part of what was asked for never tried), and that every hyperparameter is used by some.
+fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
+    let (mut admitted, mut unusable) = (false, None);
+    let own = |parameter: &&Parameter| {
+        study.model != ModelKind::Formula && !Recipe::HPARAMS.contains(&parameter.name.as_str())
+    };
+    let mut unread: BTreeSet<&str> =
+        study.space.parameters.iter().filter(own).map(|parameter| parameter.name.as_str()).collect();
+    for trial in 0..DRAWS {
+        let hparams = study.space.draw(&mut Stream::new(0, Purpose::Draw).epoch(trial).words());
+        let (built, read) = ModelSpec::build_reading(study.model, &hparams, shape);
+        unread.retain(|name| !read.contains(*name));
+        match built {
+            Ok(model) => admitted |= study.constraints.admit(&model),
+            Err(Unbuildable::Missing(name)) => {
+                let message = format!("the space lacks `{name}`, which the model needs for {hparams}");
+                return Err(Flaw::new(&["space"], SpecError::new(message)));
+            }
+            Err(ref why @ Unbuildable::Unusable { ref name, .. }) => {
+                let help = Some("leave such values out of the space".to_owned());
+                return Err(Flaw::new(
+                    &["space", name],
+                    SpecError { help, ..SpecError::new(why.to_string()) },
+                ));
+            }
+            Err(other) => unusable = Some(other),
+        }
+        if admitted && trial >= PROBES && unread.is_empty() {
+            return Ok(());
+        }
+    }
+    if let (true, Some(name)) = (admitted, unread.first()) {
+        let error = SpecError::new(format!("no configuration of the space uses `{name}`"));
+        let help = Some("leave it out, or mind the numbers of layers and blocks".to_owned());
+        return Err(Flaw::new(&["space", name], SpecError { help, ..error }));
+    }
+    let (path, why) = match unusable {
+        _ if admitted => return Ok(()),
+        Some(reason) => ("space", format!("no configuration of the space can be used: {reason}")),
+        None => ("constraints", "no configuration satisfies the constraints".to_owned()),
+    };
+    Err(Flaw::new(&[path], SpecError::new(format!("{why} ({DRAWS} were drawn)"))))
+}
