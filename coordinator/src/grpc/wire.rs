@@ -22,26 +22,29 @@ pub(super) fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Mal
     value.ok_or_else(|| Malformed::new(field, "missing"))
 }
 
-/// Most characters of a text by a worker.
+/// Most characters of a name by a worker.
 const LONGEST: usize = 200;
+
+/// Most characters of the reason for a failure.
+const LONGEST_REASON: usize = 1000;
 
 /// A text by a worker, to be stored and shown: with an end, and without control characters, which could do anything to a
 /// terminal.
-fn told(text: &str) -> String {
+fn told(text: &str, most: usize) -> String {
     let one_line = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    one_line.filter(|c| !c.is_control()).take(LONGEST).collect()
+    one_line.filter(|c| !c.is_control()).take(most).collect()
 }
 
 /// Where a worker trains.
 fn device(facts: pb::DeviceFacts) -> DeviceFacts {
     let DeviceFacts { device, name, libtorch, capability, memory_bytes, host } = facts.into();
     DeviceFacts {
-        device: told(&device),
-        name: told(&name),
-        libtorch: told(&libtorch),
-        capability: told(&capability),
+        device: told(&device, LONGEST),
+        name: told(&name, LONGEST),
+        libtorch: told(&libtorch, LONGEST),
+        capability: told(&capability, LONGEST),
         memory_bytes,
-        host: told(&host),
+        host: told(&host, LONGEST),
     }
 }
 
@@ -53,8 +56,8 @@ pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Malformed> {
         held: hello.held.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         device: device(present("hello.device", hello.device)?),
         slots: hello.slots.min(1024),
-        version: told(&hello.version),
-        data: hello.data.iter().take(1024).map(|name| told(name)).collect(),
+        version: told(&hello.version, LONGEST),
+        data: hello.data.iter().take(1024).map(|name| told(name, LONGEST)).collect(),
     })
 }
 
@@ -76,7 +79,7 @@ pub(crate) fn report(report: pb::Report) -> Result<Report, Malformed> {
         Kind::Released(released) => {
             Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?)
         }
-        Kind::Failed(failed) => Happened::Failed(told(&failed.reason)),
+        Kind::Failed(failed) => Happened::Failed(told(&failed.reason, LONGEST_REASON)),
         Kind::Evaluated(evaluated) => Happened::Evaluated(evaluation(evaluated)?),
     };
     Ok(Report { lease, what })
@@ -224,10 +227,11 @@ mod tests {
         assert!(reason.starts_with("out of memory: GPU"), "{reason}");
         let DeviceFacts { device, name, libtorch, capability, host, .. } = device;
         let data = data.into_iter().next().unwrap();
-        for text in [device, name, libtorch, capability, host, version, data, reason] {
-            assert_eq!(text.chars().count(), LONGEST);
+        let names = [device, name, libtorch, capability, host, version, data].map(|name| (name, LONGEST));
+        for (text, most) in names.into_iter().chain([(reason, LONGEST_REASON)]) {
+            assert_eq!(text.chars().count(), most);
             assert!(!text.contains(char::is_control), "{text:?}");
         }
-        assert_eq!(told("NVIDIA H200 (2.13.0)"), "NVIDIA H200 (2.13.0)");
+        assert_eq!(told("NVIDIA H200 (2.13.0)", LONGEST), "NVIDIA H200 (2.13.0)");
     }
 }
