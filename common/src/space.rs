@@ -79,10 +79,18 @@ impl SearchSpace {
     /// One configuration: parameters in order, those that are not active left out, each uniform over its own
     /// values (uniform in the logarithm where it says so).
     pub fn draw(&self, words: &mut Words) -> Hparams {
+        self.draw_around(&Hparams::default(), words)
+    }
+
+    /// One configuration with some values that are given, where their parameters are active; the others are drawn.
+    pub fn draw_around(&self, given: &Hparams, words: &mut Words) -> Hparams {
         let mut drawn = Hparams::default();
         for parameter in &self.parameters {
             if parameter.is_active(&drawn) {
-                let value = parameter.domain.draw(words);
+                let value = match given.get(&parameter.name) {
+                    Some(value) => parameter.domain.typed(value),
+                    None => parameter.domain.draw(words),
+                };
                 drawn.0.insert(parameter.name.clone(), value);
             }
         }

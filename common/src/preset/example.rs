@@ -11,6 +11,11 @@ const MORE: &[(&str, &str, &str)] = &[
     ),
     ("Every point of a space that can be counted, once.", "sampler", "{kind: grid}"),
     (
+        "Configurations that are tried first; what one of them leaves out is drawn.",
+        "sampler",
+        "{kind: random, first: [{layers: 2, units_0: 512, units_1: 256, lr: 0.001}, {layers: 3}]}",
+    ),
+    (
         "A space written out: choices, whole numbers, real numbers, conditions on earlier parameters.",
         "space",
         SPACE,

@@ -85,21 +85,12 @@ impl Condition {
             (Domain::Float { min, max, .. }, None) => vec![Scalar::Float(*min), Scalar::Float(*max)],
         };
         // A test of one value is met by that value if by any; one of an order, by one of the ends.
-        let named = self.test.values().iter().map(|value| typed(value, &parent.domain));
+        let named = self.test.values().iter().map(|value| parent.domain.typed(value));
         let named = named.filter(|value| parent.domain.contains(value));
         if !ends.into_iter().chain(named).any(|value| self.test.passes(&value)) {
             return Err(format!("`{self}` never holds: no value of `{}` is such", self.parameter));
         }
         Ok(())
-    }
-}
-
-/// A number as a domain has it, whole or real; anything else as it is.
-fn typed(value: &Scalar, domain: &Domain) -> Scalar {
-    match (domain, value) {
-        (Domain::Float { .. }, &Scalar::Int(whole)) => Scalar::Float(whole as f64),
-        (Domain::Int { .. }, &Scalar::Float(real)) if real.fract() == 0.0 => Scalar::Int(real as i64),
-        _ => value.clone(),
     }
 }
 

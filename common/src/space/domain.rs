@@ -86,6 +86,18 @@ impl Domain {
         }
     }
 
+    /// A number as the domain has it, whole or real; anything else as it is.
+    pub fn typed(&self, value: &Scalar) -> Scalar {
+        match (self, value) {
+            (Self::Float { .. }, &Scalar::Int(whole)) => Scalar::Float(whole as f64),
+            (Self::Int { .. }, &Scalar::Float(real)) if real.fract() == 0.0 => Scalar::Int(real as i64),
+            (Self::Choice(values), value) => {
+                values.iter().find(|own| own.same(value)).unwrap_or(value).clone()
+            }
+            _ => value.clone(),
+        }
+    }
+
     /// Whether a value is one of the domain's.
     pub fn contains(&self, value: &Scalar) -> bool {
         match (self, value) {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FixedTrial;
+use crate::hparams::Hparams;
 
 /// The schedule of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,18 +144,42 @@ pub enum Rank {
 }
 
 /// Where configurations come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+///
+/// Both take a list of those that are tried first, such as one that is known to be good: the first trials have them, in
+/// their order. A parameter that one of them leaves out is drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Sampler {
     /// Independent draws, distinct from all earlier ones while the space allows it.
-    Random {},
+    Random {
+        /// Tried before anything is drawn.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        first: Vec<Hparams>,
+    },
     /// Every point once, in an order shuffled by the seed.
-    Grid {},
+    Grid {
+        /// Tried before all other points.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        first: Vec<Hparams>,
+    },
+}
+
+impl Sampler {
+    /// Values of the configurations that are tried first, in their order.
+    pub fn first(&self) -> &[Hparams] {
+        let (Self::Random { first } | Self::Grid { first }) = self;
+        first
+    }
+
+    /// Whether every point is tried once.
+    pub fn is_grid(&self) -> bool {
+        matches!(self, Self::Grid { .. })
+    }
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self::Random {}
+        Self::Random { first: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@ mod sizes;
 
 use common::{
     ids::TrialNumber,
-    study::{Hyperband, Sampler, SchedulerSpec, StudySpec},
+    study::{Hyperband, SchedulerSpec, StudySpec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -170,5 +170,5 @@ impl BracketPlan {
 
 /// Whether configurations are taken from a finite list that is used up.
 fn is_grid(spec: &StudySpec) -> bool {
-    matches!(spec.sampler, Sampler::Grid {})
+    spec.sampler.is_grid()
 }

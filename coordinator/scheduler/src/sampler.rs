@@ -13,7 +13,7 @@ use common::{
     hparams::Hparams,
     ids::TrialNumber,
     random::trial_seed,
-    study::{Sampler, SchedulerSpec, StudySpec},
+    study::{SchedulerSpec, StudySpec},
 };
 
 /// The configuration and the seed that a trial is drawn with; none where there is none left.
@@ -25,10 +25,15 @@ pub(crate) fn draw(spec: &StudySpec, trial: TrialNumber, used: &mut Used<'_>) ->
         let listed = trials.get(trial.0 as usize)?;
         return Some((listed.hparams.clone(), listed.seed.unwrap_or(seed)));
     }
-    let hparams = match (spec.sampler, spec.space.points()) {
-        (Sampler::Grid {}, Some(points)) => grid::draw(spec, points, trial, used),
+    // One that an earlier trial has already is drawn as any other.
+    let first = spec.sampler.first().get(trial.0 as usize);
+    if let Some(hparams) = first.and_then(|given| random::around(spec, given, trial, used)) {
+        return Some((hparams, seed));
+    }
+    let hparams = match (spec.sampler.is_grid(), spec.space.points()) {
+        (true, Some(points)) => grid::draw(spec, points, trial, used),
         // A grid of a continuous parameter has no points; a study's parser refuses it.
-        (Sampler::Random {} | Sampler::Grid {}, points) => random::draw(spec, points, trial, used),
+        (_, points) => random::draw(spec, points, trial, used),
     };
     hparams.map(|hparams| (hparams, seed))
 }

@@ -1,7 +1,7 @@
 //! `rung plan`: brackets, rungs, epochs and cost, before anything is spent.
 
 use clap::{Args, builder::PossibleValuesParser};
-use common::study::{ModelKind, Rounding, Sampler, SchedulerSpec, Sizes, StudySpec};
+use common::study::{ModelKind, Rounding, SchedulerSpec, Sizes, StudySpec};
 use scheduler::{
     Plan,
     plan::{CutReason, PlanCut},
@@ -57,6 +57,13 @@ pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
     }
     if let Some(note) = grid_note(&spec, &plan) {
         output::message(&note);
+    }
+    let given = spec.sampler.first().len();
+    if given > plan.configs() as usize {
+        output::message(&format!(
+            "{} of the {given} configurations of `sampler.first` are tried: the plan has no more trials",
+            plan.configs()
+        ));
     }
     output::show(&PlanReport::new(&spec, &plan), args.output.format)
 }
@@ -196,7 +203,7 @@ impl Show for PlanReport {
 fn grid_note(spec: &StudySpec, plan: &Plan) -> Option<String> {
     let (tried, points) = (u64::from(plan.configs()), u64::try_from(spec.space.points()?).ok()?);
     let iterated = matches!(spec.scheduler, SchedulerSpec::Hyperband(_));
-    (iterated && spec.sampler == Sampler::Grid {} && tried < points).then(|| {
+    (iterated && spec.sampler.is_grid() && tried < points).then(|| {
         format!(
             "{} of the grid's {} points are tried: `scheduler.iterations` tries more",
             count(tried),

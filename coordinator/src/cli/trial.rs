@@ -1,7 +1,15 @@
 //! `rung trial`: a study's trials and their learning curves.
 
-use clap::{Args, Subcommand};
-use common::{ids::TrialNumber, metrics::CurvePoint, view::TrialView};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use common::{
+    ids::TrialNumber,
+    metrics::{CurvePoint, Goal},
+    trial::TrialState,
+    view::TrialView,
+};
 use serde::Serialize;
 
 use super::{
@@ -36,9 +44,52 @@ struct ListArgs {
     #[arg(value_name = "STUDY", default_value = "@last")]
     study: String,
     #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
     output: FormatArgs,
+}
+
+/// Which trials are listed, and in which order.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Trials")]
+struct Choice {
+    /// By number, or by value: the best first, whatever its epochs, and those without a value last
+    #[arg(long, value_enum, default_value_t)]
+    sort: Order,
+    /// Only trials in these states
+    #[arg(long, value_name = "STATE", value_parser = state(), value_delimiter = ',')]
+    only: Vec<TrialState>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Order {
+    #[default]
+    Number,
+    Value,
+}
+
+/// Takes the name of a trial's state.
+fn state() -> impl TypedValueParser<Value = TrialState> {
+    let names = PossibleValuesParser::new(TrialState::ALL.map(TrialState::as_str));
+    names.try_map(|name| name.parse::<TrialState>())
+}
+
+impl Choice {
+    /// The trials that are meant, in their order.
+    fn of(&self, mut trials: Vec<TrialView>, goal: Goal) -> Vec<TrialView> {
+        trials.retain(|trial| self.only.is_empty() || self.only.contains(&trial.state));
+        if self.sort == Order::Value {
+            let value = |trial: &TrialView| trial.value.unwrap_or(f64::NAN);
+            trials.sort_by(|a, b| goal.compare(value(a), value(b)).then(a.trial.cmp(&b.trial)));
+        }
+        trials.truncate(self.limit.unwrap_or(usize::MAX));
+        trials
+    }
 }
 
 #[derive(Debug, Args)]
@@ -65,11 +116,12 @@ pub(super) async fn run(args: TrialArgs) -> Result<(), Failure> {
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
     let cluster = args.target.target().cluster().await?;
-    let trials = cluster.trials(&args.study).await?;
+    let (study, _) = cluster.study(&args.study).await?;
+    let trials = cluster.trials(study.id.as_str()).await?;
     if trials.is_empty() {
         output::message("no trial has begun yet");
     }
-    output::show(&TrialRows::new(&trials), args.output.format)
+    output::show(&TrialRows::new(&args.choice.of(trials, study.goal)), args.output.format)
 }
 
 async fn show(args: ShowArgs) -> Result<(), Failure> {
@@ -190,6 +242,26 @@ mod tests {
 
     fn report() -> TrialReport {
         TrialReport::new(&fixture::trial(3), vec![fixture::point(1)])
+    }
+
+    #[test]
+    fn trials_are_chosen_by_state_and_put_in_order() {
+        let trial = |number, state, value| TrialView { state, value, ..fixture::trial(number) };
+        let trials = [
+            trial(0, TrialState::Stopped, Some(0.9)),
+            trial(1, TrialState::Pending, None),
+            trial(2, TrialState::Completed, Some(0.8)),
+            trial(3, TrialState::Completed, Some(0.9)),
+        ];
+        let numbers = |choice: Choice, goal| -> Vec<u32> {
+            choice.of(trials.to_vec(), goal).iter().map(|trial| trial.trial.0).collect()
+        };
+        let by_value = || Choice { sort: Order::Value, ..Choice::default() };
+        assert_eq!(numbers(Choice::default(), Goal::Maximize), [0, 1, 2, 3]);
+        assert_eq!(numbers(by_value(), Goal::Maximize), [0, 3, 2, 1]);
+        assert_eq!(numbers(by_value(), Goal::Minimize), [2, 0, 3, 1]);
+        let completed = Choice { only: vec![TrialState::Completed], limit: Some(1), ..by_value() };
+        assert_eq!(numbers(completed, Goal::Maximize), [3]);
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub(super) fn check(study: &StudySpec, shape: Option<&DataShape>) -> Result<(), 
         let message = format!("`horizon` {horizon} is below `epochs` {epochs}");
         return Err(Flaw::new(&["scheduler", "horizon"], SpecError::new(message)));
     }
+    if !study.sampler.first().is_empty() {
+        let error =
+            SpecError::new("`first` means nothing where the scheduler lists all trials: leave it out");
+        return Err(Flaw::new(&["sampler", "first"], error));
+    }
     adoption(study, *epochs, trials)?;
     for (number, trial) in trials.iter().enumerate() {
         let number = number.to_string();

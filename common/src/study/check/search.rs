@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Hyperband, ModelKind, Optimizer, Sampler, SpecError, StudySpec},
+    super::{Hyperband, ModelKind, Optimizer, SpecError, StudySpec},
     Flaw, unknown_hparam, usable,
 };
 use crate::{
@@ -30,13 +30,46 @@ pub(super) fn check(study: &StudySpec, hyperband: &Hyperband, shape: Option<&Dat
     }
     space.parameters.iter().try_for_each(|parameter| known(study, parameter))?;
     momentum(study)?;
-    if study.sampler == (Sampler::Grid {}) && space.points().is_none() {
+    if study.sampler.is_grid() && space.points().is_none() {
         let message = "a grid needs a space that can be counted, and this one is continuous or too large";
         let mut error = SpecError::new(message);
         error.help = Some("give real numbers a `step`, or use `sampler: {kind: random}`".to_owned());
         return Err(Flaw::new(&["sampler"], error));
     }
+    for (number, given) in study.sampler.first().iter().enumerate() {
+        let path = ["sampler", "first", &number.to_string()];
+        tried_first(study, given).map_err(|error| Flaw::new(&path, error))?;
+    }
     shape.map_or(Ok(()), |shape| admits_something(study, shape))
+}
+
+/// Checks that a configuration with these values can be drawn: they are values of the space's parameters, each of them is
+/// active beside the others, and what comes of it can be trained.
+fn tried_first(study: &StudySpec, given: &Hparams) -> Result<(), SpecError> {
+    let parameters = &study.space.parameters;
+    for (name, value) in given.iter() {
+        let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
+            let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+            return Err(SpecError::unknown("parameter", name, &names));
+        };
+        if !parameter.domain.contains(&parameter.domain.typed(value)) {
+            return Err(SpecError::new(format!("{value} is no value of the space's `{name}`")));
+        }
+    }
+    let mut idle: BTreeSet<&str> = given.iter().map(|(name, _)| name).collect();
+    let mut admitted = false;
+    for draw in 0..PROBES {
+        let hparams = study.space.draw_around(given, &mut Stream::new(0, Purpose::Draw).epoch(draw).words());
+        idle.retain(|name| hparams.get(name).is_none());
+        admitted |= study.admits(&hparams);
+        if admitted && idle.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(SpecError::new(match idle.first() {
+        Some(name) => format!("`{name}` is not active beside these values: leave it out"),
+        None => "no configuration with these values can be trained".to_owned(),
+    }))
 }
 
 /// Checks that the model knows a parameter and the names among its values, and that training can use all of them.

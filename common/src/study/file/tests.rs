@@ -104,6 +104,24 @@ fn overrides_change_parts_of_named_spaces_and_of_the_default_scheduler() {
 }
 
 #[test]
+fn what_is_tried_first_can_be_trained() {
+    let sampler = |first: &str| format!("{{kind: random, first: [{first}]}}");
+    let tried = sampler("{layers: 2, units_0: 64, lr: 1e-3}, {units_0: 32}");
+    let study = with(STUDY, &[("sampler", &tried)]).unwrap();
+    assert_eq!(study.sampler.first().len(), 2);
+    assert_eq!(StudySpec::from_yaml(&study.to_yaml()).as_ref(), Ok(&study));
+    assert_eq!(StudySpec::from_json(&study.to_json()).as_ref(), Ok(&study));
+    // 784 times 64 weights are more than that.
+    let small = ("constraints.parameters", "<= 30k");
+    let error = with(STUDY, &[small, ("sampler", &sampler("{units_0: 64}"))]).unwrap_err();
+    assert_eq!(error.message, "no configuration with these values can be trained");
+    assert!(with(STUDY, &[small, ("sampler", &sampler("{units_0: 32}"))]).is_ok());
+    let listed = ("scheduler", "{kind: fixed, epochs: 1, trials: [{hparams: {layers: 0}}]}");
+    let error = with(STUDY, &[listed, ("sampler", &sampler("{units_0: 32}"))]).unwrap_err();
+    assert!(error.message.contains("lists all trials"), "{error}");
+}
+
+#[test]
 fn errors_name_the_override() {
     for (key, value, expected) in [
         ("scheduler.max_epoch", "9", "unknown key `max_epoch`; did you mean `max_epochs`?"),

@@ -1,5 +1,7 @@
 //! Independent draws, distinct until the space is used up.
 
+use std::ops::Range;
+
 use common::{
     hparams::Hparams,
     ids::TrialNumber,
@@ -41,15 +43,29 @@ pub(super) fn draw(
 }
 
 /// The first of some draws that is admitted and unused.
-fn drawn(
+fn drawn(spec: &StudySpec, trial: TrialNumber, draws: Range<u32>, used: &mut Used<'_>) -> Option<Hparams> {
+    drawn_around(spec, &Hparams::default(), (trial, draws), used)
+}
+
+/// A configuration with values that are given: the first of a few draws that is admitted and unused.
+pub(super) fn around(
     spec: &StudySpec,
+    given: &Hparams,
     trial: TrialNumber,
-    mut draws: std::ops::Range<u32>,
+    used: &mut Used<'_>,
+) -> Option<Hparams> {
+    drawn_around(spec, given, (trial, 0..FEW_DRAWS), used)
+}
+
+fn drawn_around(
+    spec: &StudySpec,
+    given: &Hparams,
+    (trial, mut draws): (TrialNumber, Range<u32>),
     used: &mut Used<'_>,
 ) -> Option<Hparams> {
     let stream = Stream::new(spec.seed, Purpose::Draw).epoch(trial.0);
     draws.find_map(|draw| {
-        let hparams = spec.space.draw(&mut stream.step(draw).words());
+        let hparams = spec.space.draw_around(given, &mut stream.step(draw).words());
         (spec.admits(&hparams) && used.insert(&hparams)).then_some(hparams)
     })
 }

@@ -46,6 +46,28 @@ fn random_draws_are_distinct_until_the_space_is_used_up() {
 }
 
 #[test]
+fn what_is_given_is_tried_first_and_never_again() {
+    let study = |kind: &str| {
+        let first = "[{x: 3, y: c}, {y: e}, {x: 3, y: c}]";
+        spec(&format!(
+            "{SMALL}\nsampler: {{kind: {kind}, first: {first}}}\n\
+             scheduler: {{kind: hyperband, max_epochs: 9, eta: 3, iterations: 4}}"
+        ))
+    };
+    for (kind, all) in [("random", 68), ("grid", 30)] {
+        let one = drawn(study(kind), 1);
+        assert_eq!(one.len(), all, "{kind}");
+        assert_eq!((one[0].to_string().as_str(), one[1].text("y")), ("x=3 y=c", Some("e")), "{kind}");
+        assert_eq!(keys(&one[..30]).len(), 30, "{kind}: given twice, it is tried once");
+        assert_eq!(one, drawn(study(kind), 9), "{kind}");
+    }
+    // What is drawn for the other trials is what they would have anyway, but where it is given.
+    let (given, plain) = (drawn(study("random"), 1), drawn(spec(SMALL), 1));
+    let same = given[3..30].iter().zip(&plain[3..30]).filter(|(given, plain)| given == plain).count();
+    assert!(same > 10, "{same}");
+}
+
+#[test]
 fn constraints_leave_a_space_of_admitted_points() {
     // Widths 32 and 64 satisfy it, with one to four layers: eight of twenty configurations.
     let space = "space: {layers: {int: [1, 4]}, units: {choice: [32, 64, 128, 256, 512]}, \

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use common::{
-    metrics::TestMetrics,
-    study::{Sampler, SchedulerSpec},
-    view::StudyPhase,
-};
+use common::{metrics::TestMetrics, study::SchedulerSpec, view::StudyPhase};
 use maud::{Markup, html};
 
 use super::{
@@ -135,9 +131,10 @@ fn test(header: &Header) -> String {
 }
 
 fn schedule(header: &Header) -> String {
-    let sampler = match header.spec.sampler {
-        Sampler::Random {} => "random draws",
-        Sampler::Grid {} => "the points of a grid",
+    let sampler = if header.spec.sampler.is_grid() { "the points of a grid" } else { "random draws" };
+    let sampler = match header.spec.sampler.first().len() {
+        0 => sampler.to_owned(),
+        given => format!("{sampler} after {}", plural(given as u64, "given configuration")),
     };
     match &header.spec.scheduler {
         SchedulerSpec::Hyperband(hyperband) => format!(
