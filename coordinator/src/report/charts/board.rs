@@ -48,7 +48,9 @@ pub(in crate::report) fn legend(ramp: &Ramp, metric: &str) -> Picture {
             rect class=(class) x=(px(x)) y="3" width="46" height="14" {}
             (label(x, 31.0, "middle", &format!("{value:.3}")))
         }
-        (label(110.0 + 9.0 * 46.0, 31.0, "middle", &format!("{:.3}", ramp.best())))
+        @if !ramp.is_flat() {
+            (label(110.0 + 9.0 * 46.0, 31.0, "middle", &format!("{:.3}", ramp.best())))
+        }
         rect class="failed" x="560" y="4" width="12" height="12" {}
         (label(578.0, 14.0, "start", "failed"))
         line class="cut" x1="640" x2="664" y1="10" y2="10" {}

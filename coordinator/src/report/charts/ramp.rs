@@ -28,10 +28,16 @@ impl Ramp {
         CLASSES[((share * STEPS as f64) as usize).min(STEPS - 1)]
     }
 
-    /// The steps' classes and the values at which they begin, the worst first.
+    /// Whether all values are one.
+    pub(super) fn is_flat(&self) -> bool {
+        self.worst == self.best
+    }
+
+    /// The steps' classes and the values at which they begin, the worst first; one step where all values are one.
     pub(super) fn steps(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let value = |step: usize| self.worst + (self.best - self.worst) * step as f64 / STEPS as f64;
-        (0..STEPS).map(move |step| (self.class(value(step) + (self.best - self.worst) * 1e-6), value(step)))
+        let count = if self.is_flat() { 1 } else { STEPS };
+        (0..count).map(move |step| (self.class(value(step) + (self.best - self.worst) * 1e-6), value(step)))
     }
 
     /// The best value.
@@ -53,7 +59,8 @@ mod tests {
         assert_eq!((low.class(0.0), low.class(90.0), low.class(100.0)), ("v8", "v0", "v0"));
         let classes: Vec<_> = high.steps().map(|(class, _)| class).collect();
         assert_eq!(classes, ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8"]);
-        assert_eq!(Ramp::new([0.5].into_iter(), Goal::Maximize).class(0.5), "v8");
+        let flat = Ramp::new([0.5].into_iter(), Goal::Maximize);
+        assert_eq!((flat.class(0.5), flat.steps().collect()), ("v8", vec![("v8", 0.5)]));
         assert_eq!(Ramp::new([].into_iter(), Goal::Maximize).class(0.5), "v4");
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn learning(report: &Report) -> Part {
     let body = html! {
         p {
             "Loss and accuracy of the best trial, " (best.trial) ", on the samples that it trained on and on those held out, and "
-            (metric) " of the best " (count(report.top.len() as u64)) " trials. Training figures are taken while the weights change \
+            (metric) @if report.top.len() > 1 { " of the best " (count(report.top.len() as u64)) " trials" } ". Training figures are taken while the weights change \
             and dropout is on, so early ones may be worse than validation's."
         }
         div class="side" { @for picture in &pictures { (picture.inline()) } }
