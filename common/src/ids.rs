@@ -14,7 +14,7 @@ pub struct InvalidName {
 }
 
 /// Most bytes of a name.
-const LONGEST: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 /// Declares a string id; text is checked against the rule for names when it is parsed or deserialised.
 macro_rules! name {
@@ -35,7 +35,7 @@ macro_rules! name {
             type Err = InvalidName;
 
             fn from_str(value: &str) -> Result<Self, InvalidName> {
-                let fits = (1..=LONGEST).contains(&value.len())
+                let fits = (1..=MAX_NAME_BYTES).contains(&value.len())
                     && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
                 if fits {
                     Ok(Self(value.to_owned()))
@@ -90,7 +90,7 @@ impl StudyName {
     /// The name with a number after it, for where the name itself is taken: `mlp-2`. A long one loses its end.
     pub fn numbered(&self, number: u32) -> Self {
         let suffix = format!("-{number}");
-        let stem = &self.0[..self.0.len().min(LONGEST - suffix.len())];
+        let stem = &self.0[..self.0.len().min(MAX_NAME_BYTES - suffix.len())];
         Self(format!("{stem}{suffix}"))
     }
 

@@ -2,14 +2,14 @@
 
 /// Longest word and longest candidate that are compared, in bytes: comparing takes as many steps, and as much memory, as
 /// the product of both.
-const LONGEST: usize = 128;
+const MAX_WORD_BYTES: usize = 128;
 
 /// The candidate nearest to a word; none where no candidate is near, or the word is longer than any name.
 ///
 /// Near is a candidate that contains the word or is contained in it (three letters or more), or that typing errors
 /// turn into it: one, and one more for every four letters.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > LONGEST {
+    if word.len() > MAX_WORD_BYTES {
         return None;
     }
     let lower = word.to_lowercase();
@@ -22,7 +22,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             _ => None,
         }
     };
-    let comparable = candidates.into_iter().filter(|candidate| candidate.len() <= LONGEST);
+    let comparable = candidates.into_iter().filter(|candidate| candidate.len() <= MAX_WORD_BYTES);
     let near = comparable.filter_map(|candidate| Some((distance(candidate)?, candidate)));
     near.min().map(|(_, candidate)| candidate)
 }
@@ -51,7 +51,7 @@ mod tests {
         let long = "eta".repeat(1 << 20);
         assert_eq!(nearest(&long, ["eta", long.as_str()]), None);
         assert_eq!(nearest("eta", [long.as_str(), "zeta"]), Some("zeta"));
-        let (name, typed) = ("x".repeat(LONGEST), "x".repeat(LONGEST - 1));
+        let (name, typed) = ("x".repeat(MAX_WORD_BYTES), "x".repeat(MAX_WORD_BYTES - 1));
         assert_eq!(nearest(&typed, [name.as_str()]), Some(name.as_str()));
     }
 }

@@ -7,7 +7,7 @@ mod target;
 
 mod login;
 
-mod way;
+mod credentials;
 
 mod remote;
 
@@ -15,13 +15,13 @@ mod stored;
 
 mod error;
 
+pub use credentials::Credentials;
+pub(crate) use credentials::dial_published;
 pub use error::ClientError;
 pub use login::{Login, LoginError, Logins};
 pub use remote::{OnConflict, Remote, StudyStream};
 pub use stored::Stored;
 pub use target::Target;
-pub use way::Given;
-pub(crate) use way::by;
 
 use bytes::Bytes;
 use common::{

@@ -3,7 +3,7 @@
 use common::{ids::StudyId, nearest::nearest, view::StudyView};
 
 /// Most characters of a text that can mean a study: names and ids have no more.
-const LONGEST: usize = 64;
+const MAX_TEXT_CHARS: usize = 64;
 
 /// A text that names no study, or several.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum ResolveError {
         candidates: Vec<String>,
     },
     /// The text is longer than any name.
-    #[error("no study is called `{begins}…`: names and ids have {} characters at most", LONGEST)]
+    #[error("no study is called `{begins}…`: names and ids have {} characters at most", MAX_TEXT_CHARS)]
     TooLong {
         /// The beginning of what was asked for.
         begins: String,
@@ -61,8 +61,8 @@ pub fn whole(studies: &[StudyView], text: &str) -> Result<StudyId, ResolveError>
 }
 
 fn meant<'a>(studies: &'a [StudyView], text: &str) -> Result<&'a StudyView, ResolveError> {
-    if text.chars().nth(LONGEST).is_some() {
-        return Err(ResolveError::TooLong { begins: text.chars().take(LONGEST).collect() });
+    if text.chars().nth(MAX_TEXT_CHARS).is_some() {
+        return Err(ResolveError::TooLong { begins: text.chars().take(MAX_TEXT_CHARS).collect() });
     }
     if text == "@last" {
         return studies.last().ok_or(ResolveError::Empty);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_longer_than_any_name_is_refused_and_not_repeated() {
-        let name = "x".repeat(LONGEST);
+        let name = "x".repeat(MAX_TEXT_CHARS);
         let studies = [view(&name, "0a000000")];
         assert!(study(&studies, &name).is_ok());
         let error = study(&studies, &"é".repeat(1 << 20)).unwrap_err();

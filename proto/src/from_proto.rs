@@ -35,7 +35,8 @@ impl Malformed {
     }
 }
 
-fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
+/// The value of a field that must be there.
+pub fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
     value.ok_or_else(|| Malformed::new(field, "missing"))
 }
 

@@ -27,5 +27,5 @@ mod from_proto;
 
 mod history;
 
-pub use from_proto::{Malformed, hparams};
+pub use from_proto::{Malformed, hparams, present};
 pub use to_proto::scalars;

@@ -74,7 +74,7 @@ impl Trainer for FormulaTrainer {
             match work(task, epoch, on)? {
                 Control::Continue => {}
                 Control::Abandon => return Ok(Trained::Abandoned),
-                Control::Drain => return drained(task, &state, epoch - 1, saved),
+                Control::HandBack => return handed_back(task, &state, epoch - 1, saved),
             }
             let (last, stops) = advance(task, &curve, &mut state, (epoch, began));
             if !task.study.objective.metric.of(&last.metrics).is_finite() {
@@ -99,7 +99,7 @@ impl Trainer for FormulaTrainer {
                     on(Progress::Checkpoint(files));
                 }
                 Control::Abandon => return Ok(Trained::Abandoned),
-                Control::Drain => return drained(task, &state, epoch, saved),
+                Control::HandBack => return handed_back(task, &state, epoch, saved),
             }
         }
         Err(TrainError::Other(format!("epochs {} to {} are none", task.from_epoch, task.to_epoch)))
@@ -204,7 +204,7 @@ fn advance(
 }
 
 /// Saves an epoch's end for whoever goes on, unless it is where the task began or is saved already.
-fn drained(
+fn handed_back(
     task: &TrainTask,
     state: &State,
     epoch: u32,
@@ -215,7 +215,7 @@ fn drained(
         _ if epoch > task.from_epoch => Some(state.write(task, epoch)?),
         _ => None,
     };
-    Ok(Trained::Drained { checkpoint })
+    Ok(Trained::HandedBack { checkpoint })
 }
 
 #[cfg(test)]

@@ -71,8 +71,8 @@ pub enum Progress {
 pub enum Control {
     /// Go on.
     Continue,
-    /// Finish the step, save the last finished epoch and return [`Trained::Drained`].
-    Drain,
+    /// Finish the step, save the last finished epoch and return [`Trained::HandedBack`].
+    HandBack,
     /// Finish the step and return [`Trained::Abandoned`]; nothing need be saved.
     Abandon,
 }
@@ -98,8 +98,8 @@ pub enum Trained {
         /// The epoch, with its metrics as measured.
         last: CurvePoint,
     },
-    /// Told to drain: the newest epoch end is saved, if it is newer than `from_epoch`.
-    Drained {
+    /// Told to hand back: the newest epoch end is saved, if it is newer than `from_epoch`.
+    HandedBack {
         /// The checkpoint to go on from.
         checkpoint: Option<CheckpointFiles>,
     },

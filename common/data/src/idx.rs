@@ -5,7 +5,7 @@ use std::io::Read as _;
 use flate2::read::MultiGzDecoder;
 
 /// Most bytes that are uncompressed: a small file may claim to be a huge one.
-const MOST: u64 = crate::packed::LARGEST_OBJECT;
+const MAX_FILE_BYTES: u64 = crate::packed::LARGEST_OBJECT;
 
 /// Undoes gzip where there is any; says why where it is broken.
 pub fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
@@ -13,10 +13,10 @@ pub fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         return Ok(bytes);
     }
     let mut contents = Vec::new();
-    let read = MultiGzDecoder::new(&bytes[..]).take(MOST + 1).read_to_end(&mut contents);
+    let read = MultiGzDecoder::new(&bytes[..]).take(MAX_FILE_BYTES + 1).read_to_end(&mut contents);
     read.map_err(|error| format!("it cannot be uncompressed: {error}"))?;
-    if contents.len() as u64 > MOST {
-        return Err(format!("it has more than {MOST} bytes when it is uncompressed"));
+    if contents.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("it has more than {MAX_FILE_BYTES} bytes when it is uncompressed"));
     }
     Ok(contents)
 }

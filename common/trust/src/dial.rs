@@ -117,7 +117,7 @@ impl Dial {
             async move { dial.open().await }
         });
         let channel = endpoint.connect_with_connector(connector).await;
-        let channel = channel.map_err(|error| DialError::Unreachable(innermost(&error)))?;
+        let channel = channel.map_err(|error| DialError::Unreachable(root_cause(&error)))?;
         Ok(InterceptedService::new(channel, self.bearer.clone()))
     }
 
@@ -166,8 +166,8 @@ fn explained(error: io::Error) -> io::Error {
     }
 }
 
-/// The innermost error says `connection refused`; the outer ones only `transport error`.
-fn innermost(error: &dyn Error) -> String {
+/// What an error comes from in the end, such as `connection refused`; those around it may only say `transport error`.
+pub fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

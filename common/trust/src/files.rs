@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use crate::TlsError;
 
 /// Most bytes of a file with certificates, keys or what is published: far more than any needs.
-const MOST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Most certificates that one file may hold.
 pub const CERTIFICATES_MOST: usize = 16;
 
@@ -65,9 +65,12 @@ pub fn pem_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 fn read_some(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {MOST} bytes")));
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is larger than {MAX_FILE_BYTES} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -89,7 +92,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(read_private(&path).unwrap_err().to_string().contains("chmod 600"));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        fs::write(&path, vec![0; MOST as usize + 1]).unwrap();
+        fs::write(&path, vec![0; MAX_FILE_BYTES as usize + 1]).unwrap();
         assert!(read_private(&path).is_err());
     }
 }

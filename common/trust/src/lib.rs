@@ -36,4 +36,4 @@ mod tls;
 pub use tls::{OwnPki, TlsError, Trust, provider};
 
 mod dial;
-pub use dial::{Bearer, Dial, DialError, Link, WORKER_HEADER};
+pub use dial::{Bearer, Dial, DialError, Link, WORKER_HEADER, root_cause};

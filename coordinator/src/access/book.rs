@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use trust::{Pin, Role, Secret, Token, read_private, write_private};
 
 /// Most tokens that are kept; the oldest that no longer let in make room.
-const MOST: usize = 1000;
+const MAX_TOKENS: usize = 1000;
 
 /// How long a token that no longer lets in is still listed.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -180,10 +180,10 @@ impl Book {
         pages
             .tokens
             .retain(|token| token.state(now) == TokenState::Valid || now.since(token.expires) < REMEMBERED);
-        while pages.tokens.len() >= MOST {
+        while pages.tokens.len() >= MAX_TOKENS {
             let gone = pages.tokens.iter().position(|token| token.state(now) != TokenState::Valid);
             let Some(gone) = gone else {
-                return Err(io::Error::other(format!("there are {MOST} valid tokens: revoke some")));
+                return Err(io::Error::other(format!("there are {MAX_TOKENS} valid tokens: revoke some")));
             };
             pages.tokens.remove(gone);
         }

@@ -17,7 +17,7 @@ use super::{Access, Caller, audit, gate::Gate, lock, policy::Rule};
 const GONE: &str = "caller gone";
 
 /// Most characters of what a call is about.
-const LONGEST: usize = 200;
+const MAX_ABOUT_CHARS: usize = 200;
 
 /// Lets nobody through but whom the access allows.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl About {
     /// The same, for whoever has the place alone.
     pub(crate) fn is(&self, what: impl AsRef<str>) {
         let harmless = what.as_ref().chars().filter(|c| !c.is_control());
-        *lock(&self.0) = harmless.take(LONGEST).collect();
+        *lock(&self.0) = harmless.take(MAX_ABOUT_CHARS).collect();
     }
 }
 

@@ -95,7 +95,7 @@ impl Coordinator {
 
     /// The same coordinator, without TLS, as its own user.
     pub(super) async fn local(&self) -> Link {
-        open(&crate::client::by(&self.published).unwrap()).await
+        open(&crate::client::dial_published(&self.published).unwrap()).await
     }
 }
 

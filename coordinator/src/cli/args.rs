@@ -6,7 +6,7 @@ use clap::Args;
 use trust::OwnPki;
 
 use super::output::Format;
-use crate::client::{Given, Logins, Target};
+use crate::client::{Credentials, Logins, Target};
 
 /// Which cluster a command is about.
 #[derive(Debug, Clone, Args)]
@@ -34,7 +34,7 @@ impl TargetArgs {
         Target {
             coordinator: self.coordinator.clone().filter(|address| !address.is_empty()),
             state: self.state.clone().filter(|folder| !folder.as_os_str().is_empty()),
-            given: Given { token: token.map(|text| text.parse()), pki: self.pki.files() },
+            given: Credentials { token: token.map(|text| text.parse()), pki: self.pki.files() },
             logins: Logins::usual_place(),
         }
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{failure::Failure, logging};
 use crate::{
-    client::{ClientError, Remote, Stored, Target, by},
+    client::{ClientError, Remote, Stored, Target, dial_published},
     driver,
     server::{RunError, Server},
     settings::{ServeSettings, ServeTls},
@@ -35,7 +35,7 @@ impl Embedded {
         let settings = ServeSettings { listen, tls, of_command: true, ..ServeSettings::new(state.clone()) };
         let server = Server::bind(settings).await?;
         logging::to_file(&state)?;
-        let dial = by(&server.published())?;
+        let dial = dial_published(&server.published())?;
         let stop = CancellationToken::new();
         let embedded = Self { server: tokio::spawn(server.run(stop.clone())), stop };
         match Remote::connect(&dial, PATIENCE).await {

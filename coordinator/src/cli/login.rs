@@ -10,13 +10,13 @@ use clap::Args;
 use trust::{OwnPki, Role, Token};
 
 use super::{failure::Failure, output};
-use crate::client::{Given, Login, Logins, Remote, Target};
+use crate::client::{Credentials, Login, Logins, Remote, Target};
 
 /// How long the coordinator has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most that is read where a token is expected.
-const MOST: u64 = 4096;
+const MAX_TOKEN_BYTES: u64 = 4096;
 
 /// Flags of `rung login`.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(super) async fn login(args: LoginArgs) -> Result<(), Failure> {
     }
     let tls_ca = args.tls_ca.map(std::path::absolute).transpose()?;
     let pki = OwnPki { ca: tls_ca.clone(), ..OwnPki::default() };
-    let given = Given { token: Some(Ok(token.clone())), pki };
+    let given = Credentials { token: Some(Ok(token.clone())), pki };
     let target = Target { coordinator: Some(args.address.clone()), given, ..Target::default() };
     let remote: Option<Remote> = tokio::time::timeout(PATIENCE, target.coordinator())
         .await
@@ -102,7 +102,7 @@ fn read_token(text: &str) -> Result<Token, Failure> {
     let mut read = String::new();
     let text = match text {
         "-" => {
-            io::stdin().lock().take(MOST).read_to_string(&mut read)?;
+            io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut read)?;
             read.as_str()
         }
         text => text,

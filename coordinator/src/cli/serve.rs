@@ -24,10 +24,10 @@ use crate::{
 };
 
 /// How long the line that is printed at the start lets workers in, and how many.
-const JOIN: (Duration, u32) = (Duration::from_secs(3600), 16);
+const JOIN_TOKEN: (Duration, u32) = (Duration::from_secs(3600), 16);
 
 /// Certificates count seconds, and half of their life must be enough to renew them.
-const SHORTEST: Duration = Duration::from_secs(4);
+const SHORTEST_CERTIFICATE_LIFE: Duration = Duration::from_secs(4);
 
 /// Flags of `rung serve`.
 #[derive(Debug, Args)]
@@ -122,7 +122,7 @@ fn allow_connections() {
 
 /// The line that starts a worker on another machine, with a token of its own.
 fn join_line(server: &Server) -> Result<String, Failure> {
-    let (life, uses) = JOIN;
+    let (life, uses) = JOIN_TOKEN;
     let wanted = NewToken { role: Role::Worker, name: "serve".to_owned(), life, uses };
     let (token, _) = server.access().create_token(wanted)?;
     Ok(super::token::line(Role::Worker, server.access().advertised(), &token.reveal()))
@@ -131,8 +131,10 @@ fn join_line(server: &Server) -> Result<String, Failure> {
 fn settings(args: ServeArgs) -> Result<ServeSettings, Failure> {
     let ProtectionArgs { pki, certificate_life, no_tls, no_auth } = args.protection;
     let pki = pki.files();
-    if certificate_life < SHORTEST {
-        return Err(Failure::bad_input(format!("a certificate must hold for {SHORTEST:?} at least")));
+    if certificate_life < SHORTEST_CERTIFICATE_LIFE {
+        return Err(Failure::bad_input(format!(
+            "a certificate must hold for {SHORTEST_CERTIFICATE_LIFE:?} at least"
+        )));
     }
     let tls = match (no_tls, pki.is_empty()) {
         (true, true) => ServeTls::Off,

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use trust::Published;
 
-use super::{ClientError, Cluster, Given, Logins, Remote, Stored, by};
+use super::{ClientError, Cluster, Credentials, Logins, Remote, Stored, dial_published};
 use crate::settings;
 
 /// How long a coordinator that was named has to answer.
@@ -23,7 +23,7 @@ pub struct Target {
     /// The state folder, where one is named.
     pub state: Option<PathBuf>,
     /// How to be known by the coordinator.
-    pub given: Given,
+    pub given: Credentials,
     /// The file of logins; none where logins do not count.
     pub logins: Option<PathBuf>,
 }
@@ -40,12 +40,12 @@ impl Target {
         let logins = self.logins.as_deref().map(Logins::read).transpose()?.unwrap_or_default();
         let usual = logins.current.as_ref().filter(|_| self.state.is_none());
         if let Some(address) = self.coordinator.as_ref().or(usual) {
-            return Remote::connect(&self.given.way(address, &folder, &logins)?, NAMED).await.map(Some);
+            return Remote::connect(&self.given.dial_to(address, &folder, &logins)?, NAMED).await.map(Some);
         }
-        let noted = Published::of_folder(&folder).map(|published| by(&published)).transpose()?;
+        let noted = Published::of_folder(&folder).map(|published| dial_published(&published)).transpose()?;
         let default = if folder == settings::default_state() {
             let address = format!("127.0.0.1:{}", settings::DEFAULT_PORT);
-            Some(self.given.way(&address, &folder, &logins)?)
+            Some(self.given.dial_to(&address, &folder, &logins)?)
         } else {
             None
         };

@@ -22,7 +22,7 @@ impl Coordinator {
         let listen = ([127, 0, 0, 1], 0).into();
         let settings = ServeSettings { listen, ..ServeSettings::new(state.to_owned()) };
         let server = Server::bind(settings).await.unwrap();
-        let dial = by(&server.published()).unwrap();
+        let dial = dial_published(&server.published()).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
         let remote = Remote::connect(&dial, Duration::from_secs(10)).await.unwrap();

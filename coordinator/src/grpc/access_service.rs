@@ -14,7 +14,7 @@ use super::status;
 use crate::access::{About, Access, Caller, Entry, GrantError, NewToken, StoredToken, TokenState};
 
 /// Longest life of a token.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const MAX_TOKEN_LIFE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Most workers that may join by one token.
 const MOST_USES: u32 = 10_000;
@@ -162,7 +162,7 @@ fn wanted(request: pb::CreateTokenRequest) -> Result<NewToken, Status> {
         })?;
     }
     let life = Duration::from_secs(request.seconds);
-    if life.is_zero() || life > LONGEST {
+    if life.is_zero() || life > MAX_TOKEN_LIFE {
         return Err(malformed("seconds", "a token lets in for a second to 366 days".to_owned()));
     }
     if role == Role::Worker && !(1..=MOST_USES).contains(&request.uses) {

@@ -5,11 +5,11 @@ use std::{fmt::Display, str::FromStr};
 use bytes::{Bytes, BytesMut};
 use common::checkpoint::Digest;
 use futures::{Stream, StreamExt as _};
-use proto::{Malformed, v1 as pb};
+use proto::{Malformed, present, v1 as pb};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::{status, wire::present};
+use super::status;
 use crate::{
     access::{
         About,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Largest upload, in bytes.
-const MOST: u64 = data::LARGEST_OBJECT;
+const MAX_OBJECT_BYTES: u64 = data::LARGEST_OBJECT;
 
 /// A packed data set or weights that arrived whole, and what they are to be called.
 pub(super) struct Upload<N> {
@@ -46,8 +46,10 @@ impl<N: FromStr<Err: Display>> Upload<N> {
             Ok((name, digest, header.size))
         };
         let (name, digest, size) = parsed().map_err(|error: Malformed| status::malformed(&error))?;
-        if size > MOST {
-            return Err(Status::invalid_argument(format!("an object may have {MOST} bytes at most")));
+        if size > MAX_OBJECT_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "an object may have {MAX_OBJECT_BYTES} bytes at most"
+            )));
         }
         let share = blobs.share(size).await;
         let bytes = share.hold(whole(size, first.data, chunks.map(|chunk| chunk.map(|c| c.data))).await?);

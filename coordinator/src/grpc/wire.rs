@@ -9,7 +9,7 @@ use common::{
     study::StudySpec,
     view::{DeviceFacts, LeaseId},
 };
-use proto::{Malformed, v1 as pb};
+use proto::{Malformed, present, v1 as pb};
 use scheduler::Work;
 
 use crate::{
@@ -17,16 +17,11 @@ use crate::{
     driver::{Grant, Happened, Hello, Report, ToWorker},
 };
 
-/// A message's field that must be there.
-pub(super) fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
-    value.ok_or_else(|| Malformed::new(field, "missing"))
-}
-
 /// Most characters of a name by a worker.
-const LONGEST: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// Most characters of the reason for a failure.
-const LONGEST_REASON: usize = 1000;
+const MAX_REASON_CHARS: usize = 1000;
 
 /// A text by a worker, to be stored and shown: with an end, and without control characters, which could do anything to a
 /// terminal.
@@ -39,12 +34,12 @@ fn told(text: &str, most: usize) -> String {
 fn device(facts: pb::DeviceFacts) -> DeviceFacts {
     let DeviceFacts { device, name, libtorch, capability, memory_bytes, host } = facts.into();
     DeviceFacts {
-        device: told(&device, LONGEST),
-        name: told(&name, LONGEST),
-        libtorch: told(&libtorch, LONGEST),
-        capability: told(&capability, LONGEST),
+        device: told(&device, MAX_NAME_CHARS),
+        name: told(&name, MAX_NAME_CHARS),
+        libtorch: told(&libtorch, MAX_NAME_CHARS),
+        capability: told(&capability, MAX_NAME_CHARS),
         memory_bytes,
-        host: told(&host, LONGEST),
+        host: told(&host, MAX_NAME_CHARS),
     }
 }
 
@@ -56,8 +51,8 @@ pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Malformed> {
         held: hello.held.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         device: device(present("hello.device", hello.device)?),
         slots: hello.slots.min(1024),
-        version: told(&hello.version, LONGEST),
-        data: hello.data.iter().take(1024).map(|name| told(name, LONGEST)).collect(),
+        version: told(&hello.version, MAX_NAME_CHARS),
+        data: hello.data.iter().take(1024).map(|name| told(name, MAX_NAME_CHARS)).collect(),
     })
 }
 
@@ -79,7 +74,7 @@ pub(crate) fn report(report: pb::Report) -> Result<Report, Malformed> {
         Kind::Released(released) => {
             Happened::Released(released.checkpoint.map(TryInto::try_into).transpose()?)
         }
-        Kind::Failed(failed) => Happened::Failed(told(&failed.reason, LONGEST_REASON)),
+        Kind::Failed(failed) => Happened::Failed(told(&failed.reason, MAX_REASON_CHARS)),
         Kind::Evaluated(evaluated) => Happened::Evaluated(evaluation(evaluated)?),
     };
     Ok(Report { lease, what })
@@ -227,11 +222,12 @@ mod tests {
         assert!(reason.starts_with("out of memory: GPU"), "{reason}");
         let DeviceFacts { device, name, libtorch, capability, host, .. } = device;
         let data = data.into_iter().next().unwrap();
-        let names = [device, name, libtorch, capability, host, version, data].map(|name| (name, LONGEST));
-        for (text, most) in names.into_iter().chain([(reason, LONGEST_REASON)]) {
+        let names =
+            [device, name, libtorch, capability, host, version, data].map(|name| (name, MAX_NAME_CHARS));
+        for (text, most) in names.into_iter().chain([(reason, MAX_REASON_CHARS)]) {
             assert_eq!(text.chars().count(), most);
             assert!(!text.contains(char::is_control), "{text:?}");
         }
-        assert_eq!(told("NVIDIA H200 (2.13.0)", LONGEST), "NVIDIA H200 (2.13.0)");
+        assert_eq!(told("NVIDIA H200 (2.13.0)", MAX_NAME_CHARS), "NVIDIA H200 (2.13.0)");
     }
 }

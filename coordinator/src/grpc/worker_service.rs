@@ -4,7 +4,10 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use common::ids::WorkerId;
 use futures::{Stream, StreamExt as _};
-use proto::v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService};
+use proto::{
+    present,
+    v1::{self as pb, worker_message::Kind, worker_service_server::WorkerService},
+};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Extensions, Request, Response, Status, Streaming, metadata::MetadataMap};
@@ -16,7 +19,7 @@ use super::{
     quota::Quota,
     status,
     upload::{first_chunk, whole},
-    wire::{self, present},
+    wire,
 };
 use crate::{
     access::{About, Caller},

@@ -22,10 +22,10 @@ use encoding::Encoding;
 use forest::Forest;
 
 /// Fewer trials say nothing.
-const FEWEST: usize = 10;
+const MIN_TRIALS: usize = 10;
 
 /// More trials cost time and change little: of more, every so many are taken.
-const MOST: usize = 1_000;
+const MAX_TRIALS: usize = 1_000;
 
 /// What explains the values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ impl Importance {
     pub(super) fn new(subject: &Subject) -> Result<Self, String> {
         let epochs = comparable(subject)?;
         let observed = observed(subject, epochs);
-        let step = observed.len().div_ceil(MOST).max(1);
+        let step = observed.len().div_ceil(MAX_TRIALS).max(1);
         let (hparams, values): (Vec<&Hparams>, Vec<f64>) = observed.into_iter().step_by(step).unzip();
         let encoding = Encoding::new(&hparams);
         if encoding.names.is_empty() {
@@ -91,7 +91,7 @@ impl Importance {
 /// The most epochs after which at least half of the trials, and enough of them, have a finite value.
 fn comparable(subject: &Subject) -> Result<u32, String> {
     let curves = &subject.history.curves;
-    let wanted = FEWEST.max(curves.len().div_ceil(2));
+    let wanted = MIN_TRIALS.max(curves.len().div_ceil(2));
     let mut levels: Vec<u32> = subject.history.results.iter().map(|result| result.epochs).collect();
     levels.sort_unstable();
     levels.dedup();

@@ -96,9 +96,9 @@ fn a_drain_saves_the_last_finished_epoch() {
     let mut epochs = 0;
     let trained = FormulaTrainer.train(&long, &mut |progress| {
         epochs += u32::from(matches!(progress, Progress::Epoch(_)));
-        if epochs == 4 { Control::Drain } else { Control::Continue }
+        if epochs == 4 { Control::HandBack } else { Control::Continue }
     });
-    let Ok(Trained::Drained { checkpoint: Some(files) }) = trained else { panic!("{trained:?}") };
+    let Ok(Trained::HandedBack { checkpoint: Some(files) }) = trained else { panic!("{trained:?}") };
     assert_eq!(files.epoch, 4);
     let (metrics, _) = finished(&TrainTask { resume: Some(files), from_epoch: 4, ..long.clone() });
     assert_eq!(metrics, finished(&long).0);
@@ -108,8 +108,8 @@ fn a_drain_saves_the_last_finished_epoch() {
 fn a_drain_before_the_first_epoch_has_nothing_to_save() {
     let scratch = tempfile::tempdir().unwrap();
     let task = task(x(0.5), (0, 9), scratch.path());
-    let trained = FormulaTrainer.train(&task, &mut |_| Control::Drain).unwrap();
-    assert_eq!(trained, Trained::Drained { checkpoint: None });
+    let trained = FormulaTrainer.train(&task, &mut |_| Control::HandBack).unwrap();
+    assert_eq!(trained, Trained::HandedBack { checkpoint: None });
     let trained = FormulaTrainer.train(&task, &mut |_| Control::Abandon).unwrap();
     assert_eq!(trained, Trained::Abandoned);
 }
@@ -173,7 +173,7 @@ fn an_evaluation_that_lasts_gives_signs_of_life_and_obeys() {
         Control::Continue
     });
     assert!(evaluated.unwrap().is_some() && signs > 1, "{signs}");
-    for told in [Control::Drain, Control::Abandon] {
+    for told in [Control::HandBack, Control::Abandon] {
         let mut signs = 0;
         let evaluated = FormulaTrainer.evaluate(&task, &mut |_| {
             signs += 1;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub const BLIND_SPOT: Duration = Duration::from_secs(6);
 
 /// Shortest time between heartbeats, whatever the coordinator asks for.
-const SHORTEST: Duration = Duration::from_millis(50);
+const MIN_HEARTBEAT: Duration = Duration::from_millis(50);
 
 /// The state of the connection, and the two clocks that hang on it.
 ///
@@ -58,7 +58,7 @@ impl Contact {
 
     /// Welcome came, with these terms.
     pub(crate) fn welcomed(&mut self, now: Instant, lease: Duration, heartbeat: Duration) {
-        (self.state, self.lease, self.heartbeat) = (State::Up, lease, heartbeat.max(SHORTEST));
+        (self.state, self.lease, self.heartbeat) = (State::Up, lease, heartbeat.max(MIN_HEARTBEAT));
         (self.heard, self.sent, self.fenced) = (now, now, false);
     }
 

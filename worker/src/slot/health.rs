@@ -10,11 +10,11 @@ use tracing::warn;
 use crate::backoff::Backoff;
 
 /// First rest.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST_REST: Duration = Duration::from_secs(1);
 /// Longest rest.
-const LAST: Duration = Duration::from_secs(30);
+const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Leases in a row that a machine may fail before its worker gives up: some two minutes of rests.
-const MOST: u32 = 10;
+const MAX_FAILURES: u32 = 10;
 
 /// What is known of the leases that ended through no fault of their trials.
 ///
@@ -47,7 +47,7 @@ pub(super) struct Witness(Arc<Mutex<Option<Result<(), String>>>>);
 impl Health {
     /// A machine of which nothing is known yet.
     pub(super) fn new() -> Self {
-        let rests = || Backoff::new(FIRST, LAST);
+        let rests = || Backoff::new(FIRST_REST, LONGEST_REST);
         Self { witness: Witness::default(), failed: 0, machine: rests(), store: rests() }
     }
 
@@ -67,7 +67,7 @@ impl Health {
             }
             Some(Err(reason)) => {
                 self.failed += 1;
-                if self.failed < MOST {
+                if self.failed < MAX_FAILURES {
                     Condition::Failing(self.machine.wait())
                 } else {
                     Condition::Hopeless(reason)
@@ -132,13 +132,13 @@ mod tests {
         }
         health.witness().serves();
         assert_eq!(health.condition(), Condition::Sound);
-        assert!(failing(&mut health) <= FIRST);
+        assert!(failing(&mut health) <= FIRST_REST);
     }
 
     #[test]
     fn a_machine_that_fails_lease_after_lease_gives_up() {
         let mut health = Health::new();
-        (1..MOST).for_each(|_| assert!(failing(&mut health) <= LAST));
+        (1..MAX_FAILURES).for_each(|_| assert!(failing(&mut health) <= LONGEST_REST));
         health.witness().fails("disk full".to_owned());
         assert_eq!(health.condition(), Condition::Hopeless("disk full".to_owned()));
     }
@@ -146,10 +146,10 @@ mod tests {
     #[test]
     fn waits_for_the_store_are_none_of_the_machine() {
         let mut health = Health::new();
-        (0..2 * MOST).for_each(|_| assert!(health.wait_for_store() <= LAST));
-        assert!(health.wait_for_store() >= LAST / 2);
+        (0..2 * MAX_FAILURES).for_each(|_| assert!(health.wait_for_store() <= LONGEST_REST));
+        assert!(health.wait_for_store() >= LONGEST_REST / 2);
         assert_eq!(health.condition(), Condition::Sound);
         health.found();
-        assert!(health.wait_for_store() <= FIRST);
+        assert!(health.wait_for_store() <= FIRST_REST);
     }
 }

@@ -199,7 +199,7 @@ impl Slot {
                 (Outcome::Finished { last, best, checkpoint, early_stopped, restored }, true)
             }
             Report::Ended(Trained::NotFinite { last }) => (Outcome::NotFinite(last), true),
-            Report::Ended(Trained::Drained { checkpoint }) => (Outcome::Released(checkpoint), true),
+            Report::Ended(Trained::HandedBack { checkpoint }) => (Outcome::Released(checkpoint), true),
             Report::Ended(Trained::Abandoned) => (Outcome::Released(None), true),
             Report::Evaluated { test, validation } => {
                 (Outcome::Evaluated { epoch: lease.evaluated, test, validation }, true)

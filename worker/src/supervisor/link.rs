@@ -1,6 +1,6 @@
 //! The one outbound connection: opened, watched and opened again for ever.
 
-use std::{error::Error, future::pending, time::Duration};
+use std::{error::Error as _, future::pending, time::Duration};
 
 use proto::v1::{CoordinatorMessage, worker_service_client::WorkerServiceClient};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
 use tracing::{debug, info, warn};
-use trust::Link;
+use trust::{Link, root_cause};
 
 use super::wire;
 use crate::{
@@ -190,13 +190,4 @@ fn ended(status: &Status) -> Ended {
         Code::InvalidArgument | Code::FailedPrecondition => Ended::Refused(reason),
         _ => Ended::Broken(reason),
     }
-}
-
-/// The innermost error says `connection refused`; the outer ones only `transport error`.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -224,7 +224,7 @@ fn an_evaluation_gives_metrics_and_probabilities() {
         Control::Continue
     });
     assert_eq!((counted.unwrap(), signs > 0), (Some(first), true));
-    for told in [Control::Drain, Control::Abandon] {
+    for told in [Control::HandBack, Control::Abandon] {
         assert_eq!(trainer().evaluate(&evaluate, &mut |_| told).unwrap(), None);
     }
 }

@@ -270,7 +270,7 @@ impl<'a> Trial<'a> {
             Kept::Copied(snapshot) => Some(self.write(&snapshot)?),
             Kept::Written(files) => Some(files),
         };
-        Ok(Trained::Drained { checkpoint })
+        Ok(Trained::HandedBack { checkpoint })
     }
 
     fn write(&self, snapshot: &Snapshot) -> Result<CheckpointFiles, TrainError> {

@@ -93,7 +93,7 @@ fn read(shared: &Shared, commands: &Sender<Command>) {
     loop {
         match protocol::read(&mut pipe) {
             Ok(Some(Command::Stop { save })) => {
-                let control = if save { Control::Drain } else { Control::Abandon };
+                let control = if save { Control::HandBack } else { Control::Abandon };
                 shared.control.store(control as u8, Ordering::SeqCst);
             }
             Ok(Some(command)) => {
@@ -169,7 +169,10 @@ impl<'a> Voice<'a> {
             }
         }
         let told = self.shared.control.load(Ordering::SeqCst);
-        [Control::Drain, Control::Abandon].into_iter().find(|c| *c as u8 == told).unwrap_or(Control::Continue)
+        [Control::HandBack, Control::Abandon]
+            .into_iter()
+            .find(|c| *c as u8 == told)
+            .unwrap_or(Control::Continue)
     }
 
     /// Fails where the supervisor has stopped listening.

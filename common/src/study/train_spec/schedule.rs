@@ -22,8 +22,8 @@ pub enum Schedule {
 }
 
 /// What a one-cycle schedule begins with, and what it ends with.
-const FIRST: f64 = 1.0 / 25.0;
-const LAST: f64 = FIRST / 1e4;
+const ONE_CYCLE_FIRST: f64 = 1.0 / 25.0;
+const ONE_CYCLE_LAST: f64 = ONE_CYCLE_FIRST / 1e4;
 
 /// The share of steps in which a one-cycle schedule rises.
 const RISE: f64 = 0.3;
@@ -54,9 +54,9 @@ impl Schedule {
             Self::OneCycle => {
                 let (peak, end) = (RISE * total - 1.0, total - 1.0);
                 if at <= peak {
-                    between(FIRST, 1.0, at / peak)
+                    between(ONE_CYCLE_FIRST, 1.0, at / peak)
                 } else {
-                    between(1.0, LAST, (at - peak.max(0.0)) / (end - peak.max(0.0)).max(1.0))
+                    between(1.0, ONE_CYCLE_LAST, (at - peak.max(0.0)) / (end - peak.max(0.0)).max(1.0))
                 }
             }
             Self::Step if at < 0.5 * total => 1.0,

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// First wait before the store is tried again.
-const FIRST: Duration = Duration::from_millis(100);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
 
 /// Longest wait: work goes on this soon after space has returned.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
 /// A store that takes no commit.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Trouble {
         Self {
             reason: Self::said(error),
             retry_at: Instant::now(),
-            wait: FIRST,
+            wait: FIRST_RETRY,
             ahead,
             restored: false,
             unheard: BTreeSet::new(),
@@ -130,7 +130,7 @@ impl Shell {
                 tracing::warn!(%error, wait = ?trouble.wait, "the store takes no commits; trying again");
                 trouble.reason = Trouble::said(&error);
                 trouble.retry_at = Instant::now() + trouble.wait;
-                trouble.wait = (trouble.wait * 2).min(LONGEST);
+                trouble.wait = (trouble.wait * 2).min(LONGEST_RETRY);
                 Ok(())
             }
         }

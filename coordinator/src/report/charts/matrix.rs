@@ -9,13 +9,14 @@ use super::super::{
 const MOST_NUMBERS: usize = 30;
 
 /// The longest name of a class that is written out.
-const LONGEST: usize = 24;
+const MAX_NAME_CHARS: usize = 24;
 
 /// How often each class was taken for each: right ones in blue, mistakes in red, by the share of the true class.
 pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) -> Picture {
     let count = classes.len();
     let cell = (600.0 / count as f64).clamp(6.0, 52.0);
-    let longest = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).min(LONGEST) as f64;
+    let longest =
+        classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).min(MAX_NAME_CHARS) as f64;
     let (left, top) = (longest * 6.8 + 34.0, 18.0);
     let side = cell * count as f64;
     let below = longest * 4.9 + 44.0;
@@ -60,10 +61,10 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
 
 /// A class's name as there is room for it; a longer one's title is the whole.
 fn named(name: &str) -> Markup {
-    if name.chars().count() <= LONGEST {
+    if name.chars().count() <= MAX_NAME_CHARS {
         return html! { (name) };
     }
-    let short: String = name.chars().take(LONGEST - 1).collect();
+    let short: String = name.chars().take(MAX_NAME_CHARS - 1).collect();
     html! { title { (name) } (short) "…" }
 }
 
@@ -115,8 +116,8 @@ mod tests {
 
     #[test]
     fn long_names_are_shortened_and_their_titles_whole() {
-        let long = "é".repeat(LONGEST + 1);
-        let (cut, fits) = ("é".repeat(LONGEST - 1), "x".repeat(LONGEST));
+        let long = "é".repeat(MAX_NAME_CHARS + 1);
+        let (cut, fits) = ("é".repeat(MAX_NAME_CHARS - 1), "x".repeat(MAX_NAME_CHARS));
         let text = drawn(&[long.clone(), fits.clone()]);
         for part in [
             format!("<title>{long}</title>{cut}…</text>"),

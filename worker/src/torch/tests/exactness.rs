@@ -78,14 +78,14 @@ fn a_drained_trial_goes_on_from_its_last_epoch() {
         let mut written = Vec::new();
         let task = TrainTask { checkpoint_every: every, ..whole.clone() };
         let drained = trainer().train(&task, &mut |progress| match progress {
-            Progress::Epoch(point) if point.epoch == 3 => Control::Drain,
+            Progress::Epoch(point) if point.epoch == 3 => Control::HandBack,
             Progress::Checkpoint(files) => {
                 written.push(files.epoch);
                 Control::Continue
             }
             _ => Control::Continue,
         });
-        let Ok(Trained::Drained { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
+        let Ok(Trained::HandedBack { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
         assert_eq!(files.epoch, 3);
         assert_eq!(written, if every.is_zero() { vec![1, 2] } else { vec![] });
         let (rest, trained) = run(&TrainTask { from_epoch: 3, resume: Some(files), ..whole.clone() });
@@ -244,10 +244,10 @@ fn a_trial_that_ends_goes_back_to_its_best_epoch() {
     // As it does where it was cut after that epoch.
     let whole = task(study.clone(), hparams.clone(), 9, folder.path());
     let drained = trainer().train(&whole, &mut |progress| match progress {
-        Progress::Epoch(point) if point.epoch == 2 => Control::Drain,
+        Progress::Epoch(point) if point.epoch == 2 => Control::HandBack,
         _ => Control::Continue,
     });
-    let Ok(Trained::Drained { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
+    let Ok(Trained::HandedBack { checkpoint: Some(files) }) = drained else { panic!("{drained:?}") };
     let (_, resumed) = run(&TrainTask { from_epoch: 2, resume: Some(files), ..whole });
     let Trained::Finished { early_stopped: true, restored: Some(again), .. } = &resumed else {
         panic!("{resumed:?}")

@@ -3,14 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::{metrics::CurvePoint, study::StudySpec, view::DeviceFacts};
-use proto::{Malformed, v1 as pb};
+use proto::{Malformed, present, v1 as pb};
 
 use super::{Command, Report};
 use crate::trainer::{CheckpointFiles, EvaluateTask, PredictedFile, Progress, TrainTask, Trained};
-
-fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
-    value.ok_or_else(|| Malformed::new(field, "missing"))
-}
 
 fn study(json: &str) -> Result<Arc<StudySpec>, Malformed> {
     StudySpec::from_json(json).map(Arc::new).map_err(|error| Malformed::new("spec_json", error))
@@ -129,7 +125,7 @@ impl From<Report> for pb::TrainerReport {
                 })
             }
             Report::Ended(Trained::NotFinite { last }) => Kind::NotFinite(last.into()),
-            Report::Ended(Trained::Drained { checkpoint }) => {
+            Report::Ended(Trained::HandedBack { checkpoint }) => {
                 Kind::Stopped(pb::TrainerStopped { checkpoint: checkpoint.map(Into::into) })
             }
             Report::Ended(Trained::Abandoned) => Kind::Stopped(pb::TrainerStopped { checkpoint: None }),
@@ -175,7 +171,7 @@ impl TryFrom<pb::TrainerReport> for Report {
             }),
             Kind::NotFinite(last) => Self::Ended(Trained::NotFinite { last: last.try_into()? }),
             Kind::Stopped(stopped) => {
-                Self::Ended(Trained::Drained { checkpoint: stopped.checkpoint.map(Into::into) })
+                Self::Ended(Trained::HandedBack { checkpoint: stopped.checkpoint.map(Into::into) })
             }
             Kind::Failed(failed) => Self::Failed(failed.reason),
             Kind::Evaluated(evaluated) => Self::Evaluated {

@@ -83,7 +83,7 @@ fn reports_arrive_as_they_were_written() {
                 restored: Some(best),
             }),
             Report::Ended(Trained::NotFinite { last: point(f64::NAN) }),
-            Report::Ended(Trained::Drained { checkpoint: None }),
+            Report::Ended(Trained::HandedBack { checkpoint: None }),
             Report::Evaluated {
                 test: PredictedFile {
                     metrics: TestMetrics { accuracy: 0.5, loss: 1.0, clean: None },

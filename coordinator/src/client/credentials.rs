@@ -6,17 +6,17 @@ use super::{ClientError, Logins};
 
 /// What a command line says of how to be known by a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Given {
+pub struct Credentials {
     /// A token, or why the text that was given is none.
     pub token: Option<Result<Token, InvalidToken>>,
     /// Certificates of one's own.
     pub pki: OwnPki,
 }
 
-impl Given {
+impl Credentials {
     /// The way to a coordinator: by what was given, or else by a login, or else by what the coordinator of the state
     /// folder has published, or else plainly on this machine.
-    pub(super) fn way(&self, address: &str, folder: &Path, logins: &Logins) -> Result<Dial, ClientError> {
+    pub(super) fn dial_to(&self, address: &str, folder: &Path, logins: &Logins) -> Result<Dial, ClientError> {
         if self != &Self::default() {
             return self.dial(address);
         }
@@ -27,7 +27,7 @@ impl Given {
         if let Some(published) =
             Published::of_folder(folder).filter(|published| published.answers_at(address))
         {
-            return Ok(by(&published)?);
+            return Ok(dial_published(&published)?);
         }
         self.dial(address)
     }
@@ -50,7 +50,7 @@ impl Given {
 }
 
 /// The way to the coordinator that has published this.
-pub(crate) fn by(published: &Published) -> Result<Dial, trust::TlsError> {
+pub(crate) fn dial_published(published: &Published) -> Result<Dial, trust::TlsError> {
     let bearer = Bearer::new(published.token.as_ref());
     match published.pin {
         Some(pin) => Dial::tls(&published.address, &Trust::Pinned(pin), None, bearer),
