@@ -101,9 +101,8 @@ impl Access {
         if let Some(revoked) = self.book().revoked(name)
             && subject.not_before * 1000 <= revoked.0
         {
-            return Err(format!(
-                "the certificate of {name} was revoked: `rung token create` lets it join again"
-            ));
+            let again = self.another_certificate();
+            return Err(format!("the certificate of {name} was revoked: {again}"));
         }
         let (end, now) = (Duration::from_secs(subject.not_after), Duration::from_millis(now.0));
         let subject = subject.clone();
@@ -112,10 +111,20 @@ impl Access {
             None if self.authority.is_some() && subject.role == Role::Worker && now - end < LATE => {
                 Ok((Caller::Certified { subject, ended: true }, Some(limits::PROOF)))
             }
-            None => Err(format!(
-                "the certificate of {name} ended more than {} days ago: `rung token create` lets it join again",
-                LATE.as_secs() / 86_400
+            None if self.authority.is_some() => Err(format!(
+                "the certificate of {name} ended more than {} days ago: {}",
+                LATE.as_secs() / 86_400,
+                self.another_certificate()
             )),
+            None => Err(format!("the certificate of {name} has ended: {}", self.another_certificate())),
+        }
+    }
+
+    /// How a worker or a person comes by another certificate.
+    fn another_certificate(&self) -> &'static str {
+        match self.authority {
+            Some(_) => "`rung token create` lets it join again",
+            None => "one that your own authority signs from now on lets it in again",
         }
     }
 

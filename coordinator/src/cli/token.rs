@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use common::{duration, time::Timestamp};
 use proto::v1::TokenInfo;
 use serde::Serialize;
-use trust::Role;
+use trust::{Bearer, Dial, Role, Token};
 
 use super::{
     args::{FormatArgs, TargetArgs},
@@ -111,8 +111,16 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
 pub(super) fn line(role: Role, address: &str, token: &str) -> String {
     match role {
         Role::Worker => format!("rung-worker --join {address} --token {token}"),
+        // Without a pin, its owner's authority says how to know a coordinator on another machine.
+        _ if is_elsewhere(address) && token.parse().is_ok_and(|token: Token| token.pin.is_none()) => {
+            format!("rung login {address} --token {token} --tls-ca FILE")
+        }
         _ => format!("rung login {address} --token {token}"),
     }
+}
+
+fn is_elsewhere(address: &str) -> bool {
+    Dial::plain(address, Bearer::new(None)).is_exposed()
 }
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
@@ -175,5 +183,23 @@ impl Show for TokenRows {
             table.row(cells.map(String::as_str));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trust::Secret;
+
+    use super::*;
+
+    #[test]
+    fn a_line_asks_for_the_authority_where_the_token_does_not_name_it() {
+        let token = Token { role: Role::Viewer, secret: Secret::draw(), pin: None }.reveal();
+        assert_eq!(
+            line(Role::Viewer, "hub.example:7070", &token),
+            format!("rung login hub.example:7070 --token {token} --tls-ca FILE")
+        );
+        let here = line(Role::Viewer, "127.0.0.1:7070", &token);
+        assert_eq!(here, format!("rung login 127.0.0.1:7070 --token {token}"), "no TLS is needed there");
     }
 }

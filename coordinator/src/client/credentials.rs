@@ -43,7 +43,11 @@ impl Credentials {
             None => Dial::plain(address, bearer),
         };
         if dial.is_exposed() {
-            return Err(ClientError::Stranger(address.to_owned()));
+            let address = address.to_owned();
+            return Err(match self.token {
+                Some(_) => ClientError::NoAuthority(address),
+                None => ClientError::Stranger(address),
+            });
         }
         Ok(dial)
     }
@@ -55,5 +59,26 @@ pub(crate) fn dial_published(published: &Published) -> Result<Dial, trust::TlsEr
     match published.pin {
         Some(pin) => Dial::tls(&published.address, &Trust::Pinned(pin), None, bearer),
         None => Ok(Dial::plain(&published.address, bearer)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trust::{Role, Secret};
+
+    use super::*;
+
+    #[test]
+    fn a_token_without_a_pin_needs_an_authority_on_another_machine() {
+        let token = Token { role: Role::Viewer, secret: Secret::draw(), pin: None };
+        let dial = |token: Option<Token>, address: &str| {
+            let token = token.map(Ok);
+            Credentials { token, ..Credentials::default() }.dial(address)
+        };
+        let refused = dial(Some(token.clone()), "hub.example:7070").unwrap_err();
+        assert!(refused.is_bad_input() && refused.to_string().contains("add --tls-ca FILE"), "{refused}");
+        let refused = dial(None, "hub.example:7070").unwrap_err();
+        assert!(matches!(refused, ClientError::Stranger(_)), "{refused}");
+        assert!(dial(Some(token), "127.0.0.1:7070").is_ok());
     }
 }

@@ -30,6 +30,12 @@ pub enum ClientError {
          create --role operator`"
     )]
     Stranger(String),
+    /// It is on another machine, and a token alone does not say how to know it.
+    #[error(
+        "the token does not say by what {0} is known, as it has certificates of its owner's authority: add --tls-ca FILE with \
+         those of that authority"
+    )]
+    NoAuthority(String),
     /// What was given as a token is none.
     #[error("the token cannot be used: {0}")]
     Token(#[from] InvalidToken),
@@ -122,7 +128,10 @@ impl ClientError {
     pub fn is_bad_input(&self) -> bool {
         let named = matches!(self, Self::Refused(_) | Self::Unknown(_) | Self::UnknownTrial { .. });
         let early = matches!(self, Self::NoResult(_) | Self::Fruitless(_));
-        let unknown = matches!(self, Self::Stranger(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_));
+        let unknown = matches!(
+            self,
+            Self::Stranger(_) | Self::NoAuthority(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_)
+        );
         named || early || unknown || matches!(self, Self::Address(_))
     }
 }
