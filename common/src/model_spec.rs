@@ -68,7 +68,7 @@ impl ModelSpec {
     /// Fails where a hyperparameter is missing, of the wrong kind or out of range, or where a layer is left without
     /// a pixel. The formula model has no layer.
     pub fn build(kind: ModelKind, hparams: &Hparams, shape: &DataShape) -> Result<Self, Unbuildable> {
-        Self::build_reading(kind, hparams, shape).0
+        Self::of(kind, Wanted { hparams, read: None }, shape)
     }
 
     /// The model, or why there is none, and the names of hyperparameters that were asked for on the way.
@@ -78,17 +78,19 @@ impl ModelSpec {
         shape: &DataShape,
     ) -> (Result<Self, Unbuildable>, BTreeSet<String>) {
         let read = RefCell::default();
-        let wanted = Wanted { hparams, read: &read };
-        let layers = match kind {
-            ModelKind::Mlp => mlp::layers(wanted, shape),
-            ModelKind::Cnn => cnn::layers(wanted, shape),
-            ModelKind::Resnet => resnet::layers(wanted, shape),
-            ModelKind::Vgg => vgg::layers(wanted, shape),
-            ModelKind::Formula => return (Ok(Self::default()), BTreeSet::new()),
-        };
-        let initializer = wanted.choice("initializer");
-        let built = layers.and_then(|layers| Ok(Self { layers, initializer: initializer? }));
+        let built = Self::of(kind, Wanted { hparams, read: Some(&read) }, shape);
         (built, read.into_inner())
+    }
+
+    fn of(kind: ModelKind, wanted: Wanted<'_>, shape: &DataShape) -> Result<Self, Unbuildable> {
+        let layers = match kind {
+            ModelKind::Mlp => mlp::layers(wanted, shape)?,
+            ModelKind::Cnn => cnn::layers(wanted, shape)?,
+            ModelKind::Resnet => resnet::layers(wanted, shape)?,
+            ModelKind::Vgg => vgg::layers(wanted, shape)?,
+            ModelKind::Formula => return Ok(Self::default()),
+        };
+        Ok(Self { layers, initializer: wanted.choice("initializer")? })
     }
 
     /// How many numbers are trained: batch-norm scale and shift included, running statistics not.

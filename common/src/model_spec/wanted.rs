@@ -40,12 +40,12 @@ pub enum Unbuildable {
 /// Whole numbers from the first to the second, both included.
 pub(super) type Range = (i64, i64);
 
-/// Hyperparameters as a model reads them; which ones it reads is noted.
+/// Hyperparameters as a model reads them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) hparams: &'a Hparams,
-    /// Names that were asked for, whether they are there or not.
-    pub(super) read: &'a RefCell<BTreeSet<String>>,
+    /// Where names that are asked for are noted, whether they are there or not; drawing trials has no need of it.
+    pub(super) read: Option<&'a RefCell<BTreeSet<String>>>,
 }
 
 impl Wanted<'_> {
@@ -124,7 +124,9 @@ impl Wanted<'_> {
     }
 
     fn get(&self, name: &str) -> Option<&Scalar> {
-        self.read.borrow_mut().insert(name.to_owned());
+        if let Some(read) = self.read {
+            read.borrow_mut().insert(name.to_owned());
+        }
         self.hparams.get(name)
     }
 
