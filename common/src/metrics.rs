@@ -60,6 +60,25 @@ pub struct CurvePoint {
     pub seconds: f64,
 }
 
+impl CurvePoint {
+    /// The columns of [`CurvePoint::numbers`].
+    pub const COLUMNS: [&str; 7] = [
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "val_macro_f1",
+        "learning_rate",
+        "seconds",
+    ];
+
+    /// All that was measured, as tables have it.
+    pub fn numbers(&self) -> [f64; 7] {
+        let Metrics { train_loss, train_accuracy, val_loss, val_accuracy, val_macro_f1 } = self.metrics;
+        [train_loss, train_accuracy, val_loss, val_accuracy, val_macro_f1, self.learning_rate, self.seconds]
+    }
+}
+
 /// What a checkpoint scores on a part of the data: the test part, or in an evaluation the validation part too.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TestMetrics {

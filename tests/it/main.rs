@@ -51,6 +51,7 @@ mod cli;
 
 /// Members of an ensemble, their votes, and what happens when some of them are lost.
 mod ensemble;
+
 /// The configuration file, and what wins over it.
 mod settings;
 
@@ -68,6 +69,9 @@ mod models;
 
 /// What leaves Rung: models in files, and what they say of pictures; compared with PyTorch.
 mod export;
+
+/// What `rung evaluate` measures: the study's own figures again, other data, other copies.
+mod evaluate;
 
 /// Who is let in, and who is not: tokens, certificates, roles, limits, hostile peers.
 mod security;

@@ -210,20 +210,9 @@ impl Show for TrialReport {
 
     /// The curve: a row for each epoch.
     fn csv(&self) -> Table {
-        let names = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_macro_f1"];
-        let mut table = Table::new(names.into_iter().chain(["learning_rate", "seconds"]));
+        let mut table = Table::new(["epoch"].into_iter().chain(CurvePoint::COLUMNS));
         for point in &self.curve {
-            let metrics = &point.metrics;
-            let numbers = [
-                metrics.train_loss,
-                metrics.train_accuracy,
-                metrics.val_loss,
-                metrics.val_accuracy,
-                metrics.val_macro_f1,
-                point.learning_rate,
-                point.seconds,
-            ];
-            let cells = numbers.map(|number| exact(Some(number)));
+            let cells = point.numbers().map(|number| exact(Some(number)));
             table.row([point.epoch.to_string()].into_iter().chain(cells));
         }
         table

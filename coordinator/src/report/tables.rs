@@ -12,6 +12,7 @@ use super::{
     importance::Share,
     progress::Step,
 };
+use crate::cli::text::exact;
 
 /// What a table has rows of: the names of its fields in their order, which stand above a table without rows too.
 pub(super) trait Row: Serialize {
@@ -83,18 +84,7 @@ pub(super) fn board(board: &Board) -> io::Result<Vec<u8>> {
 
 /// Every epoch of every trial.
 pub(super) fn curves(subject: &Subject) -> io::Result<Vec<u8>> {
-    let head = [
-        "trial",
-        "bracket",
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "val_loss",
-        "val_accuracy",
-        "val_macro_f1",
-        "learning_rate",
-        "seconds",
-    ];
+    let head = ["trial", "bracket", "epoch"].into_iter().chain(CurvePoint::COLUMNS);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(head)?;
     for trial in &subject.trials {
@@ -106,24 +96,8 @@ pub(super) fn curves(subject: &Subject) -> io::Result<Vec<u8>> {
 }
 
 fn curve_row(trial: &TrialView, point: &CurvePoint) -> Vec<String> {
-    let metrics = &point.metrics;
-    let values = [
-        metrics.train_loss,
-        metrics.train_accuracy,
-        metrics.val_loss,
-        metrics.val_accuracy,
-        metrics.val_macro_f1,
-        point.learning_rate,
-        point.seconds,
-    ];
     let names = [trial.trial.to_string(), trial.bracket.to_string(), point.epoch.to_string()];
-    let exact = |value: f64| exact(value, value.is_finite());
-    names.into_iter().chain(values.map(exact)).collect()
-}
-
-/// A number; empty where it is not finite: readers of CSV disagree on how to write that.
-fn exact(value: impl ToString, finite: bool) -> String {
-    if finite { value.to_string() } else { String::new() }
+    names.into_iter().chain(point.numbers().map(|number| exact(Some(number)))).collect()
 }
 
 /// The test samples' classes and probabilities, exactly as they were stored.
@@ -134,7 +108,8 @@ pub(super) fn predictions(part: &TestPart) -> io::Result<Vec<u8>> {
     writer.write_record(["index", "label"].map(str::to_owned).into_iter().chain(names))?;
     let (values, _) = part.probabilities.as_chunks::<4>();
     for ((index, label), row) in part.labels.iter().enumerate().zip(values.chunks(classes)) {
-        let row = row.iter().map(|value| f32::from_le_bytes(*value)).map(|p| exact(p, p.is_finite()));
+        let row = row.iter().map(|value| Some(f32::from_le_bytes(*value)).filter(|p| p.is_finite()));
+        let row = row.map(|p| p.map(|p| p.to_string()).unwrap_or_default());
         writer.write_record([index.to_string(), label.to_string()].into_iter().chain(row))?;
     }
     bytes(writer)

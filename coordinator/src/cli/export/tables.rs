@@ -20,19 +20,6 @@ pub(super) struct Tables {
     epochs: Vec<EpochRow>,
 }
 
-/// Columns of epochs: the keys of [`EpochRow`] in their order.
-const EPOCH: [&str; 9] = [
-    "trial",
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "val_macro_f1",
-    "learning_rate",
-    "seconds",
-];
-
 /// One epoch of one trial; a number that is not finite is left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct EpochRow {
@@ -50,17 +37,18 @@ struct EpochRow {
 impl EpochRow {
     fn new(trial: TrialNumber, point: &CurvePoint) -> Self {
         let finite = |number: f64| Some(number).filter(|number| number.is_finite());
-        let metrics = &point.metrics;
+        let [train_loss, train_accuracy, val_loss, val_accuracy, val_macro_f1, learning_rate, seconds] =
+            point.numbers().map(finite);
         Self {
             trial,
             epoch: point.epoch,
-            train_loss: finite(metrics.train_loss),
-            train_accuracy: finite(metrics.train_accuracy),
-            val_loss: finite(metrics.val_loss),
-            val_accuracy: finite(metrics.val_accuracy),
-            val_macro_f1: finite(metrics.val_macro_f1),
-            learning_rate: finite(point.learning_rate),
-            seconds: finite(point.seconds),
+            train_loss,
+            train_accuracy,
+            val_loss,
+            val_accuracy,
+            val_macro_f1,
+            learning_rate,
+            seconds,
         }
     }
 }
@@ -103,7 +91,7 @@ fn epochs(trials: &[TrialView], history: &History) -> Vec<EpochRow> {
 /// Comma-separated values.
 pub(super) fn csv(tables: &Tables) -> Result<Files, Failure> {
     let mut curves = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    curves.write_record(EPOCH)?;
+    curves.write_record(["trial", "epoch"].into_iter().chain(CurvePoint::COLUMNS))?;
     for row in &tables.epochs {
         curves.serialize(row)?;
     }
@@ -167,9 +155,10 @@ mod tests {
     fn columns_of_epochs_are_those_of_json_and_stand_there_without_any_epoch() {
         let row = serde_json::to_string(&EpochRow::new(TrialNumber(3), &fixture::point(2))).unwrap();
         let keys: Vec<&str> = row.split('"').skip(1).step_by(2).collect();
-        assert_eq!(keys, EPOCH);
+        let head: Vec<&str> = ["trial", "epoch"].into_iter().chain(CurvePoint::COLUMNS).collect();
+        assert_eq!(keys, head);
         let none = Tables { epochs: Vec::new(), ..tables() };
-        assert_eq!(text(&csv(&none).unwrap(), "curves.csv"), format!("{}\n", EPOCH.join(",")));
+        assert_eq!(text(&csv(&none).unwrap(), "curves.csv"), format!("{}\n", head.join(",")));
         assert_eq!(text(&jsonl(&none).unwrap(), "curves.jsonl"), "");
     }
 
