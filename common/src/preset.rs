@@ -33,6 +33,7 @@ pub const ALL: &[&str] = &[
     "cnn",
     "cnn-all",
     "resnet",
+    "vgg",
     "mlp-small",
     "mlp-medium",
     "mlp-large",
@@ -44,7 +45,9 @@ pub const ALL: &[&str] = &[
     "vgg-small",
 ];
 
-/// Rung's own recipes as they are measured: their study files are the one place where they stand.
+/// Rung's own searches and recipes as they are measured: their study files are the one place where they stand.
+const MLP_BEST_SEARCH: &str = include_str!("../../docs/paper/mlp-best-search.yaml");
+const CNN_BEST_SEARCH: &str = include_str!("../../docs/paper/cnn-best-search.yaml");
 const MLP_BEST: &str = include_str!("../../docs/paper/mlp-best.yaml");
 const CNN_BEST: &str = include_str!("../../docs/paper/cnn-best.yaml");
 
@@ -62,13 +65,10 @@ pub fn search(name: &str) -> Option<Preset> {
             ModelKind::Mlp,
             "dense networks, one width and one dropout for all layers",
         )?,
-        "mlp-best" => within(
-            over_space(
-                "mlp-best",
-                ModelKind::Mlp,
-                "dense networks and how they are trained, at most 1.5 M parameters",
-            )?,
-            "<= 1.5M",
+        "mlp-best" => recipe(
+            "mlp-best",
+            "dense networks and how they are trained, at most 1.5 M parameters",
+            MLP_BEST_SEARCH,
         )?,
         "cnn" => over_space("cnn", ModelKind::Cnn, "convolutional networks of four blocks")?,
         "cnn-all" => over_space(
@@ -77,6 +77,8 @@ pub fn search(name: &str) -> Option<Preset> {
             "convolutional networks of two to four blocks and how they are trained, all at once",
         )?,
         "resnet" => over_space("resnet", ModelKind::Resnet, "residual networks and how they are trained")?,
+        "vgg" => over_space("vgg", ModelKind::Vgg, "equal convolutional blocks and how they are trained")?,
+        "cnn-best" => recipe("cnn-best", "the space `vgg`, at most 315 k parameters", CNN_BEST_SEARCH)?,
         _ => return None,
     };
     Some(preset)
@@ -126,12 +128,6 @@ pub fn training(name: &str) -> Option<Preset> {
     Some(preset)
 }
 
-/// A preset's search among models with this bound on their parameters.
-fn within(preset: Preset, parameters: &str) -> Option<Preset> {
-    let constraints = Constraints { parameters: Some(parameters.parse().ok()?) };
-    Some(Preset { study: StudySpec { constraints, ..preset.study }, ..preset })
-}
-
 /// A search over the space of the same name.
 fn over_space(name: &'static str, model: ModelKind, summary: &'static str) -> Option<Preset> {
     let study = StudySpec { space: SearchSpace::named(name)?, ..bare(name, model)? };
@@ -153,7 +149,7 @@ fn single(
     Some(Preset { name, summary, study })
 }
 
-/// A configuration and all of its training, as a study file has it.
+/// A study as its file has it.
 fn recipe(name: &'static str, summary: &'static str, file: &str) -> Option<Preset> {
     let study = StudySpec::from_yaml_with(file, &[("name".to_owned(), name.to_owned())]).ok()?;
     Some(Preset { name, summary, study })
@@ -227,8 +223,9 @@ mod tests {
     #[test]
     fn a_name_may_be_a_searchs_and_a_configurations() {
         let listed = |preset: Option<Preset>| preset.unwrap().study.scheduler.listed().len();
-        assert_eq!((listed(preset("mlp-best")), listed(training("mlp-best"))), (0, 1));
-        assert_eq!(preset("cnn-best"), training("cnn-best"));
-        assert_eq!(listed(preset("cnn-best")), 1);
+        for name in ["mlp-best", "cnn-best"] {
+            assert_eq!((listed(preset(name)), listed(training(name))), (0, 1));
+        }
+        assert_eq!(preset("cnn-5block"), training("cnn-5block"));
     }
 }

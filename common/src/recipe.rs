@@ -1,5 +1,7 @@
 //! What one trial trains with: its study's `train` section, and its hyperparameters over it.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     hparams::{Hparams, Scalar},
     study::{Augment, AugmentName, Average, Optimizer, Schedule, TrainSpec},
@@ -56,6 +58,12 @@ impl Recipe {
         "label_smoothing",
         "clip_norm",
         "augment",
+        "rotate",
+        "zoom",
+        "shift",
+        "crop",
+        "flip",
+        "erase",
         "average",
         "batch_size",
     ];
@@ -63,17 +71,11 @@ impl Recipe {
     /// The recipe of a trial; fails where a hyperparameter of training has a value that cannot be used.
     pub fn of(train: &TrainSpec, hparams: &Hparams) -> Result<Self, UnusableHparam> {
         let real = |name: &str, least: f64, below: f64| number(hparams, name, least, below);
-        let batch_size = match hparams.get("batch_size") {
-            None => train.batch_size,
-            Some(Scalar::Int(rows @ 1..=1_048_576)) => *rows as u32,
-            Some(value) => return Err(unusable("batch_size", value, "a whole number from 1 to 1048576")),
-        };
         let optimizers = Optimizer::ALL.map(|one| (one.as_str(), one));
         let schedules = Schedule::ALL.map(|one| (one.as_str(), one));
-        let augments = AugmentName::ALL.map(|one| (one.as_str(), Augment::from(one)));
         let averages = [("none", Average::None), ("ema", Average::Ema)];
         Ok(Self {
-            batch_size,
+            batch_size: whole(hparams, "batch_size", 1..=1_048_576)?.unwrap_or(train.batch_size),
             optimizer: named(hparams, "optimizer", &optimizers)?.unwrap_or(train.optimizer),
             learning_rate: real("lr", f64::MIN_POSITIVE, f64::INFINITY)?.unwrap_or(train.learning_rate),
             momentum: real("momentum", 0.0, 1.0)?.unwrap_or(train.momentum),
@@ -82,7 +84,7 @@ impl Recipe {
             warmup: real("warmup", 0.0, f64::INFINITY)?.unwrap_or(train.warmup),
             label_smoothing: real("label_smoothing", 0.0, 1.0)?.unwrap_or(train.label_smoothing),
             clip_norm: real("clip_norm", f64::MIN_POSITIVE, f64::INFINITY)?.or(train.clip_norm),
-            augment: named(hparams, "augment", &augments)?.unwrap_or(train.augment),
+            augment: augment(train.augment, hparams)?,
             average: named(hparams, "average", &averages)?.unwrap_or(train.average),
         })
     }
@@ -94,6 +96,52 @@ impl Recipe {
         let rise = self.warmup * per_epoch as f64;
         let risen = if rise > 0.0 { ((step + 1) as f64 / rise).min(1.0) } else { 1.0 };
         self.learning_rate * share * risen
+    }
+}
+
+/// The study's augmentation or the one that is named instead, with the amounts that have a hyperparameter of their own.
+fn augment(of_study: Augment, hparams: &Hparams) -> Result<Augment, UnusableHparam> {
+    let names = AugmentName::ALL.map(|one| (one.as_str(), Augment::from(one)));
+    let begun = named(hparams, "augment", &names)?.unwrap_or(of_study);
+    Ok(Augment {
+        rotate: within(hparams, "rotate", 180.0)?.unwrap_or(begun.rotate),
+        zoom: number(hparams, "zoom", 0.0, 1.0)?.unwrap_or(begun.zoom),
+        shift: within(hparams, "shift", 1.0)?.unwrap_or(begun.shift),
+        crop: whole(hparams, "crop", 0..=Augment::MOST_CROP)?.unwrap_or(begun.crop),
+        flip: switch(hparams, "flip")?.unwrap_or(begun.flip),
+        erase: within(hparams, "erase", 1.0)?.unwrap_or(begun.erase),
+    })
+}
+
+/// A whole number in a range; none where it is left out.
+fn whole(hparams: &Hparams, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, UnusableHparam> {
+    let Some(value) = hparams.get(name) else { return Ok(None) };
+    match value {
+        Scalar::Int(number) if range.contains(&u32::try_from(*number).unwrap_or(u32::MAX)) => {
+            Ok(Some(*number as u32))
+        }
+        _ => {
+            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            Err(unusable(name, value, &expected))
+        }
+    }
+}
+
+/// Whether something is done; none where it is left out.
+fn switch(hparams: &Hparams, name: &str) -> Result<Option<bool>, UnusableHparam> {
+    match hparams.get(name) {
+        None => Ok(None),
+        Some(Scalar::Bool(is)) => Ok(Some(*is)),
+        Some(value) => Err(unusable(name, value, "true or false")),
+    }
+}
+
+/// A real number from 0 to `most`; none where it is left out.
+fn within(hparams: &Hparams, name: &str, most: f64) -> Result<Option<f64>, UnusableHparam> {
+    let Some(value) = hparams.get(name) else { return Ok(None) };
+    match value.as_f64() {
+        Some(number) if (0.0..=most).contains(&number) => Ok(Some(number)),
+        _ => Err(unusable(name, value, &format!("a number from 0 to {most}"))),
     }
 }
 
@@ -167,6 +215,24 @@ mod tests {
             "training cannot use average=swa: one of none, ema is expected"
         );
         assert!(message("batch_size", Scalar::Int(0)).contains("from 1"));
+        assert!(message("batch_size", Scalar::Int(-1)).contains("from 1"));
+        assert_eq!(
+            message("crop", Scalar::Float(1.5)),
+            "training cannot use crop=1.5: a whole number from 0 to 1024 is expected"
+        );
+        assert_eq!(message("flip", Scalar::Int(1)), "training cannot use flip=1: true or false is expected");
+        assert!(message("erase", Scalar::Float(1.1)).ends_with("a number from 0 to 1 is expected"));
+        assert!(message("zoom", Scalar::Int(1)).ends_with("a number from 0 to below 1 is expected"));
+    }
+
+    #[test]
+    fn amounts_of_augmentation_go_over_the_named_one() {
+        let train = TrainSpec { augment: AugmentName::Standard.into(), ..TrainSpec::default() };
+        let augment = |hparams| Recipe::of(&train, &hparams).unwrap().augment;
+        let turned = augment(Hparams::from([("rotate", Scalar::Int(5)), ("flip", Scalar::Bool(true))]));
+        assert_eq!(turned, Augment { rotate: 5.0, flip: true, ..AugmentName::Standard.into() });
+        let erased = augment(Hparams::from([("augment", text("strong")), ("erase", Scalar::Int(0))]));
+        assert_eq!(erased, AugmentName::Light.into());
     }
 
     #[test]

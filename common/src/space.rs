@@ -56,7 +56,7 @@ pub struct InvalidSpace(String);
 
 impl SearchSpace {
     /// The names that [`SearchSpace::named`] knows.
-    pub const NAMES: &[&str] = &["mlp", "mlp-tied", "mlp-best", "cnn", "cnn-all", "resnet"];
+    pub const NAMES: &[&str] = &["mlp", "mlp-tied", "mlp-best", "cnn", "cnn-all", "resnet", "vgg"];
 
     /// A space by its name.
     pub fn named(name: &str) -> Option<Self> {

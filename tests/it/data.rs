@@ -141,7 +141,8 @@ fn a_table_trains_without_a_coordinator_and_validates_on_its_test_part() {
     fs::write(&file, study("cut", "{name: flowers, split: none}", "mlp")).unwrap();
     refused(&rung(&state, &["study", "submit", text(&file)]), "use train_loss or train_accuracy");
     for (key, part) in [
-        ("augment", "space: mlp-best"),
+        ("augment", "space: {layers: {int: [0, 1]}, units: {choice: [8]}, augment: {choice: [none, light]}}"),
+        ("flip", "space: mlp-best"),
         ("augment", "scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 0, augment: light}}]}"),
         ("shift_averaging", "space: mlp\ntrain: {shift_averaging: 1}"),
     ] {

@@ -14,6 +14,7 @@ pub(super) fn named(name: &str) -> Option<SearchSpace> {
         "cnn" => cnn(),
         "cnn-all" => all::cnn(),
         "resnet" => all::resnet(),
+        "vgg" => all::vgg(),
         _ => return None,
     };
     Some(SearchSpace { parameters })

@@ -6,7 +6,7 @@ mod search;
 
 mod listed;
 
-use super::{ModelKind, SchedulerSpec, SpecError, StudySpec, TrainSpec, start};
+use super::{Augment, ModelKind, SchedulerSpec, SpecError, StudySpec, TrainSpec, start};
 use crate::{hparams::Hparams, metrics::Goal, recipe::Recipe};
 
 /// A part of a study that does not fit the others.
@@ -77,12 +77,16 @@ fn usable(study: &StudySpec, hparams: &Hparams) -> Result<(), SpecError> {
     if study.model == ModelKind::Formula {
         return Ok(());
     }
-    let recipe = Recipe::of(&TrainSpec::default(), hparams);
-    let recipe = recipe.map_err(|unusable| SpecError::new(unusable.to_string()))?;
-    if data::is_table(&study.data) && !recipe.augment.is_none() {
-        return Err(data::needs_images("augment", &study.data));
+    let recipe = |hparams: &Hparams| Recipe::of(&TrainSpec::default(), hparams);
+    recipe(hparams).map_err(|unusable| SpecError::new(unusable.to_string()))?;
+    let changes = |name: &str| {
+        let alone = hparams.get(name).map(|value| Hparams::from([(name, value.clone())]));
+        alone.is_some_and(|alone| recipe(&alone).is_ok_and(|recipe| !recipe.augment.is_none()))
+    };
+    match Augment::HPARAMS.iter().find(|name| data::is_table(&study.data) && changes(name)) {
+        Some(name) => Err(data::needs_images(name, &study.data)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The error for a hyperparameter that means nothing to the model.

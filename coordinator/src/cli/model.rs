@@ -224,9 +224,9 @@ mod tests {
         let rows = ModelRows(presets().unwrap()).table();
         let verbs: Vec<&str> = rows.lines().filter(|row| row.starts_with("mlp-best ")).collect();
         assert!(verbs[0].contains("rung run") && verbs[1].contains("rung train"), "{rows}");
-        assert_eq!(rows.lines().count(), 1 + preset::ALL.len() + 1, "{rows}");
-        let single = named("cnn-best").unwrap().unwrap().table();
-        assert!(single.contains("`rung train cnn-best`") && !single.contains("rung run"), "{single}");
+        assert_eq!(rows.lines().count(), 1 + preset::ALL.len() + 2, "{rows}");
+        let single = named("cnn-5block").unwrap().unwrap().table();
+        assert!(single.contains("`rung train cnn-5block`") && !single.contains("rung run"), "{single}");
     }
 
     #[test]

@@ -61,9 +61,9 @@ const ENSEMBLE: &str = "5. ensemble";
 
 /// All rows.
 pub(super) const ROWS: &[Row] = &[
-    fixed("mlp-small", BY_HAND, "two hidden layers", with_loss(0.8906, 0.6279), (100, 1, 1.0)),
-    fixed("mlp-medium", BY_HAND, "four hidden layers", with_loss(0.8856, 0.4144), (100, 1, 1.5)),
-    fixed("mlp-large", BY_HAND, "six hidden layers", with_loss(0.8710, 0.3807), (100, 1, 2.5)),
+    fixed("mlp-small", BY_HAND, "two hidden layers", with_loss(0.8906, 0.6279), (100, 5, 1.0)),
+    fixed("mlp-medium", BY_HAND, "four hidden layers", with_loss(0.8856, 0.4144), (100, 5, 1.5)),
+    fixed("mlp-large", BY_HAND, "six hidden layers", with_loss(0.8710, 0.3807), (100, 5, 2.5)),
     Row {
         kind: Kind::Search,
         ..fixed("mlp-search", MLPS, "Hyperband over the Keras study's space", found(0.8932), (27, 1, 8.0))
@@ -77,6 +77,10 @@ pub(super) const ROWS: &[Row] = &[
             found(0.8932),
             (27, 5, 1.0),
         )
+    },
+    Row {
+        kind: Kind::Search,
+        ..fixed("mlp-best-search", MLPS, "Hyperband over Rung's own space", OWN, (81, 1, 50.0))
     },
     fixed("mlp-best", MLPS, "Rung's own MLP", OWN, (16, 5, 0.4)),
     fixed(
@@ -107,6 +111,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         kind: Kind::Search,
         ..fixed("cnn-all", CNN_SEARCH, "the one-step search that the Keras study proposed", OWN, (9, 1, 45.0))
+    },
+    Row {
+        kind: Kind::Search,
+        ..fixed("cnn-best-search", CNN_SEARCH, "Hyperband over Rung's own space", OWN, (9, 1, 100.0))
     },
     fixed("cnn-best", CNN_SEARCH, "Rung's own CNN", OWN, (40, 3, 67.0)),
     Row {
@@ -203,11 +211,12 @@ mod tests {
 
     #[test]
     fn what_is_not_run_leaves_its_share_to_the_rest() {
-        let (best, small) = (named("mlp-best"), named("mlp-small"));
-        let limits = |runs| Limits { minutes: Some(1.0), runs };
-        assert_eq!(limits(None).scale(best, &[best, small]), Scale { epochs: 16, runs: 3 });
-        assert_eq!(limits(Some(2)).scale(best, &[best, small]), Scale { epochs: 16, runs: 2 });
-        assert_eq!(limits(Some(9)).scale(best, &[best]), Scale { epochs: 16, runs: 5 });
+        let (small, medium) = (named("mlp-small"), named("mlp-medium"));
+        // Time for all runs of the small one, and for two of every five of both.
+        let limits = |runs| Limits { minutes: Some(2.5), runs };
+        assert_eq!(limits(None).scale(small, &[small, medium]), Scale { epochs: 100, runs: 2 });
+        assert_eq!(limits(Some(1)).scale(small, &[small, medium]), Scale { epochs: 100, runs: 1 });
+        assert_eq!(limits(Some(9)).scale(small, &[small]), Scale { epochs: 100, runs: 5 });
     }
 
     #[test]

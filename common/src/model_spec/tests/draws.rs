@@ -28,7 +28,7 @@ fn every_point_of_the_cnn_space_can_be_built() {
 
 #[test]
 fn ten_thousand_draws_of_the_one_step_search_can_be_built() {
-    for name in ["cnn-all", "resnet", "mlp-best"] {
+    for name in ["cnn-all", "resnet", "vgg", "mlp-best"] {
         let (study, draws) = (preset(name).unwrap().study, if name == "cnn-all" { 10_000 } else { 1_000 });
         assert_eq!(study.space, space(name));
         for draw in 0..draws {

@@ -5,24 +5,26 @@ use crate::hparams::Scalar;
 
 /// Dense layers with or without batch norm: widths, regularisation and training.
 pub(super) fn mlp() -> Vec<Parameter> {
-    let mut parameters = vec![
+    vec![
         whole("layers", 2, 4),
-        ints("units_0", &[256, 512, 1024]),
-        ints("units_1", &[128, 256, 512, 1024]),
-        when(at_least("layers", 3), ints("units_2", &[64, 128, 256, 512])),
-        when(at_least("layers", 4), ints("units_3", &[64, 128, 256])),
+        ints("units_0", &[512, 768, 1024]),
+        ints("units_1", &[128, 256, 384, 512]),
+        when(at_least("layers", 3), ints("units_2", &[64, 128, 256])),
+        when(at_least("layers", 4), ints("units_3", &[64, 128])),
         switch("batch_norm"),
         texts("activation", &["relu", "gelu", "silu"]),
         texts("initializer", &["glorot_uniform", "he_normal"]),
         real("dropout", 0.0, 0.5),
-        ints("batch_size", &[64, 128, 256]),
-        logarithmic("lr", 1e-4, 1e-2),
+        ints("batch_size", &[128, 256, 512]),
+        logarithmic("lr", 3e-4, 1e-2),
         texts("optimizer", &["adam", "adamw"]),
-        when(is("optimizer", "adamw"), logarithmic("weight_decay", 1e-4, 1e-1)),
-        texts("augment", &["none", "light"]),
-    ];
-    parameters.extend(targets_and_schedule());
-    parameters
+        when(is("optimizer", "adamw"), logarithmic("weight_decay", 1e-3, 2e-1)),
+        switch("flip"),
+        ints("crop", &[0, 1, 2]),
+        floats("label_smoothing", &[0.0, 0.05, 0.1, 0.2]),
+        texts("schedule", &["constant", "cosine", "one_cycle"]),
+        texts("average", &["none", "ema"]),
+    ]
 }
 
 /// Convolutional nets of two to four blocks: every size, regularisation and training.
@@ -74,6 +76,30 @@ pub(super) fn resnet() -> Vec<Parameter> {
     ];
     parameters.extend(targets_and_schedule());
     parameters
+}
+
+/// Equal blocks of convolutions: depth, width and training by gradient steps alone, with amounts of augmentation.
+pub(super) fn vgg() -> Vec<Parameter> {
+    vec![
+        whole("blocks", 2, 4),
+        whole("convs", 1, 3),
+        ints("width", &[16, 24, 32, 48]),
+        texts("head", &["flatten", "average"]),
+        whole("dense_layers", 0, 1),
+        when(at_least("dense_layers", 1), ints("dense_units", &[64, 128])),
+        texts("activation", &["relu", "silu"]),
+        real("dropout", 0.0, 0.3),
+        ints("batch_size", &[64, 128, 256]),
+        logarithmic("lr", 1e-3, 3e-1),
+        texts("optimizer", &["adamw", "sgd"]),
+        when(is("optimizer", "sgd"), floats("momentum", &[0.8, 0.9, 0.95])),
+        logarithmic("weight_decay", 1e-4, 5e-2),
+        switch("flip"),
+        ints("crop", &[0, 1, 2]),
+        floats("erase", &[0.0, 0.25, 0.5]),
+        floats("label_smoothing", &[0.0, 0.05, 0.1]),
+        texts("schedule", &["cosine", "one_cycle"]),
+    ]
 }
 
 /// How sure a model shall be, and how its learning rate runs.

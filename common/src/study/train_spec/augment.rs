@@ -65,7 +65,7 @@ struct Transforms {
     shift: f64,
     /// Moved by at most so many whole pixels along each side: a random crop of the padded image.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(range(min = 0, max = 1_024))]
+    #[schemars(range(min = 0, max = Augment::MOST_CROP))]
     crop: u32,
     /// Mirrored left to right in every other epoch.
     #[serde(skip_serializing_if = "is_default")]
@@ -77,6 +77,12 @@ struct Transforms {
 }
 
 impl Augment {
+    /// The hyperparameters that override it: all of it by name, and each of its amounts.
+    pub const HPARAMS: [&str; 7] = ["augment", "rotate", "zoom", "shift", "crop", "flip", "erase"];
+
+    /// Most pixels that an image is moved by.
+    pub const MOST_CROP: u32 = 1_024;
+
     /// Whether images stay as they are.
     pub fn is_none(&self) -> bool {
         *self == Self::default()

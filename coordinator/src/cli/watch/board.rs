@@ -75,7 +75,7 @@ pub(super) fn head(study: &StudyView, pace: Pace) -> String {
     let gained = study.epochs.saturating_sub(pace.epochs_before) as f64;
     let seconds = pace.watched.as_secs_f64();
     if gained > 0.0 && seconds > 1.0 {
-        parts.push(format!("{:.1} epochs/s", gained / seconds));
+        parts.push(speed(gained / seconds));
     }
     // Early on the few epochs done say little about the rest, so nothing is promised.
     let told = gained >= TELLING.0 * study.planned_epochs as f64 && pace.watched >= TELLING.1;
@@ -87,6 +87,16 @@ pub(super) fn head(study: &StudyView, pace: Pace) -> String {
         parts.push(plural(study.leases, "trial") + " in training");
     }
     parts.join("  ")
+}
+
+/// Epochs per second, or per a longer time where that is less than one.
+fn speed(per_second: f64) -> String {
+    let [minute, hour] = [60.0, 3600.0];
+    match per_second {
+        _ if per_second >= 1.0 => format!("{per_second:.1} epochs/s"),
+        _ if per_second * minute >= 1.0 => format!("{:.1} epochs/min", per_second * minute),
+        _ => format!("{:.1} epochs/h", per_second * hour),
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +129,13 @@ mod tests {
         assert_eq!(lines[0], "fashion-mlp finished  69 of 69 epochs  3.0 epochs/s");
         assert_eq!(lines[1], "  bracket 0       3/9 @1         1/3 @3         1/1 @9");
         assert_eq!(lines[4], "  best  val_accuracy 0.8750  trial 3 after 9 epochs");
+    }
+
+    #[test]
+    fn slow_epochs_are_counted_by_the_minute_and_by_the_hour() {
+        assert_eq!(speed(1.0), "1.0 epochs/s");
+        assert_eq!(speed(0.02), "1.2 epochs/min");
+        assert_eq!(speed(0.001), "3.6 epochs/h");
     }
 
     #[test]
