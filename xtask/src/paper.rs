@@ -14,7 +14,7 @@ mod ensemble;
 
 mod left;
 
-mod replaced;
+mod tried;
 
 mod table;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::ensemble::{VOTE, Voter, Votes};
 use super::record::Record;
-use super::replaced::{REPLACED, Replaced};
+use super::tried::{TRIED, Tried};
 use super::row::{Figures, Kind, ROWS, Row};
 
 const HEAD: &str = "# The Keras study, beside what Rung measures\n\n\
@@ -34,8 +34,8 @@ pub(super) fn page(records: &[Record]) -> String {
             page.push_str(&ensemble(votes));
         }
     }
-    if records.iter().any(|record| REPLACED.iter().any(|old| old.row == record.row)) {
-        page.push_str(&replaced(records));
+    if records.iter().any(|record| TRIED.iter().any(|old| old.row == record.row)) {
+        page.push_str(&tried(records));
     }
     page
 }
@@ -126,14 +126,14 @@ fn runs(records: &[Record]) -> String {
 }
 
 /// What else was tried on the test part: whoever reads a figure should know how often it was sought.
-fn replaced(records: &[Record]) -> String {
-    let mut text = "\n## Recipes that were replaced\n\n\
-        Each was run in full and measured on the test part before the row's present recipe took its place. Present ones \
-        were chosen on validation, but by people who had seen these figures.\n\n\
+fn tried(records: &[Record]) -> String {
+    let mut text = "\n## Other recipes that were measured\n\n\
+        Each was run in full and measured on the test part. The rows have others: chosen on validation, but by people who \
+        had seen these figures.\n\n\
         | row | recipe | test accuracy |\n|---|---|---|\n"
         .to_owned();
-    let measured = REPLACED.iter().filter(|old| records.iter().any(|record| record.row == old.row));
-    for Replaced { row, recipe, test } in measured {
+    let measured = TRIED.iter().filter(|old| records.iter().any(|record| record.row == old.row));
+    for Tried { row, recipe, test } in measured {
         let _ = writeln!(text, "| `{row}` | {recipe} | {test} |");
     }
     text

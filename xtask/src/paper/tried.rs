@@ -1,6 +1,8 @@
-/// A recipe that was given up after its test figures had been seen.
+//! What the table tells of beside its rows.
+
+/// A recipe that is not its row's although its test figures have been seen.
 #[derive(Debug)]
-pub(super) struct Replaced {
+pub(super) struct Tried {
     /// The row that it was of.
     pub(super) row: &'static str,
     /// What it was.
@@ -10,7 +12,7 @@ pub(super) struct Replaced {
 }
 
 /// All of them, in the order of the rows.
-pub(super) const REPLACED: &[Replaced] = &[
+pub(super) const TRIED: &[Tried] = &[
     of(
         "cnn-4block-augmented",
         "the Keras study's own, ended by validation after 56 epochs",
@@ -29,8 +31,13 @@ pub(super) const REPLACED: &[Replaced] = &[
         "0.9427 (mean)",
     ),
     of("cnn-best", "the same net, a smaller decay, fewer erased images", "0.9455 ± 0.0012"),
+    of(
+        "ensemble",
+        "15 nets of `cnn-best`, 20 epochs, answers averaged over shifts; validation had preferred the residual nets",
+        "0.9459, loss 0.1569, Shirt 0.833; members 0.9446 ± 0.0010",
+    ),
 ];
 
-const fn of(row: &'static str, recipe: &'static str, test: &'static str) -> Replaced {
-    Replaced { row, recipe, test }
+const fn of(row: &'static str, recipe: &'static str, test: &'static str) -> Tried {
+    Tried { row, recipe, test }
 }
