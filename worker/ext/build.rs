@@ -9,10 +9,11 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "cpp/augment.cpp",
     "cpp/batch.cpp",
     "cpp/dense.cpp",
+    "cpp/norm.cpp",
     "cpp/optim.cpp",
     "cpp/philox.cpp",
     "cpp/runtime.cpp",

@@ -8,6 +8,7 @@ use crate::{
     augment::Change,
     batch::BatchSums,
     mask::Mask,
+    norm::Norm,
     optim::{Adam, RmsProp, Sgd},
     trace::Entry,
 };
@@ -56,6 +57,15 @@ unsafe extern "C" {
         activation: Handle,
         scale: f32,
         bias_grad: Handle,
+    ) -> i32;
+    pub(crate) fn rung_norm(
+        x: Handle,
+        weight: Handle,
+        bias: Handle,
+        mean: Handle,
+        variance: Handle,
+        norm: *const Norm,
+        out: *mut *mut c_void,
     ) -> i32;
     pub(crate) fn rung_bind_grad(param: Handle, grad: Handle) -> i32;
     pub(crate) fn rung_adam(

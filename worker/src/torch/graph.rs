@@ -1,7 +1,7 @@
 //! Any layers on any device, passed back by autograd.
 
 use common::{
-    model_spec::{DataShape, ModelSpec},
+    model_spec::{DataShape, ModelSpec, Op},
     study::Precision,
 };
 use tch::{Device, Kind, Reduction, Tensor};
@@ -9,7 +9,7 @@ use worker_ext::{Error, batch::BatchSums, optim::bind_grad};
 
 use super::{
     net::{Place, Plan},
-    node::{Node, Parts, place_of},
+    node::{Fused, Node, Parts, place_of},
     resident::Batch,
     weights::Weights,
 };
@@ -82,6 +82,29 @@ impl GraphNet {
         };
         let tensors = [leaves, running];
         Ok(Self { steps, tensors, sample, grads, kind, smoothing, sums, pending: Vec::new() })
+    }
+
+    /// The same net with each batch norm and what follows it as one operation, where it computes on the CPU in single
+    /// precision: numbers differ in the last bits. What it does cannot be written as TorchScript.
+    pub(super) fn fused(mut self, spec: &ModelSpec) -> Self {
+        if self.kind != Kind::Float || self.grads.device() != Device::Cpu {
+            return self;
+        }
+        for at in 0..self.steps.len() {
+            // A step is taken with the one before it where nothing else asks for what lies between.
+            let follows = |step: usize, op: Op| {
+                let next = self.steps.get(step).is_some_and(|next| next.from.is_none());
+                next && spec.layers[step].op == op && !self.steps[step - 1].kept
+            };
+            let relu = follows(at + 1, Op::Relu);
+            let pool = relu && follows(at + 2, Op::MaxPool { size: 2 });
+            let Node::BatchNorm(norm) = &mut self.steps[at].node else { continue };
+            norm.fused = Some(Fused { relu, pool });
+            for step in &mut self.steps[at + 1..][..usize::from(relu) + usize::from(pool)] {
+                step.node = Node::Done;
+            }
+        }
+        self
     }
 
     /// Leaves a batch's gradients in the weights' buffer and adds the batch to the sums.

@@ -50,7 +50,7 @@ impl Net {
         };
         let layers = match dense {
             Some(net) => Layers::Dense(net),
-            None => Layers::Graph(GraphNet::new(spec, shape, weights, plan)?),
+            None => Layers::Graph(GraphNet::new(spec, shape, weights, plan)?.fused(spec)),
         };
         Ok(Self { layers, standard })
     }

@@ -2,7 +2,11 @@
 
 use common::model_spec::{Layer, ModelSpec, Op};
 use tch::{Device, Kind, Tensor};
-use worker_ext::{Error, mask::Mask};
+use worker_ext::{
+    Error,
+    mask::Mask,
+    norm::{Norm, norm},
+};
 
 use super::net::{Place, Plan};
 
@@ -24,14 +28,9 @@ pub(super) enum Node {
         padding: i64,
         stride: i64,
     },
-    /// One that is frozen goes by its running statistics in training too.
-    BatchNorm {
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        variance: Tensor,
-        frozen: bool,
-    },
+    BatchNorm(BatchNorm),
+    /// What the batch norm before it does as well.
+    Done,
     Activation(fn(&Tensor) -> Result<Tensor, tch::TchError>),
     MaxPool {
         size: i64,
@@ -44,6 +43,27 @@ pub(super) enum Node {
         rate: f64,
         mask: Mask,
     },
+}
+
+/// A batch norm's tensors, and how it passes.
+#[derive(Debug)]
+pub(super) struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    /// It goes by its running statistics in training too.
+    frozen: bool,
+    /// What it does in the same operation, on the CPU and in single precision; none where it is libtorch's own.
+    pub(super) fused: Option<Fused>,
+}
+
+/// What a batch norm does as well.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fused {
+    pub(super) relu: bool,
+    /// A max-pool of 2.
+    pub(super) pool: bool,
 }
 
 /// The tensors that nodes are made of, in the order of layers.
@@ -70,13 +90,14 @@ where
                 padding: i64::from(kernel / 2),
                 stride: i64::from(*stride),
             },
-            Op::BatchNorm { .. } => Node::BatchNorm {
+            Op::BatchNorm { .. } => Node::BatchNorm(BatchNorm {
                 weight: self.leaf()?,
                 bias: self.leaf()?,
                 mean: self.statistic()?,
                 variance: self.statistic()?,
                 frozen: at < plan.frozen,
-            },
+                fused: None,
+            }),
             Op::Relu => Node::Activation(Tensor::f_relu),
             Op::Gelu => Node::Activation(|x| x.f_gelu("none")),
             Op::Silu => Node::Activation(Tensor::f_silu),
@@ -127,12 +148,8 @@ impl Node {
                 let weight = weight.f_to_kind(x.kind())?;
                 x.f_conv2d(&weight, bias.as_ref(), [*stride; 2], [*padding; 2], [1, 1], 1)?
             }
-            Self::BatchNorm { weight, bias, mean, variance, frozen } => {
-                let (scale, shift) = (Some(weight), Some(bias));
-                // One value has no variance to learn from.
-                let training = place.is_some() && !frozen && x.numel() as i64 > x.size()[1];
-                x.f_batch_norm(scale, shift, Some(mean), Some(variance), training, MOMENTUM, EPSILON, true)?
-            }
+            Self::BatchNorm(norm) => norm.pass(x, place.is_some())?,
+            Self::Done => x.shallow_clone(),
             Self::Activation(function) => function(x)?,
             Self::MaxPool { size } => x.f_max_pool2d([*size; 2], [*size; 2], [0, 0], [1, 1], false)?,
             Self::GlobalAvgPool => x.f_mean_dim(&[2i64, 3][..], false, None)?,
@@ -143,6 +160,24 @@ impl Node {
                 Some(place) => x.f_mul(&mask_like(x, &mask.at(place.epoch, place.step))?)?,
             },
         })
+    }
+}
+
+impl BatchNorm {
+    fn pass(&self, x: &Tensor, training: bool) -> Result<Tensor, Error> {
+        let Self { weight, bias, mean, variance, .. } = self;
+        // One value has no variance to learn from.
+        let learns = training && !self.frozen && x.numel() as i64 > x.size()[1];
+        let Fused { relu, pool } = self.fused.unwrap_or(Fused { relu: false, pool: false });
+        // Nothing passes back through the one operation where it goes by running statistics.
+        if self.fused.is_some() && learns == training {
+            let how = Norm { momentum: MOMENTUM, epsilon: EPSILON, training, relu, pool };
+            return norm(x, (weight, bias), (mean, variance), how);
+        }
+        let (scale, shift, mean, variance) = (Some(weight), Some(bias), Some(mean), Some(variance));
+        let y = x.f_batch_norm(scale, shift, mean, variance, learns, MOMENTUM, EPSILON, true)?;
+        let y = if relu { y.f_relu()? } else { y };
+        Ok(if pool { y.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)? } else { y })
     }
 }
 

@@ -85,6 +85,31 @@ fn gradients_equal_differences_of_the_loss() {
     }
 }
 
+/// Blocks with and without a pool, and norms that a sum follows.
+#[test]
+fn one_operation_for_norm_relu_and_pool_gives_what_three_give() {
+    let _exact = exact();
+    let int = |name: &'static str, value| (name, Scalar::Int(value));
+    let vgg = Hparams::from([int("width", 4), int("blocks", 2), int("dense_layers", 0)]);
+    let mlp = Hparams::from([int("layers", 2), int("units", 9), ("batch_norm", Scalar::Bool(true))]);
+    for (model, hparams) in [(ModelKind::Vgg, vgg), (ModelKind::Resnet, resnet()), (ModelKind::Mlp, mlp)] {
+        let (spec, ours, net) = build(model, &hparams);
+        let (_, theirs, mut plain) = build(model, &hparams);
+        let mut fused = net.fused(&spec);
+        let done = fused.steps.iter().filter(|step| matches!(step.node, Node::Done)).count();
+        assert!(done > 0, "{model:?}");
+        for step in 0..3 {
+            let place = Place { epoch: 0, step };
+            fused.train(&batch(), place).unwrap();
+            plain.train(&batch(), place).unwrap();
+            assert!(ours.grads.allclose(&theirs.grads, 1e-4, 1e-5, false), "{model:?}");
+            assert!(ours.running.allclose(&theirs.running, 1e-5, 1e-6, false), "{model:?}");
+        }
+        let [one, other] = [&fused, &plain].map(|net| net.logits(&batch().pixels).unwrap().detach());
+        assert!(one.allclose(&other, 1e-4, 1e-5, false), "{model:?}");
+    }
+}
+
 #[test]
 fn every_activation_and_head_trains() {
     for activation in ["relu", "gelu", "silu", "tanh", "elu", "leaky_relu"] {
