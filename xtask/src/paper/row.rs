@@ -82,7 +82,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Search,
         ..fixed("mlp-best-search", MLPS, "Hyperband over Rung's own space", OWN, (81, 1, 50.0))
     },
-    fixed("mlp-best", MLPS, "Rung's own MLP", OWN, (16, 5, 0.4)),
+    fixed("mlp-best", MLPS, "Rung's own MLP, which that search found", OWN, (81, 5, 4.0)),
     fixed(
         "cnn-4block",
         CNNS,
@@ -193,13 +193,13 @@ mod tests {
 
     #[test]
     fn a_budget_takes_runs_first_and_then_epochs() {
-        let best = named("mlp-best");
-        let scale = |minutes| Limits { minutes, runs: None }.scale(best, &[best]);
-        // Five runs of 0.4 minutes on two cores take one minute.
-        assert_eq!(scale(None), Scale { epochs: 16, runs: 5 });
-        assert_eq!(scale(Some(1e6)), Scale { epochs: 16, runs: 5 });
-        assert_eq!(scale(Some(0.5)), Scale { epochs: 16, runs: 2 });
-        assert_eq!(scale(Some(0.1)), Scale { epochs: 8, runs: 1 });
+        let small = named("mlp-small");
+        let scale = |minutes| Limits { minutes, runs: None }.scale(small, &[small]);
+        // Five runs of a minute on two cores take two and a half.
+        assert_eq!(scale(None), Scale { epochs: 100, runs: 5 });
+        assert_eq!(scale(Some(1e6)), Scale { epochs: 100, runs: 5 });
+        assert_eq!(scale(Some(1.25)), Scale { epochs: 100, runs: 2 });
+        assert_eq!(scale(Some(0.25)), Scale { epochs: 50, runs: 1 });
         assert_eq!(scale(Some(1e-9)), Scale { epochs: 1, runs: 1 });
         let ensemble = named("ensemble");
         // Time for one member, where there must be two.

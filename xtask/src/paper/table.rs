@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::ensemble::{VOTE, Voter, Votes};
 use super::record::Record;
-use super::tried::{TRIED, Tried};
 use super::row::{Figures, Kind, ROWS, Row};
+use super::tried::{TRIED, Tried};
 
 const HEAD: &str = "# The Keras study, beside what Rung measures\n\n\
     Written by `cargo xtask paper` from the files in [results/](results/); the study files are in [paper/](paper/). Rung \

@@ -30,10 +30,10 @@ fn runs(jobs: &[Job]) -> Vec<(&str, u32)> {
 #[test]
 fn what_is_recorded_of_the_same_file_at_the_same_scale_is_not_run_again() {
     let folder = tempfile::tempdir().unwrap();
-    record("mlp-best", 1, 16).write(folder.path()).unwrap();
-    record("mlp-best", 2, 8).write(folder.path()).unwrap();
-    Record { file: Some("other".to_owned()), ..record("mlp-best", 3, 16) }.write(folder.path()).unwrap();
-    assert_eq!(runs(&left(&["mlp-best"], 3, folder.path())), [("mlp-best", 2), ("mlp-best", 3)]);
+    record("mlp-small", 1, 100).write(folder.path()).unwrap();
+    record("mlp-small", 2, 50).write(folder.path()).unwrap();
+    Record { file: Some("other".to_owned()), ..record("mlp-small", 3, 100) }.write(folder.path()).unwrap();
+    assert_eq!(runs(&left(&["mlp-small"], 3, folder.path())), [("mlp-small", 2), ("mlp-small", 3)]);
     // The F1 that the study gives was not recorded.
     record("cnn-4block", 1, 60).write(folder.path()).unwrap();
     assert_eq!(runs(&left(&["cnn-4block"], 1, folder.path())), [("cnn-4block", 1)]);
@@ -94,16 +94,16 @@ fn an_ensemble_is_one_run_of_so_many_members() {
 #[test]
 fn what_is_left_is_estimated_by_what_was_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let jobs = left(&["mlp-best", "cnn-best"], 3, folder.path());
+    let jobs = left(&["mlp-small", "cnn-best"], 3, folder.path());
     let text = left::text(&jobs, &[], 2);
     let alone = |row: &str| named(row).unwrap().minutes * 60.0;
-    let both = left::span((3.0 * alone("mlp-best") + 3.0 * alone("cnn-best")) / 2.0);
+    let both = left::span((3.0 * alone("mlp-small") + 3.0 * alone("cnn-best")) / 2.0);
     assert!(text.starts_with(&format!("left: 6 runs, about {both} with 2 workers, a guess\n")), "{text}");
-    // Half of the epochs were trained, at 3.75 seconds each.
-    let known = Record { trained: 8, ..record("mlp-best", 1, 16) };
+    // Half of the epochs were trained, at 0.6 seconds each.
+    let known = Record { trained: 50, ..record("mlp-small", 1, 100) };
     let text = left::text(&jobs[..3], &[known], 2);
     assert!(text.starts_with("left: 3 runs, about 1 min with 2 workers\n"), "{text}");
-    assert!(text.contains("3 runs of 16 epochs") && text.contains("3.8 s an epoch, measured"), "{text}");
+    assert!(text.contains("3 runs of 100 epochs") && text.contains("0.6 s an epoch, measured"), "{text}");
     assert_eq!(left::text(&[], &[], 2), "nothing is left: every run has its record\n");
     let text = left::text(&left(&["cnn-best"], 1, folder.path()), &[], 2);
     let one = format!("about {} with", left::span(alone("cnn-best")));
