@@ -313,8 +313,10 @@ class Normalised : public torch::autograd::Function<Normalised> {
       const at::Tensor& bias, const at::Tensor& running_mean, const at::Tensor& running_variance, const Norm& norm) {
     const at::Tensor x = as_rows(input);
     const Size size = Size::of(x);
-    const Moments moments = of_batch(x.data_ptr<float>(), size, data<float>(weight, "weight"), data<float>(bias, "bias"),
-        data<float>(running_mean, "mean"), data<float>(running_variance, "variance"), norm);
+    const auto *w = data<float>(weight, "weight"), *b = data<float>(bias, "bias");
+    auto *mean = data<float>(running_mean, "mean"), *variance = data<float>(running_variance, "variance");
+    const Moments moments = norm.training ? of_batch(x.data_ptr<float>(), size, w, b, mean, variance, norm)
+                                          : of_running(size, w, b, mean, variance, norm.epsilon);
     auto [y, index] = pass(x, size, moments, norm);
     const int64_t width = size.channels;
     at::Tensor kept = at::empty({4, width}, x.options().memory_format(at::MemoryFormat::Contiguous));
@@ -325,6 +327,7 @@ class Normalised : public torch::autograd::Function<Normalised> {
     context->save_for_backward({x, kept, index});
     context->saved_data["relu"] = norm.relu;
     context->saved_data["pool"] = norm.pool;
+    context->saved_data["training"] = norm.training;
     return y;
   }
 
@@ -358,14 +361,18 @@ class Normalised : public torch::autograd::Function<Normalised> {
           });
 
     at::Tensor in = size.empty(x, at::kFloat), weight = at::empty({width}, kept.options()), bias = at::empty_like(weight);
-    std::vector<float> level(width), slope(width);
+    // The batch moved its own moments; running ones stand still.
+    std::vector<float> level(width, 0.0f), slope(width, 0.0f);
+    const bool training = context->saved_data["training"].toBool();
     const double rows = static_cast<double>(size.rows());
     for (int64_t i = 0; i < width; ++i) {
       const double deviation = inverse[i];
       bias.data_ptr<float>()[i] = static_cast<float>(total[i]);
       weight.data_ptr<float>()[i] = static_cast<float>(total[width + i] * deviation);
-      level[i] = static_cast<float>(total[i] / rows);
-      slope[i] = static_cast<float>(total[width + i] * deviation * deviation / rows);
+      if (training) {
+        level[i] = static_cast<float>(total[i] / rows);
+        slope[i] = static_cast<float>(total[width + i] * deviation * deviation / rows);
+      }
     }
     auto* to = in.data_ptr<float>();
     if (!pool) {
@@ -423,14 +430,7 @@ rung::Status rung_norm(const at::Tensor* x, const at::Tensor* weight, const at::
     const auto size = rung::Size::of(*x);
     TORCH_CHECK(!norm->pool || (size.height >= 2 && size.width >= 2), "x is smaller than the pool");
     TORCH_CHECK(size.rows() > (norm->training ? 1 : 0), size.rows(), " rows have no variance");
-    if (norm->training) {
-      *out = new at::Tensor(rung::Normalised::apply(*x, *weight, *bias, *mean, *variance, *norm));
-      return;
-    }
-    const at::Tensor rows = rung::as_rows(*x);
-    const auto moments = rung::of_running(size, weight->data_ptr<float>(), bias->data_ptr<float>(),
-        mean->data_ptr<float>(), variance->data_ptr<float>(), norm->epsilon);
-    *out = new at::Tensor(rung::pass(rows, size, moments, *norm).first);
+    *out = new at::Tensor(rung::Normalised::apply(*x, *weight, *bias, *mean, *variance, *norm));
   });
 }
 

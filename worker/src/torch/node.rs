@@ -168,16 +168,12 @@ impl BatchNorm {
         let Self { weight, bias, mean, variance, .. } = self;
         // One value has no variance to learn from.
         let learns = training && !self.frozen && x.numel() as i64 > x.size()[1];
-        let Fused { relu, pool } = self.fused.unwrap_or(Fused { relu: false, pool: false });
-        // Nothing passes back through the one operation where it goes by running statistics.
-        if self.fused.is_some() && learns == training {
-            let how = Norm { momentum: MOMENTUM, epsilon: EPSILON, training, relu, pool };
+        if let Some(Fused { relu, pool }) = self.fused {
+            let how = Norm { momentum: MOMENTUM, epsilon: EPSILON, training: learns, relu, pool };
             return norm(x, (weight, bias), (mean, variance), how);
         }
         let (scale, shift, mean, variance) = (Some(weight), Some(bias), Some(mean), Some(variance));
-        let y = x.f_batch_norm(scale, shift, mean, variance, learns, MOMENTUM, EPSILON, true)?;
-        let y = if relu { y.f_relu()? } else { y };
-        Ok(if pool { y.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)? } else { y })
+        Ok(x.f_batch_norm(scale, shift, mean, variance, learns, MOMENTUM, EPSILON, true)?)
     }
 }
 
