@@ -116,11 +116,10 @@ fn augment(of_study: Augment, hparams: &Hparams) -> Result<Augment, UnusableHpar
 /// A whole number in a range; none where it is left out.
 fn whole(hparams: &Hparams, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, UnusableHparam> {
     let Some(value) = hparams.get(name) else { return Ok(None) };
-    match value {
-        Scalar::Int(number) if range.contains(&u32::try_from(*number).unwrap_or(u32::MAX)) => {
-            Ok(Some(*number as u32))
-        }
-        _ => {
+    let number = if let Scalar::Int(number) = value { u32::try_from(*number).ok() } else { None };
+    match number.filter(|number| range.contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => {
             let expected = format!("a whole number from {} to {}", range.start(), range.end());
             Err(unusable(name, value, &expected))
         }

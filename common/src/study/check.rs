@@ -6,8 +6,12 @@ mod search;
 
 mod listed;
 
-use super::{Augment, ModelKind, SchedulerSpec, SpecError, StudySpec, TrainSpec, start};
-use crate::{hparams::Hparams, metrics::Goal, recipe::Recipe};
+use super::{ModelKind, SchedulerSpec, SpecError, StudySpec, TrainSpec, start};
+use crate::{
+    hparams::{Hparams, Scalar},
+    metrics::Goal,
+    recipe::Recipe,
+};
 
 /// A part of a study that does not fit the others.
 pub(super) struct Flaw {
@@ -79,13 +83,13 @@ fn usable(study: &StudySpec, hparams: &Hparams) -> Result<(), SpecError> {
     }
     let recipe = |hparams: &Hparams| Recipe::of(&TrainSpec::default(), hparams);
     recipe(hparams).map_err(|unusable| SpecError::new(unusable.to_string()))?;
-    let changes = |name: &str| {
-        let alone = hparams.get(name).map(|value| Hparams::from([(name, value.clone())]));
-        alone.is_some_and(|alone| recipe(&alone).is_ok_and(|recipe| !recipe.augment.is_none()))
+    let changes = |(name, value): &(&str, &Scalar)| {
+        let alone = Hparams::from([(*name, (*value).clone())]);
+        recipe(&alone).is_ok_and(|recipe| !recipe.augment.is_none())
     };
-    match Augment::HPARAMS.iter().find(|name| data::is_table(&study.data) && changes(name)) {
-        Some(name) => Err(data::needs_images(name, &study.data)),
-        None => Ok(()),
+    match hparams.iter().find(changes) {
+        Some((name, _)) if data::is_table(&study.data) => Err(data::needs_images(name, &study.data)),
+        _ => Ok(()),
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn resnet() -> Vec<Parameter> {
     parameters
 }
 
-/// Equal blocks of convolutions: depth, width and training by gradient steps alone, with amounts of augmentation.
+/// Equal blocks of convolutions: depth, width, head and training, with amounts of augmentation.
 pub(super) fn vgg() -> Vec<Parameter> {
     vec![
         whole("blocks", 2, 4),

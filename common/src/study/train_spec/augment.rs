@@ -77,9 +77,6 @@ struct Transforms {
 }
 
 impl Augment {
-    /// The hyperparameters that override it: all of it by name, and each of its amounts.
-    pub const HPARAMS: [&str; 7] = ["augment", "rotate", "zoom", "shift", "crop", "flip", "erase"];
-
     /// Most pixels that an image is moved by.
     pub const MOST_CROP: u32 = 1_024;
 
