@@ -9,11 +9,12 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "cpp/augment.cpp",
     "cpp/batch.cpp",
     "cpp/dense.cpp",
     "cpp/norm.cpp",
+    "cpp/norm_rows.cpp",
     "cpp/optim.cpp",
     "cpp/philox.cpp",
     "cpp/runtime.cpp",
@@ -21,7 +22,7 @@ const SOURCES: [&str; 8] = [
 ];
 
 fn main() {
-    for file in SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/philox.h", "build.rs"]) {
+    for file in SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/norm_rows.h", "cpp/philox.h", "build.rs"]) {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=LIBTORCH");

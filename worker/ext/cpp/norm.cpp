@@ -4,6 +4,7 @@
 // gain. Together they read the input twice on the way there and twice on the way back.
 
 #include "guard.h"
+#include "norm_rows.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -25,9 +26,6 @@ constexpr int64_t kChunk = 256;
 
 // Least rows for one thread.
 constexpr int64_t kGrain = 1024;
-
-// What the index of a pooled value says where nothing goes back.
-constexpr uint8_t kNowhere = 4;
 
 // What the operation does.
 struct Norm {
@@ -61,143 +59,6 @@ struct Size {
 
 at::Tensor as_rows(const at::Tensor& x) {
   return x.contiguous(x.dim() == 2 ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
-}
-
-// Adds the rows' distances from `origin`, and their squares, to the sums.
-RUNG_CLONES void distances(
-    const float* __restrict x, const float* __restrict origin, float* __restrict sum, float* __restrict square,
-    int64_t rows, int64_t width) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const float *x0 = x + row * width, *x1 = x0 + width, *x2 = x1 + width, *x3 = x2 + width;
-    for (int64_t i = 0; i < width; ++i) {
-      const float a = x0[i] - origin[i], b = x1[i] - origin[i], c = x2[i] - origin[i], d = x3[i] - origin[i];
-      sum[i] += (a + b) + (c + d);
-      square[i] += (a * a + b * b) + (c * c + d * d);
-    }
-  }
-  for (; row < rows; ++row) {
-    for (int64_t i = 0; i < width; ++i) {
-      const float a = x[row * width + i] - origin[i];
-      sum[i] += a;
-      square[i] += a * a;
-    }
-  }
-}
-
-// y = scale · x + shift; comparisons are such that a NaN passes through: a diverging model must show in its loss.
-RUNG_CLONES void apply(
-    const float* __restrict x, const float* __restrict scale, const float* __restrict shift, float* __restrict y,
-    int64_t rows, int64_t width) {
-  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
-    for (int64_t i = 0; i < width; ++i) {
-      y[i] = scale[i] * x[i] + shift[i];
-    }
-  }
-}
-
-RUNG_CLONES void apply_relu(
-    const float* __restrict x, const float* __restrict scale, const float* __restrict shift, float* __restrict y,
-    int64_t rows, int64_t width) {
-  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
-    for (int64_t i = 0; i < width; ++i) {
-      const float z = scale[i] * x[i] + shift[i];
-      y[i] = z <= 0.0f ? 0.0f : z;
-    }
-  }
-}
-
-// A row of windows of 2 × 2: the greatest value of each, the first of equal ones, and where it stood. `below` is the
-// distance to the row of pixels below; with ReLU `floor` is 0, without it nothing is below the floor.
-RUNG_CLONES void pool_row(
-    const float* __restrict x, int64_t below, const float* __restrict scale, const float* __restrict shift, float floor,
-    float* __restrict y, uint8_t* __restrict index, int64_t windows, int64_t width) {
-  for (int64_t window = 0; window < windows; ++window, x += 2 * width, y += width, index += width) {
-    const float *x1 = x + width, *x2 = x + below, *x3 = x2 + width;
-    for (int64_t i = 0; i < width; ++i) {
-      const float z0 = scale[i] * x[i] + shift[i], z1 = scale[i] * x1[i] + shift[i];
-      const float z2 = scale[i] * x2[i] + shift[i], z3 = scale[i] * x3[i] + shift[i];
-      const bool right = z1 > z0 || z1 != z1, low_right = z3 > z2 || z3 != z3;
-      const float high = right ? z1 : z0, low = low_right ? z3 : z2;
-      const bool lower = low > high || low != low;
-      const float most = lower ? low : high;
-      const bool none = most <= floor;
-      const int32_t place = lower ? (low_right ? 3 : 2) : (right ? 1 : 0);
-      y[i] = none ? floor : most;
-      index[i] = static_cast<uint8_t>(none ? kNowhere : place);
-    }
-  }
-}
-
-// Sums of the gradients behind the norm, and of each times its value's distance from the mean.
-RUNG_CLONES void gradient_sums(
-    const float* __restrict x, const float* __restrict grad, const float* __restrict scale,
-    const float* __restrict shift, const float* __restrict mean, float floor, float* __restrict sum,
-    float* __restrict product, int64_t rows, int64_t width) {
-  for (int64_t row = 0; row < rows; ++row, x += width, grad += width) {
-    for (int64_t i = 0; i < width; ++i) {
-      const float g = scale[i] * x[i] + shift[i] <= floor ? 0.0f : grad[i];
-      sum[i] += g;
-      product[i] += g * (x[i] - mean[i]);
-    }
-  }
-}
-
-RUNG_CLONES void pooled_gradient_sums(
-    const float* __restrict x, int64_t below, const float* __restrict grad, const uint8_t* __restrict index,
-    const float* __restrict mean, float* __restrict sum, float* __restrict product, int64_t windows, int64_t width) {
-  for (int64_t window = 0; window < windows; ++window, x += 2 * width, grad += width, index += width) {
-    const float *x1 = x + width, *x2 = x + below, *x3 = x2 + width;
-    for (int64_t i = 0; i < width; ++i) {
-      const int32_t place = index[i];
-      const float chosen = place == 0 ? x[i] : place == 1 ? x1[i] : place == 2 ? x2[i] : x3[i];
-      const float g = place == kNowhere ? 0.0f : grad[i];
-      sum[i] += g;
-      product[i] += g * (chosen - mean[i]);
-    }
-  }
-}
-
-// What goes back through the norm: scale · (gradient − its mean − distance · slope).
-RUNG_CLONES void gradients(
-    const float* __restrict x, const float* __restrict grad, const float* __restrict scale,
-    const float* __restrict shift, const float* __restrict mean, const float* __restrict level,
-    const float* __restrict slope, float floor, float* __restrict out, int64_t rows, int64_t width) {
-  for (int64_t row = 0; row < rows; ++row, x += width, grad += width, out += width) {
-    for (int64_t i = 0; i < width; ++i) {
-      const float g = scale[i] * x[i] + shift[i] <= floor ? 0.0f : grad[i];
-      out[i] = scale[i] * (g - level[i] - (x[i] - mean[i]) * slope[i]);
-    }
-  }
-}
-
-// The same for a row of windows: its two rows of pixels, of which `left` and `left + 1` are columns.
-RUNG_CLONES void pooled_gradients(
-    const float* __restrict x, int64_t below, const float* __restrict grad, const uint8_t* __restrict index,
-    const float* __restrict scale, const float* __restrict mean, const float* __restrict level,
-    const float* __restrict slope, float* __restrict out, int64_t windows, int64_t width) {
-  for (int64_t window = 0; window < windows; ++window, x += 2 * width, out += 2 * width, grad += width, index += width) {
-    for (int32_t corner = 0; corner < 4; ++corner) {
-      const int64_t at = (corner & 1) * width + (corner >> 1) * below;
-      const float* from = x + at;
-      float* to = out + at;
-      for (int64_t i = 0; i < width; ++i) {
-        const float g = static_cast<int32_t>(index[i]) == corner ? grad[i] : 0.0f;
-        to[i] = scale[i] * (g - level[i] - (from[i] - mean[i]) * slope[i]);
-      }
-    }
-  }
-}
-
-// The same for pixels that no window covers.
-RUNG_CLONES void uncovered_gradients(
-    const float* __restrict x, const float* __restrict scale, const float* __restrict mean,
-    const float* __restrict level, const float* __restrict slope, float* __restrict out, int64_t rows, int64_t width) {
-  for (int64_t row = 0; row < rows; ++row, x += width, out += width) {
-    for (int64_t i = 0; i < width; ++i) {
-      out[i] = scale[i] * (0.0f - level[i] - (x[i] - mean[i]) * slope[i]);
-    }
-  }
 }
 
 // Two sums for each channel, over chunks of `count` items: `add(begin, end, first, second)` adds a chunk's items up in
@@ -246,7 +107,7 @@ Moments of_batch(
   // Squares of distances from a sample, not from zero: little is lost where the mean is far from zero.
   const std::vector<float> origin(x, x + width);
   const auto total = sums(rows, kChunk, width, [&](int64_t begin, int64_t end, float* sum, float* square) {
-    distances(x + begin * width, origin.data(), sum, square, end - begin, width);
+    rows::distances(x + begin * width, origin.data(), sum, square, end - begin, width);
   });
   Moments moments(width);
   for (int64_t i = 0; i < width; ++i) {
@@ -288,7 +149,8 @@ std::pair<at::Tensor, at::Tensor> pass(const at::Tensor& x, const Size& size, co
     at::Tensor y = size.empty(x, at::kFloat);
     auto* to = y.data_ptr<float>();
     at::parallel_for(0, size.rows(), kGrain, [&](int64_t begin, int64_t end) {
-      (norm.relu ? apply_relu : apply)(from + begin * width, scale, shift, to + begin * width, end - begin, width);
+      const auto apply = norm.relu ? rows::apply_relu : rows::apply;
+      apply(from + begin * width, scale, shift, to + begin * width, end - begin, width);
     });
     return {y, at::Tensor()};
   }
@@ -300,8 +162,8 @@ std::pair<at::Tensor, at::Tensor> pass(const at::Tensor& x, const Size& size, co
   at::parallel_for(0, out.samples * out.height, chunk_of_windows(size), [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; ++at) {
       const int64_t row = at / out.height * size.height + at % out.height * 2;
-      pool_row(from + row * size.width * width, size.width * width, scale, shift, floor, to + at * out.width * width,
-          places + at * out.width * width, out.width, width);
+      const int64_t line = size.width * width, first = at * out.width * width;
+      rows::pool_row(from + row * line, line, scale, shift, floor, to + first, places + first, out.width, width);
     }
   });
   return {y, index};
@@ -351,12 +213,12 @@ class Normalised : public torch::autograd::Function<Normalised> {
               [&](int64_t begin, int64_t end, float* sum, float* product) {
                 for (int64_t at = begin; at < end; ++at) {
                   const int64_t to = at * out.width * width;
-                  pooled_gradient_sums(
+                  rows::pooled_gradient_sums(
                       from + upper(at), line, back + to, places + to, mean, sum, product, out.width, width);
                 }
               })
         : sums(size.rows(), kChunk, width, [&](int64_t begin, int64_t end, float* sum, float* product) {
-            gradient_sums(from + begin * width, back + begin * width, scale, shift, mean, floor, sum, product,
+            rows::gradient_sums(from + begin * width, back + begin * width, scale, shift, mean, floor, sum, product,
                 end - begin, width);
           });
 
@@ -377,21 +239,21 @@ class Normalised : public torch::autograd::Function<Normalised> {
     auto* to = in.data_ptr<float>();
     if (!pool) {
       at::parallel_for(0, size.rows(), kGrain, [&](int64_t begin, int64_t end) {
-        gradients(from + begin * width, back + begin * width, scale, shift, mean, level.data(), slope.data(), floor,
-            to + begin * width, end - begin, width);
+        rows::gradients(from + begin * width, back + begin * width, scale, shift, mean, level.data(), slope.data(),
+            floor, to + begin * width, end - begin, width);
       });
       return {in, weight, bias, at::Tensor(), at::Tensor(), at::Tensor()};
     }
     const auto uncovered = [&](int64_t pixel, int64_t pixels) {
       const int64_t at = pixel * width;
-      uncovered_gradients(from + at, scale, mean, level.data(), slope.data(), to + at, pixels, width);
+      rows::uncovered_gradients(from + at, scale, mean, level.data(), slope.data(), to + at, pixels, width);
     };
     at::parallel_for(0, out.samples, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size.height * size.width)),
         [&](int64_t begin, int64_t end) {
           for (int64_t sample = begin; sample < end; ++sample) {
             for (int64_t high = 0; high < out.height; ++high) {
               const int64_t at = sample * out.height + high, first = at * out.width * width;
-              pooled_gradients(from + upper(at), line, back + first, places + first, scale, mean, level.data(),
+              rows::pooled_gradients(from + upper(at), line, back + first, places + first, scale, mean, level.data(),
                   slope.data(), to + upper(at), out.width, width);
             }
             const int64_t pixel = sample * size.height * size.width;
