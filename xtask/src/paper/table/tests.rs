@@ -38,7 +38,7 @@ fn runs_are_averaged_and_listed_and_short_ones_say_so() {
         page.contains("| `mlp-small` | 2 | 0.9100 |  | 0.3000 | 0.8000 | 8 | 8 | 0.1 | a machine |"),
         "{page}"
     );
-    assert!(page.contains("`cnn-best` Rung's own CNN |  | not run yet"));
+    assert!(page.contains("`cnn-best` Rung's own CNN, which that search preferred |  | not run yet"));
     assert!(line(&page, "`cnn-4block` ").contains("| 0.9308, loss 0.1952, Shirt 0.78 | not run yet"));
     assert!(!page.contains("Other recipes"), "no other recipe of these rows was measured: {page}");
 }
