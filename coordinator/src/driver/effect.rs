@@ -149,7 +149,7 @@ pub enum Effect {
     Answer(RequestId, Result<Answer, Refused>),
     /// Tell watchers how a study stands.
     Publish(StudyView),
-    /// Delete a study's objects.
+    /// Delete a study's objects: beside the driver, which may answer before they are gone.
     DeleteObjects(StudyId),
 }
 

@@ -157,6 +157,7 @@ pub fn run(
         trouble: None,
         messages: driver.messages.downgrade(),
         background: JoinSet::new(),
+        deletions: JoinSet::new(),
         started: clock.now(),
         crowded: None,
         leaders: BTreeMap::new(),
@@ -178,6 +179,9 @@ struct Shell {
     messages: mpsc::WeakSender<Message>,
     /// Looks for superfluous objects; given up when the driver ends.
     background: JoinSet<()>,
+    /// Deletions of whole studies, which may have thousands of objects: waited for when the driver ends, since whoever asks
+    /// for one wants the room.
+    deletions: JoinSet<()>,
     started: Timestamp,
     /// When it was last said that the quota is used up.
     crowded: Option<Instant>,
@@ -207,6 +211,7 @@ impl Shell {
                     continue;
                 }
                 Some(_) = self.background.join_next() => continue,
+                Some(_) = self.deletions.join_next() => continue,
             }
             if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= Instant::now()) {
                 self.mend().await?;
@@ -218,7 +223,9 @@ impl Shell {
         let mut rest = Vec::new();
         while inbox.recv_many(&mut rest, GROUP).await > 0 {}
         let inputs = self.admit_all(rest).await;
-        self.turn(inputs).await
+        self.turn(inputs).await?;
+        while self.deletions.join_next().await.is_some() {}
+        Ok(())
     }
 
     /// When there is something to do even if nothing comes in.
@@ -324,7 +331,9 @@ impl Shell {
             Effect::Answer(id, answer) => self.answer(id, answer),
             // Nobody watching is no fault.
             Effect::Publish(view) => drop(self.updates.send(view)),
-            Effect::DeleteObjects(study) => delete_objects(&self.blobs, &study).await,
+            Effect::DeleteObjects(study) => {
+                self.deletions.spawn(delete_objects(Arc::clone(&self.blobs), study));
+            }
         }
     }
 
@@ -345,8 +354,8 @@ impl Shell {
     }
 }
 
-async fn delete_objects(blobs: &Blobs, study: &StudyId) {
-    if let Err(error) = blobs.delete_study(study).await {
+async fn delete_objects(blobs: Arc<Blobs>, study: StudyId) {
+    if let Err(error) = blobs.delete_study(&study).await {
         tracing::warn!(%study, %error, "objects of a deleted study are left");
     }
 }

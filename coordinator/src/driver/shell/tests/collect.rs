@@ -28,18 +28,14 @@ fn needed(played: &Played) -> Set<ObjectKey> {
 #[allow(clippy::disallowed_methods, reason = "a test's task ends with the test")]
 async fn started(
     played: &mut Played,
-) -> (CancellationToken, tokio::task::JoinHandle<Result<(), StoreError>>) {
+) -> (Driver, CancellationToken, tokio::task::JoinHandle<Result<(), StoreError>>) {
     let mut store = SqliteStore::open(&played.state()).unwrap();
     let clock = Clock::system();
     let machine = Machine::recover(store.load().unwrap(), Duration::from_secs(30), clock.now()).unwrap();
     let blobs = Arc::new(Blobs::open(&played.state()).unwrap());
     let stop = CancellationToken::new();
     let (driver, running) = run(machine, Box::new(store), blobs, clock, stop.clone());
-    let running = tokio::spawn(async move {
-        let _driver = driver;
-        running.await
-    });
-    (stop, running)
+    (driver, stop, tokio::spawn(running))
 }
 
 /// An object of an attempt that never told of it, of a study that is not there, and half an upload; all of an hour ago.
@@ -71,12 +67,27 @@ async fn what_a_crash_left_behind_is_deleted_by_the_next_start() {
         let half = orphans(&played).await;
         let needed = needed(&played);
         assert!(needed.len() < before, "something is superfluous");
-        let (stop, running) = started(&mut played).await;
+        let (_driver, stop, running) = started(&mut played).await;
         becomes(&played.blobs, &needed).await;
         assert!(!half.exists());
         stop.cancel();
         running.await.unwrap().unwrap();
     }
+}
+
+/// Thousands of files take their time: others need not wait for them, but whoever ends the coordinator does.
+#[tokio::test]
+async fn a_deleted_study_is_gone_when_the_driver_has_ended() {
+    let mut played = Played::with_events(usize::MAX).await;
+    let kept = needed(&played);
+    assert!(!kept.is_empty(), "a finished study keeps objects");
+    let (driver, stop, running) = started(&mut played).await;
+    becomes(&played.blobs, &kept).await;
+    let answer = driver.ask(Request::Delete(played.id.clone())).await;
+    assert_eq!(answer, Ok(Answer::Deleted));
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(played.blobs.of_study(None).await.unwrap(), []);
 }
 
 /// At every moment what is kept is enough: no lease is given on a checkpoint that was deleted.
