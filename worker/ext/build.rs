@@ -22,7 +22,9 @@ const SOURCES: [&str; 9] = [
 ];
 
 fn main() {
-    for file in SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/norm_rows.h", "cpp/philox.h", "build.rs"]) {
+    for file in
+        SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/norm_rows.h", "cpp/philox.h", "build.rs"])
+    {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=LIBTORCH");

@@ -7,6 +7,7 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace rung {
@@ -154,10 +155,10 @@ rung::Status rung_adam(
         rung::adam_span(p + begin, g + begin, m + begin, v + begin, factors, end - begin);
       });
     } else {
-      // libtorch's kernel reads the step as float32, which is exact up to here.
-      TORCH_CHECK(step <= (UINT64_C(1) << 24), "step ", step, " is out of Adam's range");
+      // libtorch's kernel reads the step as float32, which is exact up to here; both corrections are 1 long before.
+      const auto counted = static_cast<double>(std::min(step, UINT64_C(1) << 24));
       const at::Tensor count =
-          at::scalar_tensor(static_cast<double>(step), param->options().dtype(at::kFloat).requires_grad(false));
+          at::scalar_tensor(counted, param->options().dtype(at::kFloat).requires_grad(false));
       const auto fused = rule->decoupled ? rung::kFusedAdamW : rung::kFusedAdam;
       fused(
           {*param}, {*grad}, {*exp_avg}, {*exp_avg_sq}, {}, {count}, rule->learning_rate, rule->beta1, rule->beta2,

@@ -1,6 +1,6 @@
 //! From what a trainer leaves on the local disk to what the coordinator is told.
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{collections::VecDeque, convert::Infallible, future, path::PathBuf};
 
 use common::{
     checkpoint::Checkpoint,
@@ -51,6 +51,16 @@ impl Outcome {
     fn supersedes(&self) -> bool {
         !matches!(self, Self::Failed(_) | Self::Released(None))
     }
+
+    /// The files that it needs.
+    fn files(&self) -> Option<&CheckpointFiles> {
+        match self {
+            Self::Checkpoint(files)
+            | Self::Finished { checkpoint: files, .. }
+            | Self::Released(Some(files)) => Some(files),
+            _ => None,
+        }
+    }
 }
 
 /// One lease's way to the coordinator. It outlives the work, so that a trainer need not wait for the network.
@@ -69,11 +79,15 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// Stores and tells outcomes in order, until there are no more or the lease is abandoned.
-    pub(super) async fn run(mut self, mut outcomes: UnboundedReceiver<Outcome>) {
+    pub(super) async fn run(mut self, outcomes: UnboundedReceiver<Outcome>) {
         let abandon = self.leash.abandon.clone();
-        let mut waiting = VecDeque::new();
-        while let Some(outcome) = next(&mut waiting, &mut outcomes).await {
-            let Some(stored) = abandon.run_until_cancelled(self.store(outcome)).await else { break };
+        let mut queue = Queue { waiting: VecDeque::new(), outcomes };
+        while let Some(outcome) = queue.next().await {
+            let stored = tokio::select! {
+                stored = abandon.run_until_cancelled(self.store(outcome)) => stored,
+                never = queue.keep_up() => match never {},
+            };
+            let Some(stored) = stored else { break };
             let broken = stored.is_err();
             let news = stored.unwrap_or_else(|error| self.give_up(&error));
             if matches!(news, News::Checkpointed(_) | News::Finished { .. } | News::Evaluated { .. }) {
@@ -90,7 +104,7 @@ impl Delivery {
             }
         }
         // The trainer may write here until the slot has dropped its end.
-        while outcomes.recv().await.is_some() {}
+        while queue.outcomes.recv().await.is_some() {}
         if let Err(error) = fs::remove_dir_all(&self.folder).await {
             warn!(%error, folder = %self.folder.display(), "lease folder not removed");
         }
@@ -160,29 +174,66 @@ impl Delivery {
         }
         let checkpoint = self.objects.store(&self.lease, files).await?;
         let before = self.stored.replace((files.clone(), checkpoint));
-        for file in before.into_iter().flat_map(|(files, _)| [files.weights, files.state]) {
-            // Only for the space: the whole folder goes at the end.
-            drop(fs::remove_file(file).await);
+        if let Some((files, _)) = before {
+            remove(files).await;
         }
         Ok(checkpoint)
     }
 }
 
-/// The next outcome worth telling: while the coordinator was away, newer checkpoints may have replaced older ones.
-async fn next(waiting: &mut VecDeque<Outcome>, outcomes: &mut UnboundedReceiver<Outcome>) -> Option<Outcome> {
-    if waiting.is_empty() {
-        waiting.push_back(outcomes.recv().await?);
-    }
-    while let Ok(outcome) = outcomes.try_recv() {
-        waiting.push_back(outcome);
-    }
-    while let Some(Outcome::Checkpoint(_)) = waiting.front() {
-        if !waiting.iter().skip(1).any(Outcome::supersedes) {
-            break;
+/// Outcomes on their way. One may wait for hours for the network, or for room in the cluster, while its trainer writes on.
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Outcome>,
+    outcomes: UnboundedReceiver<Outcome>,
+}
+
+impl Queue {
+    /// The next outcome worth telling.
+    async fn next(&mut self) -> Option<Outcome> {
+        if self.waiting.is_empty() {
+            self.waiting.push_back(self.outcomes.recv().await?);
         }
-        waiting.pop_front();
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            self.waiting.push_back(outcome);
+        }
+        self.thin().await;
+        self.waiting.pop_front()
     }
-    waiting.pop_front()
+
+    /// Takes what comes for as long as it is polled, so that what newer checkpoints replace does not fill the disk.
+    async fn keep_up(&mut self) -> Infallible {
+        while let Some(outcome) = self.outcomes.recv().await {
+            self.waiting.push_back(outcome);
+            self.thin().await;
+        }
+        future::pending().await
+    }
+
+    /// Forgets checkpoints that later outcomes have made pointless, and their files, if no later outcome names them again.
+    async fn thin(&mut self) {
+        let mut at = 0;
+        while let Some(outcome) = self.waiting.get(at) {
+            let later = self.waiting.range(at + 1..);
+            if !matches!(outcome, Outcome::Checkpoint(_)) || !later.clone().any(Outcome::supersedes) {
+                at += 1;
+                continue;
+            }
+            let named = later.clone().any(|later| later.files() == outcome.files());
+            if let Some(Outcome::Checkpoint(files)) = self.waiting.remove(at)
+                && !named
+            {
+                remove(files).await;
+            }
+        }
+    }
+}
+
+/// Removes a checkpoint's files. Only for the space: the lease's whole folder goes at the end.
+async fn remove(files: CheckpointFiles) {
+    for file in [files.weights, files.state] {
+        drop(fs::remove_file(file).await);
+    }
 }
 
 #[cfg(test)]
@@ -205,11 +256,12 @@ mod tests {
     }
 
     async fn told(outcomes: impl IntoIterator<Item = Outcome>) -> Vec<String> {
-        let (sender, mut receiver) = unbounded_channel();
+        let (sender, received) = unbounded_channel();
         outcomes.into_iter().for_each(|outcome| sender.send(outcome).unwrap());
         drop(sender);
-        let (mut waiting, mut told) = (VecDeque::new(), Vec::new());
-        while let Some(outcome) = next(&mut waiting, &mut receiver).await {
+        let mut queue = Queue { waiting: VecDeque::new(), outcomes: received };
+        let mut told = Vec::new();
+        while let Some(outcome) = queue.next().await {
             told.push(match outcome {
                 Outcome::Checkpoint(files) => format!("checkpoint {}", files.epoch),
                 Outcome::Failed(reason) => reason,
@@ -222,6 +274,36 @@ mod tests {
     #[tokio::test]
     async fn only_the_newest_waiting_checkpoint_is_stored() {
         assert_eq!(told([1, 2, 3].map(|epoch| Outcome::Checkpoint(files(epoch)))).await, ["checkpoint 3"]);
+    }
+
+    /// While one waits to be stored, a trainer writes on: its disk has to hold the newest alone.
+    #[tokio::test]
+    async fn what_newer_checkpoints_replace_leaves_the_disk_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |epoch: u32| {
+            let [weights, state] =
+                ["weights", "state"].map(|kind| folder.path().join(format!("{epoch}-{kind}")));
+            for file in [&weights, &state] {
+                std::fs::write(file, "").unwrap();
+            }
+            CheckpointFiles { epoch, weights, state }
+        };
+        let (sender, outcomes) = unbounded_channel();
+        let mut queue = Queue { waiting: VecDeque::new(), outcomes };
+        for epoch in [1, 2, 3] {
+            sender.send(Outcome::Checkpoint(written(epoch))).unwrap();
+        }
+        // Handed back at its last checkpoint, which it has told of before.
+        let last = written(3);
+        sender.send(Outcome::Released(Some(last.clone()))).unwrap();
+        let kept_up = tokio::time::timeout(std::time::Duration::from_millis(200), queue.keep_up()).await;
+        assert!(kept_up.is_err());
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        left.sort();
+        assert_eq!(left, [last.state, last.weights]);
+        assert!(matches!(queue.next().await, Some(Outcome::Released(Some(files))) if files.epoch == 3));
+        assert!(queue.waiting.is_empty());
     }
 
     #[tokio::test]

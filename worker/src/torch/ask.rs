@@ -2,10 +2,11 @@
 
 use std::{
     io::{Read, Write},
+    ops::ControlFlow,
     path::Path,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::{
@@ -57,7 +58,9 @@ fn answer(net: &mut Net, stored: &Stored, pixels: &Tensor, output: &mut impl Wri
     // A net may answer in the same memory each time.
     let logits = copy(&net.logits(pixels)?)?;
     let views = Views::of_an_answer(&stored.train, stored.shape);
-    let log_probabilities = views.log_probabilities(net, pixels)?;
+    let ControlFlow::Continue(log_probabilities) = views.log_probabilities(net, pixels, &mut || None)? else {
+        bail!("broken off by nobody")
+    };
     let both = Tensor::f_cat(&[&logits, &log_probabilities], 1)?;
     let numbers = Vec::<f32>::try_from(both.f_to_device(Device::Cpu)?.f_flatten(0, -1)?)?;
     let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();

@@ -44,6 +44,11 @@ impl<'a> Signs<'a> {
         self.last.is_none_or(|last| last.elapsed() >= SIGN_EVERY)
     }
 
+    /// Gives a sign in the middle of a batch, if one is due; what else than to go on was told.
+    fn live(&mut self) -> Option<Control> {
+        if self.last.is_some_and(|last| last.elapsed() >= SIGN_EVERY) { self.give() } else { None }
+    }
+
     /// Gives a sign; what else than to go on was told.
     fn give(&mut self) -> Option<Control> {
         self.last = Some(Instant::now());
@@ -186,8 +191,11 @@ pub(super) fn ask(
     let mut answers = Vec::new();
     for rows in batches(question.index, EVALUATION_ROWS) {
         let batch = question.part.batch(&rows?)?;
-        let log_probabilities = question.views.log_probabilities(net, &batch.pixels)?;
-        let log_probabilities = log_probabilities.f_to_device(Device::Cpu)?;
+        let log_probabilities =
+            match question.views.log_probabilities(net, &batch.pixels, &mut || signs.live())? {
+                ControlFlow::Continue(said) => said.f_to_device(Device::Cpu)?,
+                ControlFlow::Break(control) => return Ok(ControlFlow::Break(control)),
+            };
         answers.extend(Vec::<f32>::try_from(log_probabilities.f_flatten(0, -1)?)?);
         if signs.step()
             && let Some(control) = signs.give()

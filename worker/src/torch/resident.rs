@@ -79,7 +79,10 @@ impl Resident {
         let labels = (&self.train.truth[..], &self.test.truth[..]);
         let parts = Parts::of(spec, labels, self.shape.classes as usize, &self.digest);
         if parts.is_short_of(spec.split) {
-            return Err(TrainError::Data(format!("`{}` is too small to be split", self.name)));
+            return Err(TrainError::Data(format!(
+                "`{}` is too small to be split: no class has a tenth to validate on; `split: none` trains on all",
+                self.name
+            )));
         }
         self.split = Some((spec.split, spec.split_seed, parts.clone()));
         Ok(parts)

@@ -1,10 +1,13 @@
 //! The copies of an image that an answer is the mean of.
 
+use std::ops::ControlFlow;
+
 use common::{model_spec::DataShape, study::TrainSpec};
 use tch::Tensor;
 use worker_ext::Error;
 
 use super::net::Net;
+use crate::trainer::Control;
 
 /// Which copies of a sample an answer is the mean of: the sample itself, shifted ones, and mirror images of all these.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +50,14 @@ impl Views {
         Ok(copies)
     }
 
-    /// The logarithms of the mean probabilities over the copies of samples, samples × classes.
-    pub(super) fn log_probabilities(&self, net: &mut Net, pixels: &Tensor) -> Result<Tensor, Error> {
+    /// The logarithms of the mean probabilities over the copies of samples, samples × classes; `between` is asked after each
+    /// copy whether to break off.
+    pub(super) fn log_probabilities(
+        &self,
+        net: &mut Net,
+        pixels: &Tensor,
+        between: &mut dyn FnMut() -> Option<Control>,
+    ) -> Result<ControlFlow<Control, Tensor>, Error> {
         let [channels, height, width] =
             [self.shape.channels, self.shape.height, self.shape.width].map(i64::from);
         let copies = self.copies(&pixels.f_view([-1, channels, height, width])?)?;
@@ -59,9 +68,13 @@ impl Views {
                 None => said,
                 Some(sum) => sum.f_logaddexp(&said)?,
             });
+            if let Some(control) = between() {
+                return Ok(ControlFlow::Break(control));
+            }
         }
         let sum = sum.ok_or_else(|| Error::Failed("an image has no copy".to_owned()))?;
-        if copies.len() == 1 { Ok(sum) } else { Ok(sum.f_sub_scalar((copies.len() as f64).ln())?) }
+        let mean = if copies.len() == 1 { sum } else { sum.f_sub_scalar((copies.len() as f64).ln())? };
+        Ok(ControlFlow::Continue(mean))
     }
 }
 
