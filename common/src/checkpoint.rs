@@ -62,6 +62,9 @@ impl From<Digest> for String {
     }
 }
 
+/// Most bytes that one stored object of a trial may have.
+pub const LARGEST_OBJECT: u64 = 1 << 30;
+
 /// A trial's state at an epoch's end, as two stored objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Checkpoint {

@@ -39,10 +39,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    checkpoint::LARGEST_OBJECT,
     hparams::Hparams,
     ids::{StudyId, StudyName, TrialNumber},
     metrics::{Goal, Metric},
     model_spec::ModelSpec,
+    recipe::Recipe,
     space::SearchSpace,
 };
 
@@ -99,7 +101,20 @@ impl StudySpec {
         let Some(shape) = self.data.shape() else {
             return true;
         };
-        ModelSpec::build(self.model, hparams, &shape).is_ok_and(|model| self.constraints.admit(&model))
+        ModelSpec::build(self.model, hparams, &shape)
+            .is_ok_and(|model| self.constraints.admit(&model) && self.fits(&model, hparams))
+    }
+
+    /// Whether a model's checkpoints can be stored.
+    pub(crate) fn fits(&self, model: &ModelSpec, hparams: &Hparams) -> bool {
+        // Names and shapes stand before the numbers.
+        const HEADER: u64 = 8 << 20;
+        let most = (LARGEST_OBJECT - HEADER) / 4;
+        // Nearly every model: its recipe need not be read.
+        model.parameters() <= most / TrainSpec::MOST_FLOATS_OF_STATE
+            || Recipe::of(&self.train, hparams).is_ok_and(|recipe| {
+                model.parameters().saturating_mul(self.train.floats_of_state(&recipe)) <= most
+            })
     }
 
     /// The seed of a trial's order of samples: the study's, unless its list says otherwise.

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpecError;
-use crate::{checkpoint::Digest, model_spec::DataShape};
+use crate::{checkpoint::Digest, model_spec::DataShape, recipe::Recipe};
 
 /// How every trial of a study trains. A hyperparameter of the same name overrides a field for its trial
 /// (`lr` overrides `learning_rate`); see [`crate::recipe::Recipe`].
@@ -82,6 +82,21 @@ pub struct TrainSpec {
 }
 
 impl TrainSpec {
+    /// The most that [`floats_of_state`](Self::floats_of_state) says.
+    pub const MOST_FLOATS_OF_STATE: u64 = 5;
+
+    /// How many numbers a checkpoint's state has for each of a model's: the optimizer's sums, a running average and the best
+    /// epoch's weights, and with one of these the weights that training goes on with.
+    pub fn floats_of_state(&self, recipe: &Recipe) -> u64 {
+        let sums = match recipe.optimizer {
+            Optimizer::Adam | Optimizer::Adamw => 2,
+            Optimizer::Sgd | Optimizer::Rmsprop => 1,
+        };
+        let average = recipe.average == Average::Ema;
+        let best = self.early_stopping.is_some_and(|rule| rule.restore_best);
+        sums + u64::from(average) + u64::from(best) + u64::from(average || best)
+    }
+
     /// The object in the cluster's store that trials begin with, once it is recorded.
     pub fn initial_object(&self) -> Option<Digest> {
         self.initial_weights.as_ref()?.digest

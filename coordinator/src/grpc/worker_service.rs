@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use common::ids::WorkerId;
+use common::{checkpoint::LARGEST_OBJECT, ids::WorkerId};
 use futures::{Stream, StreamExt as _};
 use proto::{
     present,
@@ -26,9 +26,6 @@ use crate::{
     blobs::{Blobs, ObjectKey},
     driver::{self, Answer, Driver, Happened, Report, SessionHandle},
 };
-
-/// Largest object that a worker may store, in bytes.
-const OBJECT_BYTES: u64 = 1 << 30;
 
 /// How long an upload waits for memory. What it does not read meanwhile holds up all that comes over its connection, signs of
 /// life too, so it is not for long: its worker comes again.
@@ -199,8 +196,10 @@ impl WorkerServer {
             Ok((key, lease))
         };
         let (key, lease) = parsed().map_err(|error| status::malformed(&error))?;
-        if header.size > OBJECT_BYTES {
-            return Err(Status::invalid_argument(format!("an object may have {OBJECT_BYTES} bytes at most")));
+        if header.size > LARGEST_OBJECT {
+            return Err(Status::invalid_argument(format!(
+                "an object may have {LARGEST_OBJECT} bytes at most"
+            )));
         }
         if key.study != lease.study || key.trial != lease.trial {
             return Err(Status::permission_denied("the object belongs to another trial than the lease"));

@@ -30,9 +30,10 @@ fn every_point_of_the_cnn_space_can_be_built() {
 fn ten_thousand_draws_of_the_one_step_search_can_be_built() {
     for name in ["cnn-all", "resnet", "vgg", "mlp-best"] {
         let (study, draws) = (preset(name).unwrap().study, if name == "cnn-all" { 10_000 } else { 1_000 });
-        assert_eq!(study.space, space(name));
+        // A search may be narrower than the space of its name.
+        assert!(study.space == space(name) || name == "mlp-best");
         for draw in 0..draws {
-            let hparams = study.space.draw(&mut Stream::new(3, Purpose::Draw).epoch(draw).words());
+            let hparams = space(name).draw(&mut Stream::new(3, Purpose::Draw).epoch(draw).words());
             assert!(hparams.iter().all(|(name, _)| study.model.knows(name)), "{hparams}");
             let built = ModelSpec::build(study.model, &hparams, &SHAPE);
             assert!(built.is_ok(), "{built:?} {hparams}");

@@ -66,5 +66,12 @@ fn trainable(study: &StudySpec, hparams: &Hparams, shape: Option<&DataShape>) ->
             format!("the model has {} parameters, which the constraints exclude", model.parameters());
         return Err(SpecError::new(message));
     }
+    if !study.fits(&model, hparams) {
+        let message = format!(
+            "the model has {} parameters: what it trains with would not fit into an object of 1 GiB",
+            model.parameters()
+        );
+        return Err(SpecError::new(message));
+    }
     Ok(())
 }

@@ -126,7 +126,7 @@ const PROBES: u32 = 256;
 /// Checks that some draw can be tried, that none lacks what the model needs or has a value that it can never use (it
 /// would be drawn again, and a part of what was asked for never tried), and that every hyperparameter is used by some.
 fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
-    let (mut admitted, mut unusable) = (false, None);
+    let (mut admitted, mut large, mut unusable) = (false, false, None);
     let own = |parameter: &&Parameter| {
         study.model != ModelKind::Formula && !Recipe::HPARAMS.contains(&parameter.name.as_str())
     };
@@ -137,7 +137,8 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
         let (built, read) = ModelSpec::build_reading(study.model, &hparams, shape);
         unread.retain(|name| !read.contains(*name));
         match built {
-            Ok(model) => admitted |= study.constraints.admit(&model),
+            Ok(model) if study.fits(&model, &hparams) => admitted |= study.constraints.admit(&model),
+            Ok(_) => large = true,
             Err(Unbuildable::Missing(name)) => {
                 let message = format!("the space lacks `{name}`, which the model needs for {hparams}");
                 return Err(Flaw::new(&["space"], SpecError::new(message)));
@@ -163,6 +164,10 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
     let (path, why) = match unusable {
         _ if admitted => return Ok(()),
         Some(reason) => ("space", format!("no configuration of the space can be used: {reason}")),
+        None if large && study.constraints.is_empty() => (
+            "space",
+            "every model is too large: what it trains with would not fit into an object of 1 GiB".to_owned(),
+        ),
         None => ("constraints", "no configuration satisfies the constraints".to_owned()),
     };
     Err(Flaw::new(&[path], SpecError::new(format!("{why} ({DRAWS} were drawn)"))))

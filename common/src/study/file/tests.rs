@@ -5,8 +5,8 @@ use crate::{
     checkpoint::Digest,
     hparams::{Hparams, Scalar},
     study::{
-        Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, ModelKind, Objective, SchedulerSpec,
-        TrainSpec,
+        Average, Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, ModelKind, Objective,
+        Optimizer, SchedulerSpec, TrainSpec,
     },
 };
 
@@ -63,6 +63,26 @@ fn constraints_and_buildability_admit_configurations() {
     assert!(!study().admits(&Hparams::default()), "no layers");
     let formula = StudySpec { model: ModelKind::Formula, ..study() };
     assert!(formula.admits(&Hparams::default()));
+}
+
+/// A checkpoint of two files, each of which is one object.
+#[test]
+fn models_whose_state_no_object_can_hold_are_not_tried() {
+    let mut study = study();
+    study.constraints = Constraints::default();
+    let shape = DataFacts::known("fashion-mnist").unwrap();
+    study.data.name = "photos".to_owned();
+    study.data.facts = Some(DataFacts { channels: 3, height: 224, width: 224, ..shape });
+    let hparams = |units: i64| Hparams::from([("layers", Scalar::Int(1)), ("units_0", Scalar::Int(units))]);
+    // 150,528 inputs: 77 and 154 million parameters.
+    let admitted = |study: &StudySpec| [512, 1024].map(|units| study.admits(&hparams(units)));
+    assert_eq!(admitted(&study), [true, false], "two sums of Adam");
+    study.train.optimizer = Optimizer::Sgd;
+    assert_eq!(admitted(&study), [true, true]);
+    study.train.average = Average::Ema;
+    assert_eq!(admitted(&study), [true, false]);
+    study.train.early_stopping.as_mut().unwrap().restore_best = true;
+    assert_eq!(admitted(&study), [false, false]);
 }
 
 #[test]
