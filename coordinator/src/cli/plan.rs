@@ -79,7 +79,7 @@ async fn on_its_data(spec: StudySpec, target: &Target) -> Result<StudySpec, Fail
         Some(set) => spec.on(set.facts).map_err(Failure::bad_input),
         None => {
             output::message(&format!(
-                "data set {name} is not in this cluster yet, so its samples are not counted: `rung data add {name} PATH` adds it"
+                "data set {name} is not in this cluster yet, so its samples are not counted: `rung data add {name} PATH --format FORMAT` adds it"
             ));
             Ok(spec)
         }

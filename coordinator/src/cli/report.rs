@@ -36,7 +36,7 @@ pub(super) struct ReportArgs {
     #[command(flatten)]
     study: StudyRef,
     /// Folder for report.html, report.json, a CSV for each part of the page (trials, curves, board, predictions, …) and the
-    /// pictures as SVG; files of these names are replaced
+    /// pictures as SVG; files of these names are replaced, those of the report before removed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -55,6 +55,7 @@ pub(super) async fn run(args: ReportArgs) -> Result<(), Failure> {
     let mut files = numbers(&subject)?.files(&subject)?;
     files.push(("trials.csv".to_owned(), TrialRows::new(&subject.trials).csv().to_csv()?.into_bytes()));
     write(&args.out, &files)
+        .and_then(|()| forget_others(&args.out, &files))
         .map_err(|error| Failure::failed(format!("cannot write to {}: {error}", args.out.display())))?;
     let pictures = files.iter().filter(|(path, _)| path.ends_with(".svg")).count();
     let names: Vec<_> =
@@ -192,6 +193,19 @@ fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Takes away what the report that was there before had and this one has not, so that numbers of two do not stand side by side.
+fn forget_others(folder: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
+    for below in ["", "svg/"] {
+        for entry in fs::read_dir(folder.join(below))? {
+            let path = format!("{below}{}", entry?.file_name().to_string_lossy());
+            if Report::may_have(&path) && !files.iter().any(|(own, _)| *own == path) {
+                fs::remove_file(folder.join(path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Temporary folders are their owner's alone; results are for whoever may read the folder above.
 fn open_to_all(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -223,6 +237,23 @@ mod tests {
         left.sort();
         assert_eq!(left, ["notes.txt", "report.html", "svg"]);
         assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_of_the_report_before_leave_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &files("1")).unwrap();
+        for name in
+            ["votes.csv", "importance.csv", "svg/board-3.svg", "notes.txt", "svg/mine.svg", "model.pt"]
+        {
+            fs::write(folder.path().join(name), "0").unwrap();
+        }
+        forget_others(folder.path(), &files("1")).unwrap();
+        let there = |name: &str| folder.path().join(name).exists();
+        assert!(
+            ["report.html", "svg/loss.svg", "notes.txt", "svg/mine.svg", "model.pt"].into_iter().all(there)
+        );
+        assert!(!["votes.csv", "importance.csv", "svg/board-3.svg"].into_iter().any(there));
     }
 
     #[test]

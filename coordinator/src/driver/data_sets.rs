@@ -64,7 +64,7 @@ impl DataSets {
                 None => {
                     return Err(Refused::Data(format!(
                         "the study names data `{name}` with digest {}, which is not in this cluster: \
-                     `rung data add {name} PATH` brings it",
+                     `rung data add {name} PATH --format FORMAT` brings it",
                         told.digest.short()
                     )));
                 }
@@ -94,7 +94,9 @@ impl DataSets {
             DataSpec::NAMES.iter().copied().chain(self.sets.keys().map(DataName::as_str)).collect();
         let help = match nearest(name, names.iter().copied()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("known are {}; `rung data add {name} PATH` adds it", names.join(", ")),
+            None => {
+                format!("known are {}; `rung data add {name} PATH --format FORMAT` adds it", names.join(", "))
+            }
         };
         Refused::Data(format!("unknown data set `{name}`; {help}"))
     }

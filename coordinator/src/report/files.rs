@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Report, Subject, page, tables};
+use super::{Report, Subject, page, picture::Picture, tables};
 
 impl Report {
     /// Every file of the report by its path in the report's folder; trials.csv is the caller's.
@@ -32,8 +32,30 @@ impl Report {
         if let Some(ensemble) = &self.ensemble {
             files.push(("votes.csv".to_owned(), tables::votes(ensemble)?));
         }
-        files.extend(pictures.iter().map(super::picture::Picture::file));
+        files.extend(pictures.iter().map(Picture::file));
         Ok(files)
+    }
+
+    /// Whether some report has a file of this path in its folder. Not every report has all of them.
+    pub fn may_have(path: &str) -> bool {
+        const FILES: [&str; 12] = [
+            "report.html",
+            "report.json",
+            "curves.csv",
+            "board.csv",
+            "best_so_far.csv",
+            "predictions.csv",
+            "importance.csv",
+            "confusion.csv",
+            "classification.csv",
+            "mistakes.csv",
+            "calibration.csv",
+            "votes.csv",
+        ];
+        match path.strip_prefix("svg/").and_then(|name| name.strip_suffix(".svg")) {
+            Some(name) => Picture::is_known(name),
+            None => FILES.contains(&path),
+        }
     }
 
     /// The page alone.
@@ -52,6 +74,17 @@ mod tests {
         let files = Report::new(&subject).unwrap().files(&subject).unwrap();
         let found = files.into_iter().find(|(path, _)| path == name);
         String::from_utf8(found.unwrap_or_else(|| panic!("{name}")).1).unwrap()
+    }
+
+    #[test]
+    fn files_are_known_by_their_names() {
+        let subject = fixture::subject();
+        for (path, _) in Report::new(&subject).unwrap().files(&subject).unwrap() {
+            assert!(Report::may_have(&path), "{path}");
+        }
+        for other in ["notes.txt", "trials.csv", "svg/mine.svg", "svg/board-a.svg", "loss.svg"] {
+            assert!(!Report::may_have(other), "{other}");
+        }
     }
 
     #[test]

@@ -16,6 +16,24 @@ pub(super) struct Picture {
 pub(super) const STYLE: &str = include_str!("page/picture.css");
 
 impl Picture {
+    /// Whether some report has a picture of this name.
+    pub(super) fn is_known(name: &str) -> bool {
+        const NAMES: [&str; 10] = [
+            "board-legend",
+            "loss",
+            "accuracy",
+            "top-trials",
+            "best-so-far",
+            "parallel",
+            "importance",
+            "confusion",
+            "reliability",
+            "ensemble",
+        ];
+        let bracket = || name.strip_prefix("board-").is_some_and(|number| number.parse::<u32>().is_ok());
+        NAMES.contains(&name) || bracket()
+    }
+
     /// The picture as part of a page that has [`STYLE`].
     pub(super) fn inline(&self) -> Markup {
         let title = format!("{}-title", self.name);

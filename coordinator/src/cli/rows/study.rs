@@ -110,7 +110,12 @@ impl StudyRow {
             let value = metric(Some(best.value));
             facts.push((
                 "best",
-                format!("trial {}: {} {value} after {} epochs", best.trial, self.metric, best.epochs),
+                format!(
+                    "trial {}: {} {value} after {}",
+                    best.trial,
+                    self.metric,
+                    plural(best.epochs, "epoch")
+                ),
             ));
         }
         facts.extend(self.test.iter().flat_map(test_facts));
