@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
         Figures { shirt: Some(0.83), ..OWN },
         (30, 1, 54.0),
     ),
-    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (30, 1, 60.0)),
+    fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (40, 1, 80.0)),
     Row {
         kind: Kind::Search,
         ..fixed(
