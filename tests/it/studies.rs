@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use common::view::{EndReason, StudyPhase};
 use proto::v1 as pb;
@@ -63,8 +65,15 @@ async fn a_stopped_study_keeps_its_results_and_can_be_deleted() -> Result<()> {
     client.delete_study(reference("s")).await?;
     let gone = client.get_study(reference("s")).await.map(|_| ()).unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
-    assert!(!cluster.state().join("objects").join(stopped.id.as_str()).join("0").exists());
-    Ok(())
+    // They go beside the answer.
+    let objects = cluster.state().join("objects").join(stopped.id.as_str()).join("0");
+    for _ in 0..500 {
+        if !objects.exists() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{} is left", objects.display())
 }
 
 #[tokio::test]

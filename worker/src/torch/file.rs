@@ -11,7 +11,10 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::trainer::TrainError;
 
-/// Most bytes of a header that one tensor needs beside its name, and what a header has beside its tensors.
+/// Largest header that is read whatever the model: a hundred layers need a hundredth of it.
+const MOST_HEADER: u64 = 1 << 20;
+
+/// Most bytes of a header that one tensor needs beside its name.
 const HEADER_OF_TENSOR: u64 = 256;
 
 /// One tensor of a file.
@@ -80,8 +83,8 @@ pub(super) fn read(path: &Path, wanted: &[Entry]) -> Result<Vec<Vec<u8>>, TrainE
     let data: usize = wanted.iter().map(Entry::size).sum();
     let unreadable =
         |error: io::Error| TrainError::Machine(format!("cannot read {}: {error}", path.display()));
-    let most_header: u64 =
-        HEADER_OF_TENSOR + wanted.iter().map(|entry| HEADER_OF_TENSOR + entry.name.len() as u64).sum::<u64>();
+    let needed: u64 = wanted.iter().map(|entry| HEADER_OF_TENSOR + entry.name.len() as u64).sum();
+    let most_header = MOST_HEADER.max(needed);
     let size = fs::metadata(path).map_err(unreadable)?.len();
     let most = data as u64 + most_header + 8;
     if size > most {
@@ -176,7 +179,7 @@ mod tests {
         let mut claims = whole.clone();
         claims[..8].copy_from_slice(&(2u64 << 20).to_le_bytes());
         let padded = [whole.clone(), vec![0; 3]].concat();
-        let huge = vec![0; 1 << 20];
+        let huge = vec![0; (MOST_HEADER + 100) as usize];
         for bytes in [&whole[..whole.len() - 1], &whole[..5], &claims, &padded, &huge, &[]] {
             fs::write(&path, bytes).unwrap();
             assert!(matches!(read(&path, &entries()), Err(TrainError::Checkpoint(_))), "{}", bytes.len());
