@@ -137,7 +137,8 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
         let (built, read) = ModelSpec::build_reading(study.model, &hparams, shape);
         unread.retain(|name| !read.contains(*name));
         match built {
-            Ok(model) if study.fits(&model, &hparams) => admitted |= study.constraints.admit(&model),
+            Ok(model) if !study.constraints.admit(&model) => {}
+            Ok(model) if study.fits(&model, &hparams) => admitted = true,
             Ok(_) => large = true,
             Err(Unbuildable::Missing(name)) => {
                 let message = format!("the space lacks `{name}`, which the model needs for {hparams}");
@@ -164,7 +165,7 @@ fn admits_something(study: &StudySpec, shape: &DataShape) -> Result<(), Flaw> {
     let (path, why) = match unusable {
         _ if admitted => return Ok(()),
         Some(reason) => ("space", format!("no configuration of the space can be used: {reason}")),
-        None if large && study.constraints.is_empty() => (
+        None if large => (
             "space",
             "every model is too large: what it trains with would not fit into an object of 1 GiB".to_owned(),
         ),

@@ -83,6 +83,18 @@ fn models_whose_state_no_object_can_hold_are_not_tried() {
     assert_eq!(admitted(&study), [true, false]);
     study.train.early_stopping.as_mut().unwrap().restore_best = true;
     assert_eq!(admitted(&study), [false, false]);
+    let refused = |tries: &str| {
+        let text = format!("name: s\nmodel: mlp\ndata: {{name: photos}}\n{tries}\n");
+        let facts = study.data.facts.clone().unwrap();
+        StudySpec::from_yaml(&text).unwrap().on(facts).unwrap_err().message
+    };
+    let searched = refused(
+        "space: {layers: {choice: [1]}, units_0: {choice: [1024]}}\nconstraints: {parameters: '>= 1k'}",
+    );
+    assert!(searched.contains("every model is too large"), "{searched}");
+    let listed =
+        refused("scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 1, units_0: 1024}}]}");
+    assert!(listed.contains("would not fit into an object of 1 GiB"), "{listed}");
 }
 
 #[test]
