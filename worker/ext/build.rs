@@ -9,7 +9,7 @@ use std::{
     process::exit,
 };
 
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "cpp/augment.cpp",
     "cpp/batch.cpp",
     "cpp/dense.cpp",
@@ -19,12 +19,19 @@ const SOURCES: [&str; 9] = [
     "cpp/philox.cpp",
     "cpp/runtime.cpp",
     "cpp/trace.cpp",
+    "cpp/winograd.cpp",
 ];
 
+const HEADERS: [&str; 6] =
+    ["cpp/clones.h", "cpp/guard.h", "cpp/norm_rows.h", "cpp/philox.h", "cpp/sums.h", "cpp/winograd.h"];
+
+/// What is compiled once for each of these instruction sets, under its name.
+const KERNELS: &str = "cpp/winograd_kernels.cpp";
+const SETS: [(&str, &[&str]); 2] =
+    [("avx2", &["-mavx2", "-mfma"]), ("avx512", &["-mavx512f", "-mfma", "-mprefer-vector-width=512"])];
+
 fn main() {
-    for file in
-        SOURCES.iter().chain(&["cpp/clones.h", "cpp/guard.h", "cpp/norm_rows.h", "cpp/philox.h", "build.rs"])
-    {
+    for file in SOURCES.iter().chain(&HEADERS).chain(&[KERNELS, "build.rs"]) {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -99,6 +106,36 @@ fn check(libtorch: &Path, expected: &str) -> Result<(), String> {
 
 fn compile(libtorch: &Path) {
     let include = libtorch.join("include");
+    let mut build = compiler();
+    build
+        // libtorch's own headers are not ours to mend.
+        .flag(format!("-isystem{}", include.display()))
+        .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .files(SOURCES);
+    // libtorch's thread pool on Linux is OpenMP's; without the flag these kernels use one thread.
+    if cfg!(target_os = "linux") && build.get_compiler().is_like_gnu() {
+        build.flag("-fopenmp");
+    }
+    // Its intrinsics are those of one family of processors.
+    let has_sets = cfg!(target_arch = "x86_64");
+    if has_sets {
+        build.define("RUNG_WINOGRAD", None);
+    }
+    build.compile("rung_ext");
+    for (set, flags) in SETS.iter().filter(|_| has_sets) {
+        compiler()
+            .flags(flags.iter())
+            .define("RUNG_SET", *set)
+            .file(KERNELS)
+            .compile(&format!("rung_ext_{set}"));
+    }
+    println!("cargo:rustc-link-lib=torch_cpu");
+    println!("cargo:rustc-link-lib=c10");
+}
+
+/// What everything is compiled with.
+fn compiler() -> cc::Build {
     let mut build = cc::Build::new();
     build
         .cpp(true)
@@ -107,21 +144,10 @@ fn compile(libtorch: &Path) {
         .warnings(false)
         .flag("-Wall")
         .flag("-Wextra")
-        // libtorch's own headers are not ours to mend.
-        .flag(format!("-isystem{}", include.display()))
-        .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         // Equal bits from every instruction set.
         .flag("-ffp-contract=off")
         // Nobody reads `errno` or traps; without these, roots and comparisons are not vectorised.
         .flag("-fno-math-errno")
-        .flag("-fno-trapping-math")
-        .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .files(SOURCES);
-    // libtorch's thread pool on Linux is OpenMP's; without the flag these kernels use one thread.
-    if cfg!(target_os = "linux") && build.get_compiler().is_like_gnu() {
-        build.flag("-fopenmp");
-    }
-    build.compile("rung_ext");
-    println!("cargo:rustc-link-lib=torch_cpu");
-    println!("cargo:rustc-link-lib=c10");
+        .flag("-fno-trapping-math");
+    build
 }

@@ -5,8 +5,8 @@
 
 #include "guard.h"
 #include "norm_rows.h"
+#include "sums.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -19,13 +19,6 @@
 
 namespace rung {
 namespace {
-
-// Rows that are added up in single precision before the sum becomes part of one in double: fixed, so that a sum does
-// not depend on threads.
-constexpr int64_t kChunk = 256;
-
-// Least rows for one thread.
-constexpr int64_t kGrain = 1024;
 
 // What the operation does.
 struct Norm {
@@ -61,27 +54,6 @@ at::Tensor as_rows(const at::Tensor& x) {
   return x.contiguous(x.dim() == 2 ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
 }
 
-// Two sums for each channel, over chunks of `count` items: `add(begin, end, first, second)` adds a chunk's items up in
-// single precision, the chunks' sums are added up in double, in their order.
-template <typename Add>
-std::vector<double> sums(int64_t count, int64_t chunk, int64_t channels, Add&& add) {
-  const int64_t chunks = (count + chunk - 1) / chunk;
-  std::vector<float> parts(static_cast<size_t>(chunks * 2 * channels), 0.0f);
-  at::parallel_for(0, chunks, std::max<int64_t>(1, kGrain / kChunk), [&](int64_t begin, int64_t end) {
-    for (int64_t at = begin; at < end; ++at) {
-      float* first = parts.data() + at * 2 * channels;
-      add(at * chunk, std::min(count, (at + 1) * chunk), first, first + channels);
-    }
-  });
-  std::vector<double> total(static_cast<size_t>(2 * channels), 0.0);
-  for (int64_t at = 0; at < chunks; ++at) {
-    for (int64_t i = 0; i < 2 * channels; ++i) {
-      total[i] += parts[at * 2 * channels + i];
-    }
-  }
-  return total;
-}
-
 // Rows of windows that make about a chunk.
 int64_t chunk_of_windows(const Size& size) {
   return std::max<int64_t>(1, kChunk / std::max<int64_t>(1, 2 * size.width));
@@ -106,8 +78,8 @@ Moments of_batch(
   const int64_t rows = size.rows(), width = size.channels;
   // Squares of distances from a sample, not from zero: little is lost where the mean is far from zero.
   const std::vector<float> origin(x, x + width);
-  const auto total = sums(rows, kChunk, width, [&](int64_t begin, int64_t end, float* sum, float* square) {
-    rows::distances(x + begin * width, origin.data(), sum, square, end - begin, width);
+  const auto total = sums(rows, kChunk, 2 * width, [&](int64_t begin, int64_t end, float* sum) {
+    rows::distances(x + begin * width, origin.data(), sum, sum + width, end - begin, width);
   });
   Moments moments(width);
   for (int64_t i = 0; i < width; ++i) {
@@ -209,16 +181,16 @@ class Normalised : public torch::autograd::Function<Normalised> {
     const auto upper = [&](int64_t at) { return (at / out.height * size.height + at % out.height * 2) * line; };
 
     const auto total = pool
-        ? sums(out.samples * out.height, chunk_of_windows(size), width,
-              [&](int64_t begin, int64_t end, float* sum, float* product) {
+        ? sums(out.samples * out.height, chunk_of_windows(size), 2 * width,
+              [&](int64_t begin, int64_t end, float* sum) {
                 for (int64_t at = begin; at < end; ++at) {
                   const int64_t to = at * out.width * width;
                   rows::pooled_gradient_sums(
-                      from + upper(at), line, back + to, places + to, mean, sum, product, out.width, width);
+                      from + upper(at), line, back + to, places + to, mean, sum, sum + width, out.width, width);
                 }
               })
-        : sums(size.rows(), kChunk, width, [&](int64_t begin, int64_t end, float* sum, float* product) {
-            rows::gradient_sums(from + begin * width, back + begin * width, scale, shift, mean, floor, sum, product,
+        : sums(size.rows(), kChunk, 2 * width, [&](int64_t begin, int64_t end, float* sum) {
+            rows::gradient_sums(from + begin * width, back + begin * width, scale, shift, mean, floor, sum, sum + width,
                 end - begin, width);
           });
 

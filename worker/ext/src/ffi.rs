@@ -7,6 +7,7 @@ use tch::Tensor;
 use crate::{
     augment::Change,
     batch::BatchSums,
+    conv::Set,
     mask::Mask,
     norm::Norm,
     optim::{Adam, RmsProp, Sgd},
@@ -65,6 +66,15 @@ unsafe extern "C" {
         mean: Handle,
         variance: Handle,
         norm: *const Norm,
+        out: *mut *mut c_void,
+    ) -> i32;
+    pub(crate) fn rung_convolves(size: i64, set: Set) -> bool;
+    pub(crate) fn rung_convolve(
+        x: Handle,
+        weight: Handle,
+        bias: *const c_void,
+        padding: i64,
+        set: Set,
         out: *mut *mut c_void,
     ) -> i32;
     pub(crate) fn rung_bind_grad(param: Handle, grad: Handle) -> i32;

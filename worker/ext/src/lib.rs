@@ -1,7 +1,7 @@
 //! What tch does not bind, and kernels that libtorch lacks; the only unsafe code of the workspace.
 //!
-//! In the order of a training step: a batch is gathered ([`batch`]), changed at random ([`augment`]), activated and
-//! dropped ([`dense`], [`norm`], [`mask`]), its loss is taken ([`batch`]) and parameters move ([`optim`]); what came of it can be
+//! In the order of a training step: a batch is gathered ([`batch`]), changed at random ([`augment`]), convolved ([`conv`]),
+//! activated and dropped ([`dense`], [`norm`], [`mask`]), its loss is taken ([`batch`]) and parameters move ([`optim`]); what came of it can be
 //! written as TorchScript ([`trace`]). Before all of that [`runtime`] sets what libtorch keeps per process. Every
 //! function checks devices, types and shapes in C++ before it touches memory, and turns C++ exceptions into an
 //! [`Error`].
@@ -11,6 +11,8 @@ pub mod runtime;
 pub mod batch;
 
 pub mod augment;
+
+pub mod conv;
 
 pub mod mask;
 

@@ -84,8 +84,9 @@ impl GraphNet {
         Ok(Self { steps, tensors, sample, grads, kind, smoothing, sums, pending: Vec::new() })
     }
 
-    /// The same net with each batch norm and what follows it as one operation, where it computes on the CPU in single
-    /// precision: numbers differ in the last bits. What it does cannot be written as TorchScript.
+    /// The same net with each batch norm and what follows it as one operation, and convolutions in few multiplications,
+    /// where it computes on the CPU in single precision: numbers differ in the last bits. What it does cannot be written
+    /// as TorchScript.
     pub(super) fn fused(mut self, spec: &ModelSpec) -> Self {
         if self.kind != Kind::Float || self.grads.device() != Device::Cpu {
             return self;
@@ -98,7 +99,14 @@ impl GraphNet {
             };
             let relu = follows(at + 1, Op::Relu);
             let pool = relu && follows(at + 2, Op::MaxPool { size: 2 });
-            let Node::BatchNorm(norm) = &mut self.steps[at].node else { continue };
+            let norm = match &mut self.steps[at].node {
+                Node::BatchNorm(norm) => norm,
+                Node::Conv { winograd, .. } => {
+                    *winograd = true;
+                    continue;
+                }
+                _ => continue,
+            };
             norm.fused = Some(Fused { relu, pool });
             for step in &mut self.steps[at + 1..][..usize::from(relu) + usize::from(pool)] {
                 step.node = Node::Done;

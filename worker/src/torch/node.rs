@@ -4,6 +4,7 @@ use common::model_spec::{Layer, ModelSpec, Op};
 use tch::{Device, Kind, Tensor};
 use worker_ext::{
     Error,
+    conv::{conv, suits},
     mask::Mask,
     norm::{Norm, norm},
 };
@@ -27,6 +28,8 @@ pub(super) enum Node {
         bias: Option<Tensor>,
         padding: i64,
         stride: i64,
+        /// In few multiplications where its shapes allow; on the CPU and in single precision alone.
+        winograd: bool,
     },
     BatchNorm(BatchNorm),
     /// What the batch norm before it does as well.
@@ -89,6 +92,7 @@ where
                 bias: if *bias { Some(self.leaf()?) } else { None },
                 padding: i64::from(kernel / 2),
                 stride: i64::from(*stride),
+                winograd: false,
             },
             Op::BatchNorm { .. } => Node::BatchNorm(BatchNorm {
                 weight: self.leaf()?,
@@ -143,7 +147,12 @@ impl Node {
             Self::Dense { weight, bias } => {
                 x.f_linear(&weight.f_to_kind(x.kind())?, Some(bias.f_to_kind(x.kind())?))?
             }
-            Self::Conv { weight, bias, padding, stride } => {
+            Self::Conv { weight, bias, padding, stride: 1, winograd: true }
+                if suits(&x.size(), &weight.size(), *padding) =>
+            {
+                conv(x, weight, bias.as_ref(), *padding)?
+            }
+            Self::Conv { weight, bias, padding, stride, .. } => {
                 let bias = bias.as_ref().map(|bias| bias.f_to_kind(x.kind())).transpose()?;
                 let weight = weight.f_to_kind(x.kind())?;
                 x.f_conv2d(&weight, bias.as_ref(), [*stride; 2], [*padding; 2], [1, 1], 1)?

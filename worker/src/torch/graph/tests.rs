@@ -85,14 +85,19 @@ fn gradients_equal_differences_of_the_loss() {
     }
 }
 
-/// Blocks with and without a pool, and norms that a sum follows.
+/// Blocks with and without a pool, norms that a sum follows, and convolutions in few multiplications.
 #[test]
-fn one_operation_for_norm_relu_and_pool_gives_what_three_give() {
+fn what_is_fused_gives_what_single_operations_give() {
     let _exact = exact();
     let int = |name: &'static str, value| (name, Scalar::Int(value));
-    let vgg = Hparams::from([int("width", 4), int("blocks", 2), int("dense_layers", 0)]);
+    let vgg = |width| Hparams::from([int("width", width), int("blocks", 2), int("dense_layers", 0)]);
     let mlp = Hparams::from([int("layers", 2), int("units", 9), ("batch_norm", Scalar::Bool(true))]);
-    for (model, hparams) in [(ModelKind::Vgg, vgg), (ModelKind::Resnet, resnet()), (ModelKind::Mlp, mlp)] {
+    for (model, hparams) in [
+        (ModelKind::Vgg, vgg(4)),
+        (ModelKind::Vgg, vgg(32)),
+        (ModelKind::Resnet, resnet()),
+        (ModelKind::Mlp, mlp),
+    ] {
         let (spec, ours, net) = build(model, &hparams);
         let (_, theirs, mut plain) = build(model, &hparams);
         let mut fused = net.fused(&spec);
