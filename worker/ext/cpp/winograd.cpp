@@ -77,39 +77,32 @@ struct Shape {
   }
 };
 
-// Calls `use(offset in the weight, position)` for all kernels' elements as [size²][panels of out][in][lane], where outputs
-// are the weight's, or its inputs where `back`, with each kernel turned round.
-template <typename Use>
-void each_filter(const at::Tensor& weight, bool back, Use&& use) {
-  const int64_t size = weight.size(2), in = weight.size(back ? 0 : 1), out = weight.size(back ? 1 : 0);
+// The coordinates of all kernels: those of `weight`, or where `back` those that take gradients back, each turned round and
+// from channels out to channels in.
+at::Tensor coordinates(const Shape& shape, const at::Tensor& weight, bool back) {
+  const int64_t pixels = shape.size * shape.size, in = shape.in.channels, out = shape.out.channels;
   const int64_t by_in = weight.stride(back ? 0 : 1), by_out = weight.stride(back ? 1 : 0);
-  for (int64_t pixel = 0; pixel < size * size; ++pixel) {
-    const int64_t from = back ? size * size - 1 - pixel : pixel;
-    const int64_t offset = from / size * weight.stride(2) + from % size * weight.stride(3);
+  const at::Tensor ordered = scratch(pixels * in * out);
+  const auto* from = weight.const_data_ptr<float>();
+  auto* to = ordered.data_ptr<float>();
+  for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+    const int64_t taken = back ? pixels - 1 - pixel : pixel;
+    const auto* kernel = from + taken / shape.size * weight.stride(2) + taken % shape.size * weight.stride(3);
     for (int64_t panel = 0; panel < out; panel += kPanel) {
       const int64_t width = std::min(kPanel, out - panel);
-      const int64_t position = (pixel * out + panel) * in;
-      // Few lines of the cache at a time, whichever of the two lies closer together.
+      // Few lines of the cache at a time, whichever channels lie closer together.
       for (int64_t group = 0; group < in; group += kLanes) {
         for (int64_t lane = 0; lane < width; ++lane) {
           for (int64_t i = group; i < group + kLanes; ++i) {
-            use(offset + (panel + lane) * by_out + i * by_in, position + i * width + lane);
+            to[i * width + lane] = kernel[(panel + lane) * by_out + i * by_in];
           }
         }
       }
+      to += in * width;
     }
   }
-}
-
-// The coordinates of all kernels.
-at::Tensor coordinates(const Shape& shape, const at::Tensor& weight, bool back) {
-  const int64_t elements = shape.in.channels * shape.out.channels;
-  const at::Tensor ordered = scratch(shape.size * shape.size * elements);
-  auto* to = ordered.data_ptr<float>();
-  const auto* from = weight.const_data_ptr<float>();
-  each_filter(weight, back, [&](int64_t offset, int64_t position) { to[position] = from[offset]; });
   const at::Tensor filters = scratch(shape.points() * shape.filters());
-  shape.with->filters(to, elements, filters.data_ptr<float>(), shape.filters());
+  shape.with->filters(ordered.const_data_ptr<float>(), in * out, filters.data_ptr<float>(), shape.filters());
   return filters;
 }
 

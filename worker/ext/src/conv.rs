@@ -27,6 +27,9 @@ const LANES: i64 = 16;
 /// Least product of channels in and out. With fewer, taking tiles to coordinates and back costs what is won.
 const LEAST_CHANNELS: i64 = 32 * 32;
 
+/// Greatest product of channels in and out: coordinates of kernels take up to seven times the kernels' memory.
+const MOST_CHANNELS: i64 = 512 * 512;
+
 /// Whether [`conv`] takes images of this shape, samples × channels × height × width, and kernels of this shape, channels
 /// out × channels in × height × width, on this processor, and is faster than libtorch's convolution.
 ///
@@ -40,7 +43,7 @@ pub fn suits(x: &[i64], weight: &[i64], padding: i64) -> bool {
     size == other
         && channels == input
         && [channels, out].iter().all(|count| count % LANES == 0)
-        && channels * out >= LEAST_CHANNELS
+        && (LEAST_CHANNELS..=MOST_CHANNELS).contains(&(channels * out))
         && (0..size).contains(&padding)
         && rows.min(columns) > 0
         && whole(rows) * whole(columns) <= 2 * rows * columns
@@ -201,6 +204,7 @@ mod tests {
         assert!(suits([250, 64, 7, 7], [64, 64, 5, 5], 2));
         assert!(!suits([1, 1, 28, 28], [32, 1, 3, 3], 1), "one channel");
         assert!(!suits([1, 16, 28, 28], [32, 16, 3, 3], 1), "few channels");
+        assert!(!suits([1, 1024, 28, 28], [512, 1024, 3, 3], 1), "many channels");
         assert!(!suits([1, 40, 28, 28], [40, 40, 3, 3], 1), "no multiple of 16");
         assert!(!suits([1, 64, 28, 28], [64, 64, 7, 7], 3), "no kernels of 7");
         assert!(!suits([1, 64, 28, 28], [64, 64, 1, 1], 0), "no kernels of 1");
