@@ -159,29 +159,30 @@ struct Pixels {
   }
 };
 
-template <int kSide>
-void patches(const float* x, const Tiled& tiled, const float* zeros, int64_t begin, int64_t end, float* out,
+// Coordinates of patches or of gradients of tiles, kFrom pixels on each side, by what gives the kSide values of kFrom.
+template <int kSide, int kFrom, void (*values)(const Vector (&)[kFrom], Vector*, int)>
+void coordinates(const float* x, const Tiled& tiled, const float* zeros, int64_t begin, int64_t end, float* out,
     int64_t stride) {
   for (int64_t tile = begin; tile < end; ++tile, out += tiled.channels) {
     const Spot spot(tile, tiled);
-    const Pixels<kSide> pixels(x, tiled, zeros, spot.sample, spot.row - tiled.padding, spot.column - tiled.padding);
+    const Pixels<kFrom> pixels(x, tiled, zeros, spot.sample, spot.row - tiled.padding, spot.column - tiled.padding);
     for (int64_t channel = 0; channel < tiled.channels; channel += kWidth) {
-      Vector half[kSide * kSide];
-      for (int j = 0; j < kSide; ++j) {
-        Vector column[kSide];
-        for (int i = 0; i < kSide; ++i) {
-          column[i] = load(pixels.at[i * kSide + j] + channel);
+      Vector half[kSide * kFrom];
+      for (int j = 0; j < kFrom; ++j) {
+        Vector column[kFrom];
+        for (int i = 0; i < kFrom; ++i) {
+          column[i] = load(pixels.at[i * kFrom + j] + channel);
         }
-        patch_values<kSide>(column, half + j, kSide);
+        values(column, half + j, kFrom);
       }
       for (int i = 0; i < kSide; ++i) {
-        Vector row[kSide], values[kSide];
-        for (int j = 0; j < kSide; ++j) {
-          row[j] = half[i * kSide + j];
+        Vector row[kFrom], line[kSide];
+        for (int j = 0; j < kFrom; ++j) {
+          row[j] = half[i * kFrom + j];
         }
-        patch_values<kSide>(row, values, 1);
+        values(row, line, 1);
         for (int j = 0; j < kSide; ++j) {
-          store(out + (i * kSide + j) * stride + channel, values[j]);
+          store(out + (i * kSide + j) * stride + channel, line[j]);
         }
       }
     }
@@ -213,35 +214,6 @@ void outputs(const float* from, int64_t stride, const float* bias, const Tiled& 
         outputs_of<kSide>(row, values, 1);
         for (int64_t j = 0; j < width; ++j) {
           store(corner + (i * tiled.width + j) * tiled.channels + channel, values[j] + shift);
-        }
-      }
-    }
-  }
-}
-
-template <int kSide>
-void output_gradients(const float* grad, const Tiled& tiled, const float* zeros, int64_t begin, int64_t end, float* out,
-    int64_t stride) {
-  for (int64_t tile = begin; tile < end; ++tile, out += tiled.channels) {
-    const Spot spot(tile, tiled);
-    const Pixels<kTile> pixels(grad, tiled, zeros, spot.sample, spot.row, spot.column);
-    for (int64_t channel = 0; channel < tiled.channels; channel += kWidth) {
-      Vector half[kSide * kTile];
-      for (int j = 0; j < kTile; ++j) {
-        Vector column[kTile];
-        for (int i = 0; i < kTile; ++i) {
-          column[i] = load(pixels.at[i * kTile + j] + channel);
-        }
-        output_values<kSide>(column, half + j, kTile);
-      }
-      for (int i = 0; i < kSide; ++i) {
-        Vector row[kTile], values[kSide];
-        for (int j = 0; j < kTile; ++j) {
-          row[j] = half[i * kTile + j];
-        }
-        output_values<kSide>(row, values, 1);
-        for (int j = 0; j < kSide; ++j) {
-          store(out + (i * kSide + j) * stride + channel, values[j]);
         }
       }
     }
@@ -384,8 +356,8 @@ void add_products(const float* tiles, const float* grads, int64_t count, int64_t
 }
 
 template <int kSide>
-constexpr Kernels kAll{kSide, patches<kSide>, outputs<kSide>, output_gradients<kSide>, filters<kSide>,
-    filter_gradients<kSide>, product, add_products};
+constexpr Kernels kAll{kSide, coordinates<kSide, kSide, patch_values<kSide>>, outputs<kSide>,
+    coordinates<kSide, kTile, output_values<kSide>>, filters<kSide>, filter_gradients<kSide>, product, add_products};
 
 }  // namespace
 
