@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Row] = &[
         CNNS,
         "the same, augmented",
         Figures { shirt: Some(0.83), ..OWN },
-        (30, 1, 54.0),
+        (30, 3, 27.0),
     ),
     fixed("cnn-5block", CNNS, "four blocks and a head", with_loss(0.9409, 0.2138), (40, 1, 80.0)),
     Row {
