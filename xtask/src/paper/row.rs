@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Search,
         ..fixed("cnn-best-search", CNN_SEARCH, "Hyperband over Rung's own space", OWN, (9, 1, 100.0))
     },
-    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN, which that search preferred", OWN, (40, 3, 67.0)),
+    fixed("cnn-best", CNN_SEARCH, "Rung's own CNN, which that search preferred", OWN, (80, 3, 66.0)),
     Row {
         kind: Kind::Ensemble,
         ..fixed(

@@ -47,7 +47,10 @@ fn runs_are_averaged_and_listed_and_short_ones_say_so() {
 fn recipes_that_were_measured_before_are_told() {
     let page = page(&[record("cnn-best", 1, 0.95)]);
     assert!(page.contains("## Other recipes that were measured"), "{page}");
-    assert_eq!(page.lines().filter(|line| line.starts_with("| `cnn-best` |")).count(), 1 + 2, "{page}");
+    let told = page.lines().filter(|line| line.starts_with("| `cnn-best` |")).count();
+    let tried = TRIED.iter().filter(|old| old.row == "cnn-best").count();
+    assert!(tried > 0);
+    assert_eq!(told, 1 + tried, "{page}");
     assert!(TRIED.iter().all(|old| named(old.row).is_ok()));
 }
 
