@@ -108,7 +108,8 @@ at::Tensor coordinates(const Shape& shape, const at::Tensor& weight, bool back) 
 
 // x convolved with kernels by their coordinates.
 void convolve(const Shape& shape, const float* x, const float* filters, const float* bias, float* y) {
-  const auto& [with, size, samples, in, out] = shape;
+  const auto* with = shape.with;
+  const Tiled &in = shape.in, &out = shape.out;
   const int64_t most = shape.block(), points = shape.points(), tiles = shape.tiles();
   const int64_t apart_in = most * in.channels + kApart, apart_out = most * out.channels + kApart;
   const at::Tensor outside = at::zeros({in.channels}, at::kFloat);
@@ -130,7 +131,8 @@ void convolve(const Shape& shape, const float* x, const float* filters, const fl
 
 // The gradient of the kernels: for each coordinate, the sum over all tiles in their order.
 at::Tensor filter_gradient(const Shape& shape, const float* x, const float* grad, const at::Tensor& weight) {
-  const auto& [with, size, samples, in, out] = shape;
+  const auto* with = shape.with;
+  const Tiled &in = shape.in, &out = shape.out;
   const int64_t most = shape.block(), points = shape.points(), tiles = shape.tiles();
   const int64_t apart_in = most * in.channels + kApart, apart_out = most * out.channels + kApart;
   const int64_t elements = in.channels * out.channels, apart = shape.filters();
@@ -154,13 +156,13 @@ at::Tensor filter_gradient(const Shape& shape, const float* x, const float* grad
       }
     });
   }
-  const at::Tensor ordered = scratch(size * size * elements);
+  const at::Tensor ordered = scratch(shape.size * shape.size * elements);
   auto* from = ordered.data_ptr<float>();
   with->filter_gradients(filters, apart, elements, from);
   at::Tensor gradient = at::empty_like(weight);
   auto* to = gradient.data_ptr<float>();
-  for (int64_t pixel = 0; pixel < size * size; ++pixel) {
-    const int64_t offset = pixel / size * gradient.stride(2) + pixel % size * gradient.stride(3);
+  for (int64_t pixel = 0; pixel < shape.size * shape.size; ++pixel) {
+    const int64_t offset = pixel / shape.size * gradient.stride(2) + pixel % shape.size * gradient.stride(3);
     for (int64_t group = 0; group < in.channels; group += kLanes) {
       for (int64_t o = 0; o < out.channels; ++o) {
         for (int64_t i = group; i < group + kLanes; ++i) {
@@ -222,7 +224,8 @@ class Convolved : public torch::autograd::Function<Convolved> {
         add_rows(back + begin * width, sum, end - begin, width);
       });
       bias = at::empty({width}, at::kFloat);
-      std::transform(total.begin(), total.end(), bias.data_ptr<float>(), [](double sum) { return static_cast<float>(sum); });
+      const auto single = [](double sum) { return static_cast<float>(sum); };
+      std::transform(total.begin(), total.end(), bias.data_ptr<float>(), single);
     }
     return {in, kernel, bias, at::Tensor(), at::Tensor()};
   }
@@ -255,7 +258,8 @@ rung::Status rung_convolve(const at::Tensor* x, const at::Tensor* weight, const 
       TORCH_CHECK(tensor->dim() == 4, "images and kernels have 4 dimensions, not ", tensor->dim());
     }
     const int64_t size = weight->size(2);
-    TORCH_CHECK(rung::winograd::kernels(size, set) != nullptr && weight->size(3) == size, "no kernels of ", size, " x ", weight->size(3), " here");
+    TORCH_CHECK(rung::winograd::kernels(size, set) != nullptr && weight->size(3) == size, "no kernels of ", size, " x ",
+        weight->size(3), " here");
     TORCH_CHECK(weight->is_non_overlapping_and_dense(), "the kernels are not dense");
     TORCH_CHECK(weight->size(1) == x->size(1), "the kernels do not fit the channels");
     for (const int64_t channels : {weight->size(0), weight->size(1)}) {

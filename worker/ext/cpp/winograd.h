@@ -39,8 +39,8 @@ struct Kernels {
   // Inputs on each side of a patch.
   int64_t side;
 
-  // Coordinates of the patches of tiles begin..end, tile by tile. What lies outside an image is zero; `zeros` are so many as
-  // it has channels.
+  // Coordinates of the patches of tiles begin..end, tile by tile. What lies outside an image is zero; `zeros` are so many
+  // as it has channels.
   void (*patches)(const float* x, const Tiled& tiled, const float* zeros, int64_t begin, int64_t end, float* out,
       int64_t stride);
 
