@@ -18,10 +18,10 @@ namespace winograd {
 const Kernels* kernels(int64_t size, Set set) {
 #ifdef RUNG_WINOGRAD
   __builtin_cpu_init();
-  if (set != Set::kAvx2 && __builtin_cpu_supports("avx512f")) {
+  if (set == Set::kBest && __builtin_cpu_supports("avx512f")) {
     return avx512::kernels(size);
   }
-  if (set != Set::kAvx512 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     return avx2::kernels(size);
   }
 #else

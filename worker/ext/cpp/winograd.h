@@ -66,7 +66,7 @@ struct Kernels {
 };
 
 // Instruction sets that there are operations for.
-enum class Set : int32_t { kBest, kAvx2, kAvx512 };
+enum class Set : int32_t { kBest, kAvx2 };
 
 // Those for kernels of `size` × `size`, 3 or 5; null for other sizes and where this processor lacks the set. The best that
 // it has is lacking where it cannot multiply and add at once.

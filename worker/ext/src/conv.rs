@@ -96,6 +96,16 @@ mod tests {
         ([1, 16, 1, 1], 16, 5, 4),
     ];
 
+    /// Whether this processor has kernels; said where it has none, as on ARM.
+    fn has_kernels() -> bool {
+        // SAFETY: plain values.
+        let has = unsafe { ffi::rung_convolves(3, Set::Best) };
+        if !has {
+            eprintln!("SKIPPED: this processor cannot add and multiply at once");
+        }
+        has
+    }
+
     struct Parts {
         x: Tensor,
         weight: Tensor,
@@ -139,6 +149,9 @@ mod tests {
 
     #[test]
     fn what_comes_out_and_what_goes_back_are_a_convolutions() {
+        if !has_kernels() {
+            return;
+        }
         for shape in SHAPES {
             let padding = shape.3;
             for bias in [false, true] {
@@ -161,6 +174,9 @@ mod tests {
 
     #[test]
     fn bits_depend_neither_on_threads_nor_on_the_instruction_set() {
+        if !has_kernels() {
+            return;
+        }
         let before = crate::runtime::threads();
         for shape in SHAPES {
             let run = |set, threads| {
@@ -177,6 +193,9 @@ mod tests {
     /// Frozen kernels and the first layer's images gather no gradient.
     #[test]
     fn only_what_gathers_a_gradient_gets_one() {
+        if !has_kernels() {
+            return;
+        }
         for (images, kernels) in [(true, false), (false, true)] {
             let Parts { x, weight, .. } = Parts::new(SHAPES[1], false);
             let (x, weight) =
@@ -188,6 +207,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_shows() {
+        if !has_kernels() {
+            return;
+        }
         let Parts { x, weight, .. } = Parts::new(SHAPES[0], false);
         let x = x.detach();
         _ = x.get(1).get(2).get(3).get(4).fill_(f64::NAN);
@@ -199,6 +221,9 @@ mod tests {
 
     #[test]
     fn shapes_say_where_it_is_faster() {
+        if !has_kernels() {
+            return;
+        }
         let suits = |x: [i64; 4], weight: [i64; 4], padding| suits(&x, &weight, padding);
         assert!(suits([1, 32, 28, 28], [32, 32, 3, 3], 1));
         assert!(suits([250, 64, 7, 7], [64, 64, 5, 5], 2));
@@ -215,6 +240,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
+        if !has_kernels() {
+            return;
+        }
         let ones = |size: [i64; 4]| Tensor::ones(size, FLOAT);
         let (x, weight) = (ones([2, 16, 8, 8]), ones([16, 16, 3, 3]));
         let fails = |x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, padding| {
