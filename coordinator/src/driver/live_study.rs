@@ -1,16 +1,22 @@
 //! An unfinished study in memory: its state, its place in its log, and the row that readers see.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use common::{
-    ids::{StudyId, TrialNumber},
+    ids::{Attempt, StudyId, TrialNumber},
     study::StudySpec,
     time::Timestamp,
-    view::{Leader, LeaseId, StudyView, TrialView},
+    view::{Leader, LeaseId, StudyPhase, StudyView, TrialView},
 };
-use scheduler::{Best, Event, Input, Refusal, ReplayError, Study, Trial};
+use scheduler::{Best, Event, Input, Lease, Refusal, ReplayError, Study, Trial, Work};
 
 use crate::{blobs::ObjectKey, store::Commit};
+
+/// How long slots are kept free for a study whose last results are being stored. A store may be full until other work is done.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// A study that takes inputs.
 #[derive(Debug)]
@@ -21,6 +27,10 @@ pub(super) struct LiveStudy {
     sequence: u64,
     /// Trials whose rows are out of date.
     changed: BTreeSet<TrialNumber>,
+    /// Leases whose last epoch is trained: what they came to is being stored.
+    storing: BTreeMap<TrialNumber, Attempt>,
+    /// Since when nothing is left but what follows them, and whether that is too long ago to keep slots for it.
+    waits: Option<(Timestamp, bool)>,
 }
 
 impl LiveStudy {
@@ -42,7 +52,8 @@ impl LiveStudy {
     /// The study that a log says.
     pub(super) fn replay(id: StudyId, log: &[Event]) -> Result<Self, ReplayError> {
         let study = Study::replay(log)?;
-        Ok(Self { id, study, sequence: log.len() as u64, changed: BTreeSet::new() })
+        let (changed, storing) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { id, study, sequence: log.len() as u64, changed, storing, waits: None })
     }
 
     /// Its identity.
@@ -72,8 +83,51 @@ impl LiveStudy {
         for event in events {
             commit.events.push((self.id.clone(), self.sequence, event.clone()));
             self.sequence += 1;
-            self.changed.extend(event.trial());
+            if let Some(trial) = event.trial() {
+                self.changed.insert(trial);
+                self.forget_stored(trial);
+            }
         }
+    }
+
+    /// Notes that a lease has trained an epoch. After its last one the slot is free, though the lease goes on until its result is
+    /// stored.
+    pub(super) fn trained(&mut self, lease: &LeaseId, epoch: u32) {
+        let held = self.study.lease(lease.trial).map(|held| held.work);
+        if matches!(held, Some(Work::Train { to_epoch, .. }) if to_epoch == epoch) {
+            self.storing.insert(lease.trial, lease.attempt);
+        }
+    }
+
+    /// Forgets that a trial's lease is being stored, if it is over.
+    fn forget_stored(&mut self, trial: TrialNumber) {
+        let current = self.study.lease(trial).map(|held| held.attempt);
+        if self.storing.get(&trial).is_some_and(|stored| Some(*stored) != current) {
+            self.storing.remove(&trial);
+        }
+    }
+
+    /// Notes since when all that is left of the study, its evaluation at least, follows results that are being stored.
+    pub(super) fn note_waiting(&mut self, now: Timestamp) {
+        let study = &self.study;
+        let stored = |(trial, lease): (TrialNumber, &Lease)| self.storing.get(&trial) == Some(&lease.attempt);
+        let waits = study.lease_count() > 0
+            && study.lease_count() == self.storing.len()
+            && study.phase() == StudyPhase::Running
+            && study.leasable() == 0
+            && study.leases().all(stored);
+        let since = self.waits.map_or(now, |(since, _)| since);
+        self.waits = waits.then_some((since, now.since(since) >= KEPT));
+    }
+
+    /// Whether a worker that stores its results keeps a slot free for what follows.
+    pub(super) fn keeps_slot(&self) -> bool {
+        matches!(self.waits, Some((_, false)))
+    }
+
+    /// When no slot is kept for it any more, where one is.
+    pub(super) fn kept_until(&self) -> Option<Timestamp> {
+        self.waits.filter(|(_, over)| !over).map(|(since, _)| since + KEPT)
     }
 
     /// Adds the rows of what has changed to the commit and returns the study's.
@@ -111,7 +165,7 @@ impl LiveStudy {
             best: self.study.best_result().map(leader),
             created: self.study.created(),
             finished: self.study.finished(),
-            leases: self.study.leases().count() as u32,
+            leases: self.study.lease_count() as u32,
             active_ms: self.study.active(now).as_millis() as u64,
             test: self.study.best().and_then(Trial::test),
             test_touches: self.study.test_touches(),

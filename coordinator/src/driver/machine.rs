@@ -119,21 +119,32 @@ impl Machine {
 
     /// When [`Machine::handle`] must be called again even if nothing comes in.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let studies = self.studies.values().filter_map(|live| live.study().next_deadline());
-        studies.chain(self.roster.next_deadline()).min()
+        let ticks = self.studies.values().filter_map(|live| live.study().next_deadline());
+        let kept = self.studies.values().filter_map(LiveStudy::kept_until);
+        ticks.chain(kept).chain(self.roster.next_deadline()).min()
+    }
+
+    /// Notes that whoever drives this machine has taken all that was said, and listens from now on. Slow commits before that are
+    /// no silence: what is said meanwhile waits, and is taken next.
+    pub fn listens(&mut self, now: Timestamp) {
+        if let Some((since, _)) = &mut self.last {
+            *since = now;
+        }
     }
 
     /// Gives every worker the time for which this process was stopped and could not hear it. Where it was stopped shows only
     /// by a wake-up that came too late; a shorter delay is covered by hearing everybody out.
     fn forgive_own_silence(&mut self, now: Timestamp) {
-        let Some((last, Some(deadline))) = self.last else { return };
-        if now.since(deadline) > HEAR_OUT {
-            self.roster.extend(now.since(last));
+        let Some((since, Some(deadline))) = self.last else { return };
+        if now.since(deadline.max(since)) > HEAR_OUT {
+            self.roster.extend(now.since(since));
         }
     }
 
-    /// Notes that streams were closed from this side: their workers have as long to come back as if they had closed them.
+    /// Notes that streams were closed from this side: their workers have as long to come back as if they had closed them. Those
+    /// that were away before could not come back while the store could not be read: they have a lease's whole term.
     pub fn hung_up(&mut self, now: Timestamp, sessions: &BTreeSet<SessionId>) {
+        self.roster.await_absent(now);
         sessions.iter().for_each(|session| self.roster.disconnected(*session, now));
     }
 

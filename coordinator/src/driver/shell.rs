@@ -7,7 +7,7 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{
     ids::{StudyId, TrialNumber},
@@ -157,6 +157,8 @@ pub fn run(
         trouble: None,
         messages: driver.messages.downgrade(),
         background: JoinSet::new(),
+        looks: JoinSet::new(),
+        look_again: false,
         deletions: JoinSet::new(),
         started: clock.now(),
         crowded: None,
@@ -177,8 +179,12 @@ struct Shell {
     trouble: Option<Trouble>,
     /// The way for what is found in the background.
     messages: mpsc::WeakSender<Message>,
-    /// Looks for superfluous objects; given up when the driver ends.
+    /// What is deleted of studies that have finished; given up when the driver ends.
     background: JoinSet<()>,
+    /// The look through all objects that is under way, one at a time; given up when the driver ends.
+    looks: JoinSet<()>,
+    /// Whether objects became superfluous that it may have passed already.
+    look_again: bool,
     /// Deletions of whole studies, which may have thousands of objects: waited for when the driver ends, since whoever asks
     /// for one wants the room.
     deletions: JoinSet<()>,
@@ -197,20 +203,29 @@ impl Shell {
     ) -> Result<(), StoreError> {
         // Leases from before a restart are in the machine already: their deadlines count from here.
         self.turn(Vec::new()).await?;
-        self.look();
+        self.look(Duration::ZERO);
         loop {
             let blobs = Arc::clone(&self.blobs);
-            let mut waiting = Vec::new();
+            let (mut waiting, mut more) = (Vec::new(), false);
             let deadline = self.deadline();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                count = inbox.recv_many(&mut waiting, GROUP) => if count == 0 { break },
+                count = inbox.recv_many(&mut waiting, GROUP) => {
+                    if count == 0 {
+                        break;
+                    }
+                    more = count == GROUP;
+                }
                 () = sleep_until(deadline) => {}
                 () = blobs.crowded() => {
                     self.make_room();
                     continue;
                 }
                 Some(_) = self.background.join_next() => continue,
+                Some(_) = self.looks.join_next() => {
+                    self.has_looked();
+                    continue;
+                }
                 Some(_) = self.deletions.join_next() => continue,
             }
             if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= Instant::now()) {
@@ -218,6 +233,10 @@ impl Shell {
             }
             let inputs = self.admit_all(waiting).await;
             self.turn(inputs).await?;
+            // Where more was said than one group takes, nobody has been heard out yet.
+            if !more {
+                self.machine.listens(self.clock.now());
+            }
         }
         inbox.close();
         let mut rest = Vec::new();

@@ -70,6 +70,11 @@ impl Study {
         self.leases.iter().map(|(trial, lease)| (*trial, lease))
     }
 
+    /// How many leases are out.
+    pub fn lease_count(&self) -> usize {
+        self.leases.len()
+    }
+
     /// The lease that is out on a trial.
     pub fn lease(&self, trial: TrialNumber) -> Option<&Lease> {
         self.leases.get(&trial)

@@ -53,12 +53,12 @@ impl Study {
                 self.to_be_evaluated
             ));
         }
-        if self.lease_count() != self.leases.len() {
+        if self.leases_of_trials() != self.leases.len() {
             flaws.push("a lease is out on a trial that has not started".to_owned());
         }
     }
 
-    fn lease_count(&self) -> usize {
+    fn leases_of_trials(&self) -> usize {
         self.trials.iter().filter(|trial| self.leases.contains_key(&trial.number)).count()
     }
 

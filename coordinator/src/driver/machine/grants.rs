@@ -1,9 +1,13 @@
 //! What is given out: leases, fairly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::{ids::WorkerId, time::Timestamp, view::LeaseId};
-use scheduler::{Event, Input as StudyInput};
+use common::{
+    ids::{StudyId, WorkerId},
+    time::Timestamp,
+    view::{LeaseId, StudyPhase},
+};
+use scheduler::{Event, Input as StudyInput, Study};
 
 use super::{
     super::{Effect, Grant, Group, ToWorker, live_study::LiveStudy},
@@ -11,8 +15,10 @@ use super::{
 };
 
 impl Machine {
-    /// Gives out leases, one to each idle worker in turn, always of the study that has the fewest.
+    /// Gives out leases, one to each idle worker in turn, always of the study that has the fewest; before all others of one
+    /// that waits for an evaluation and has none. That is short, and a study that has trained waits for nothing else.
     pub(super) fn assign(&mut self, now: Timestamp, group: &mut Group) {
+        self.studies.values_mut().for_each(|live| live.note_waiting(now));
         let mut grants: BTreeMap<WorkerId, Vec<LeaseId>> = BTreeMap::new();
         loop {
             let mut granted = false;
@@ -32,26 +38,51 @@ impl Machine {
     }
 
     fn grant_one(&mut self, now: Timestamp, worker: &WorkerId, group: &mut Group) -> Option<LeaseId> {
-        let member = self.roster.get(worker)?;
-        let trainable = |live: &&mut LiveStudy| member.can_train(live.study().spec());
-        let fitting = self.studies.values_mut().filter(trainable).filter(|live| live.study().leasable() > 0);
-        let live = fitting.min_by_key(|live| (live.study().leases().count(), live.study().created()))?;
-        let input = StudyInput::Lease { worker: worker.clone(), most: 1 };
-        let events = match live.step(now, &input, &mut group.commit) {
-            Ok(events) => events,
-            Err(refusal) => {
-                tracing::debug!(study = %live.id(), %worker, %refusal, "no lease granted");
+        let kept = self.kept_slots(worker);
+        loop {
+            let member = self.roster.get(worker)?;
+            let trainable = |live: &&mut LiveStudy| member.can_train(live.study().spec());
+            let fitting =
+                self.studies.values_mut().filter(trainable).filter(|live| live.study().leasable() > 0);
+            let live = fitting.min_by_key(|live| {
+                let (study, leases) = (live.study(), live.study().lease_count());
+                (!(evaluates(study) && leases == 0), leases, study.created())
+            })?;
+            if member.capacity() <= kept && !evaluates(live.study()) {
                 return None;
             }
-        };
-        let (trial, attempt) = events.iter().find_map(|event| match event {
-            Event::Granted { trial, attempt, .. } => Some((*trial, *attempt)),
-            _ => None,
-        })?;
-        let lease = LeaseId { study: live.id().clone(), trial, attempt };
-        tracing::info!(%lease, %worker, "lease granted");
-        self.roster.granted(worker, lease.clone());
-        Some(lease)
+            let input = StudyInput::Lease { worker: worker.clone(), most: 1 };
+            let events = match live.step(now, &input, &mut group.commit) {
+                Ok(events) => events,
+                Err(refusal) => {
+                    tracing::debug!(study = %live.id(), %worker, %refusal, "no lease granted");
+                    return None;
+                }
+            };
+            let granted = events.iter().find_map(|event| match event {
+                Event::Granted { trial, attempt, .. } => Some((*trial, *attempt)),
+                _ => None,
+            });
+            if let Some((trial, attempt)) = granted {
+                let lease = LeaseId { study: live.id().clone(), trial, attempt };
+                tracing::info!(%lease, %worker, "lease granted");
+                self.roster.granted(worker, lease.clone());
+                return Some(lease);
+            }
+            // A study that says here that it has no more to draw leaves the worker to others.
+            if events.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// How many slots a worker keeps free: one for each study whose last results it stores, most often the last checkpoint before
+    /// an evaluation. Another study's work, taken in that moment, could hold that up for hours.
+    fn kept_slots(&self, worker: &WorkerId) -> u32 {
+        let leases = self.roster.get(worker).into_iter().flat_map(|member| &member.leases);
+        let studies: BTreeSet<&StudyId> = leases.map(|lease| &lease.study).collect();
+        let keeps = |study: &&&StudyId| self.studies.get(*study).is_some_and(LiveStudy::keeps_slot);
+        studies.iter().filter(keeps).count() as u32
     }
 
     fn send_grants(&mut self, worker: &WorkerId, leases: &[LeaseId], group: &mut Group) {
@@ -79,4 +110,8 @@ impl Machine {
         }
         group.effects.push(Effect::Send(session, ToWorker::Grants(grants)));
     }
+}
+
+fn evaluates(study: &Study) -> bool {
+    study.phase() == StudyPhase::Evaluating
 }

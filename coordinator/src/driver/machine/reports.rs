@@ -60,11 +60,10 @@ impl Machine {
     ) {
         let (session, worker) = from;
         let Report { lease, what } = report;
-        let refuse = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));
         // What is said of another worker's lease counts as little as what is said of one that is over.
         if !self.holds(Some(worker), &lease) {
             tracing::debug!(%lease, %worker, "report of a lease that is not the worker's");
-            group.effects.push(refuse);
+            revoke(session, lease, group);
             return;
         }
         if let Happened::Epoch(point) | Happened::Finished { last: point, .. } | Happened::NotFinite(point) =
@@ -73,10 +72,11 @@ impl Machine {
         {
             group.commit.curves.push((lease.study.clone(), lease.trial, *point));
         }
-        if let Happened::Epoch(_) = what {
+        let Some(live) = self.studies.get_mut(&lease.study) else { return };
+        if let Happened::Epoch(point) = what {
+            live.trained(&lease, point.epoch);
             return;
         }
-        let Some(live) = self.studies.get_mut(&lease.study) else { return };
         let ends = !matches!(what, Happened::Checkpointed(_));
         let input = study_input(live.study().spec(), &lease, what);
         match live.step(now, &input, &mut group.commit) {
@@ -92,7 +92,7 @@ impl Machine {
                         self.roster.ended(worker, &lease);
                     }
                 }
-                group.effects.push(refuse);
+                revoke(session, lease, group);
             }
         }
     }
@@ -106,6 +106,18 @@ impl Machine {
         {
             tracing::debug!(%lease, %refusal, "lost lease had ended already");
         }
+    }
+}
+
+/// Takes a lease back. Thousands of reports of one that is over, in a row, are answered by one message.
+fn revoke(session: SessionId, lease: LeaseId, group: &mut Group) {
+    match group.effects.last_mut() {
+        Some(Effect::Send(to, ToWorker::Revoke(leases))) if *to == session => {
+            if !leases.contains(&lease) {
+                leases.push(lease);
+            }
+        }
+        _ => group.effects.push(Effect::Send(session, ToWorker::Revoke(vec![lease]))),
     }
 }
 

@@ -36,6 +36,9 @@ const AT_ONCE: usize = 32;
 /// How much older than it is a file may look: systems date files by a clock that ticks some hundred times a second.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Pause between two looks where commits ask for more of them than there can be.
+const BREATH: Duration = Duration::from_secs(1);
+
 /// Shortest time between two looks through everything because the quota was reached.
 const REST: Duration = Duration::from_secs(30);
 
@@ -59,7 +62,7 @@ impl Shell {
             );
         }
         if trials.len() > AT_ONCE {
-            return self.look();
+            return self.look(Duration::ZERO);
         }
         for (study, trial) in trials {
             match self.blobs.of_trial(&study, trial).await {
@@ -81,14 +84,27 @@ impl Shell {
         }
     }
 
-    /// Looks through all objects beside the driver, which judges them as they are found.
-    pub(super) fn look(&mut self) {
+    /// Looks through all objects beside the driver, which judges them as they are found: after a pause, or once more after the
+    /// look that is under way.
+    pub(super) fn look(&mut self, pause: Duration) {
+        if !self.looks.is_empty() {
+            self.look_again = true;
+            return;
+        }
         let (blobs, messages, before) = (Arc::clone(&self.blobs), self.messages.clone(), self.started);
-        self.background.spawn(async move {
+        self.looks.spawn(async move {
+            tokio::time::sleep(pause).await;
             if let Err(error) = looked_through(blobs, messages, before).await {
                 tracing::warn!(%error, "superfluous objects may be left");
             }
         });
+    }
+
+    /// Looks once more after a look, if that was wanted meanwhile.
+    pub(super) fn has_looked(&mut self) {
+        if std::mem::take(&mut self.look_again) {
+            self.look(BREATH);
+        }
     }
 
     /// Looks through all objects because there was no room for one, unless that was done a moment ago.
@@ -98,7 +114,7 @@ impl Shell {
                 "the quota is used up: uploads wait until something is deleted, or there is a larger one"
             );
             self.crowded = Some(tokio::time::Instant::now());
-            self.look();
+            self.look(Duration::ZERO);
         }
     }
 }

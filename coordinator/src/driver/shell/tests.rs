@@ -73,7 +73,7 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        Self::with_lease(std::time::Duration::from_secs(30))
+        Self::with_lease(Duration::from_secs(30))
     }
 
     /// Fills the disk for good, or frees it.
@@ -83,7 +83,7 @@ impl Bench {
     }
 
     #[allow(clippy::disallowed_methods, reason = "a test's task ends with the test")]
-    fn with_lease(lease: std::time::Duration) -> Self {
+    fn with_lease(lease: Duration) -> Self {
         let state = tempfile::tempdir().unwrap();
         let full = Arc::new(AtomicBool::new(false));
         let lasting = Arc::new(AtomicBool::new(false));
