@@ -10,6 +10,8 @@ mod job;
 
 mod rung;
 
+mod net;
+
 mod ensemble;
 
 mod left;

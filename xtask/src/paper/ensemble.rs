@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::job::Job;
-use super::record::{ClassF1, Record, Test};
+use super::net::Net;
+use super::record::{ClassF1, Clean, Record, Test};
 use super::row::Scale;
 use super::rung::{Rung, study_file};
 
@@ -19,6 +20,11 @@ pub(super) struct Votes {
     pub(super) vote: String,
     /// What classes are called.
     pub(super) classes: Vec<String>,
+    /// Samples of the test part, and how many of them validated.
+    #[serde(default)]
+    pub(super) test_samples: u32,
+    #[serde(default)]
+    pub(super) contaminated: u32,
     /// Every member, the best single one, and the votes.
     pub(super) rows: Vec<Voter>,
 }
@@ -32,6 +38,9 @@ pub(super) struct Voter {
     pub(super) picks: Option<u32>,
     pub(super) validation: Part,
     pub(super) test: Part,
+    /// On the test samples that did not validate, where others did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clean: Option<Part>,
     /// What fits it on validation.
     pub(super) temperature: f64,
     pub(super) scaled: Scaled,
@@ -50,6 +59,8 @@ pub(super) struct Part {
 pub(super) struct Scaled {
     pub(super) validation_loss: f64,
     pub(super) test_loss: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clean_loss: Option<f64>,
 }
 
 /// The row of the table is this vote, whichever validation prefers.
@@ -59,6 +70,12 @@ impl Votes {
     /// The row of a name.
     pub(super) fn row(&self, name: &str) -> Option<&Voter> {
         self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// What a row scores at its temperature on the test samples that did not validate, where others did.
+    pub(super) fn clean(&self, row: &Voter) -> Option<Clean> {
+        let accuracy = row.clean.as_ref()?.accuracy;
+        Some(Clean { accuracy, loss: row.scaled.clean_loss?, samples: self.test_samples - self.contaminated })
     }
 
     /// F1 of Shirt in a row.
@@ -71,17 +88,20 @@ impl Votes {
 /// Trains members and lets them vote, or finds it done; what came of it.
 ///
 /// `rung ensemble` makes members of a finished study's best configuration. There is one here, so its study trains it for
-/// one epoch, and members for as many as the row says.
+/// one epoch, and members for as many as the row says. Where they go on from another row's net, the cluster is given that.
 pub(super) fn train(job: &Job, rung: &Rung) -> Result<Record> {
     // Members and votes are of one study file, so both studies bear its digest.
-    let Scale { epochs, runs } = job.scale;
+    let (name, Scale { epochs, runs }) = (job.row.name, job.scale);
     let (study, recipe) =
-        (format!("paper-ensemble-{runs}-{epochs}-{}", job.file), format!("paper-ensemble-{}", job.file));
+        (format!("paper-{name}-{runs}-{epochs}-{}", job.file), format!("paper-{name}-{}", job.file));
     if !rung.finished(&study)? {
+        if let Some(net) = Net::of(job.row)? {
+            net.add(rung)?;
+        }
         if !rung.finished(&recipe)? {
             let file = study_file(job.row).display().to_string();
-            let (name, once) = (format!("name={recipe}"), "scheduler.epochs=1".to_owned());
-            rung.run(&[file, "--set".to_owned(), name, "--set".to_owned(), once])?;
+            let (named, once) = (format!("name={recipe}"), "scheduler.epochs=1".to_owned());
+            rung.run(&[file, "--set".to_owned(), named, "--set".to_owned(), once])?;
         }
         let (members, epochs) = (runs.to_string(), epochs.to_string());
         rung.ensemble(&[&recipe, "--members", &members, "--epochs", &epochs], &study, job.run)?;
@@ -90,7 +110,7 @@ pub(super) fn train(job: &Job, rung: &Rung) -> Result<Record> {
         .with_context(|| format!("in what `rung ensemble {study}` says"))?;
     let soft = votes.row(VOTE).with_context(|| format!("ensemble {study} has no {VOTE}"))?;
     let classes = votes.classes.iter().zip(&soft.test.f1);
-    let test = Test { accuracy: soft.test.accuracy, loss: soft.scaled.test_loss, clean: None };
+    let test = Test { accuracy: soft.test.accuracy, loss: soft.scaled.test_loss, clean: votes.clean(soft) };
     let f1 = classes.map(|(class, f1)| ClassF1 { class: class.clone(), f1: *f1 }).collect();
     let value = soft.validation.accuracy;
     Ok(Record { test, f1, value, votes: Some(votes), ..rung.record(job, &study)? })

@@ -8,6 +8,7 @@ use common::checkpoint::Digest;
 use common::study::StudySpec;
 
 use super::ensemble;
+use super::net::Net;
 use super::record::Record;
 use super::row::{Kind, Limits, ROWS, Row, Scale};
 use super::rung::{Rung, study_file};
@@ -133,11 +134,16 @@ impl Job {
             self.search = found(self.row, search, (false, &self.file), results)?;
         }
         if self.row.kind == Kind::Ensemble {
+            // What it begins with may have been trained meanwhile.
+            self.file = digest(self.row)?;
             return ensemble::train(self, rung);
         }
         let place = self.place(rung)?;
         if !place.finished {
             rung.run(&self.arguments(&place.name))?;
+        }
+        if let Some(net) = Net::from(self.row)? {
+            net.keep(&place.name, rung)?;
         }
         rung.record(self, &place.name)
     }
@@ -175,12 +181,13 @@ fn found(row: &Row, search: &str, (renewed, file): (bool, &str), results: &Path)
     }
 }
 
-/// A row's study file in eight digits: comments do not count.
+/// A row's study file in eight digits, with the net that it begins with: comments do not count.
 fn digest(row: &Row) -> Result<String> {
     let path = study_file(row);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-    Ok(Digest::of(lines.join("\n").as_bytes()).to_string()[..8].to_owned())
+    let net = Net::of(row)?.and_then(|net| net.bytes()).unwrap_or_default();
+    Ok(Digest::of(&[lines.join("\n").as_bytes(), &net].concat()).to_string()[..8].to_owned())
 }
 
 /// The row of a name.

@@ -127,6 +127,16 @@ pub(super) const ROWS: &[Row] = &[
             (16, 15, 15.0),
         )
     },
+    Row {
+        kind: Kind::Ensemble,
+        ..fixed(
+            "ensemble-best",
+            ENSEMBLE,
+            "soft vote of nets that go on from a net of `cnn-best`, loss at validation's temperature",
+            Figures { shirt: Some(0.85), ..with_loss(0.9509, 0.1552) },
+            (2, 15, 3.0),
+        )
+    },
 ];
 
 const fn fixed(

@@ -42,6 +42,20 @@ impl Rung {
         steps::command(rung)
     }
 
+    /// Writes the model of a finished study.
+    pub(super) fn export(&self, study: &str, folder: &Path) -> Result<()> {
+        let mut rung = self.command()?;
+        rung.args(["export", study, "--to", "safetensors", "--out"]).arg(folder);
+        steps::command(rung)
+    }
+
+    /// Stores weights under a name that studies can begin with; what is there already stays.
+    pub(super) fn add_model(&self, name: &str, file: &Path) -> Result<()> {
+        let mut rung = self.command()?;
+        rung.args(["model", "add", name]).arg(file).stdout(Stdio::null());
+        steps::command(rung)
+    }
+
     /// Workers to start: none where some are connected, since those share this machine's cores already.
     fn local(&self) -> String {
         if self.has_workers() { "0".to_owned() } else { self.workers.to_string() }

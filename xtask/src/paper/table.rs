@@ -31,7 +31,7 @@ pub(super) fn page(records: &[Record]) -> String {
     }
     for record in records {
         if let Some(votes) = &record.votes {
-            page.push_str(&ensemble(votes));
+            page.push_str(&ensemble(&record.row, votes));
         }
     }
     if records.iter().any(|record| TRIED.iter().any(|old| old.row == record.row)) {
@@ -139,16 +139,16 @@ fn tried(records: &[Record]) -> String {
     text
 }
 
-/// Members and votes of the ensemble.
-fn ensemble(votes: &Votes) -> String {
+/// Members and votes of an ensemble.
+fn ensemble(row: &str, votes: &Votes) -> String {
     let members: Vec<&Voter> = votes.rows.iter().filter(|row| row.name.starts_with("member ")).collect();
     let accuracies: Vec<f64> = members.iter().map(|row| row.test.accuracy).collect();
     let values: Vec<String> = accuracies.iter().map(|accuracy| format!("{accuracy:.4}")).collect();
     let mut text = format!(
-        "\n## The ensemble\n\n{} of {} members finished; the table above has the {VOTE}, and validation prefers the {} \
+        "\n## The votes of `{row}`\n\n{} of {} members finished; the table above has the {VOTE}, and validation prefers the {} \
          vote. Losses are before and after the temperature that fits validation; the best member, the picks and all \
          temperatures are chosen there too.\n\n\
-         | | accuracy | loss | temperature | loss at it | Shirt F1 |\n|---|---|---|---|---|---|\n",
+         | | accuracy | clean | loss | temperature | loss at it | Shirt F1 |\n|---|---|---|---|---|---|---|\n",
         votes.members, votes.planned, votes.vote,
     );
     for (name, shown) in [
@@ -160,8 +160,9 @@ fn ensemble(votes: &Votes) -> String {
         let Some(row) = votes.row(name) else { continue };
         let _ = writeln!(
             text,
-            "| {shown} | {:.4} | {:.4} | {:.3} | {:.4} | {} |",
+            "| {shown} | {:.4} | {} | {:.4} | {:.3} | {:.4} | {} |",
             row.test.accuracy,
+            four(row.clean.as_ref().map(|clean| clean.accuracy)),
             row.test.loss,
             row.temperature,
             row.scaled.test_loss,

@@ -79,8 +79,9 @@ fn an_ensemble_shows_its_votes_and_who_finished() {
         picks: None,
         validation: Part { accuracy, loss: 0.2, f1: vec![0.7] },
         test: Part { accuracy, loss: 0.2, f1: vec![0.7] },
+        clean: Some(Part { accuracy: accuracy - 0.001, loss: 0.2, f1: vec![0.7] }),
         temperature: 1.25,
-        scaled: Scaled { validation_loss: 0.1, test_loss: 0.15 },
+        scaled: Scaled { validation_loss: 0.1, test_loss: 0.15, clean_loss: Some(0.16) },
     };
     let rows = [("member 0", 0.93), ("member 2", 0.94), ("best single", 0.94), ("soft vote", 0.95)];
     let votes = Votes {
@@ -88,12 +89,16 @@ fn an_ensemble_shows_its_votes_and_who_finished() {
         members: 2,
         vote: "greedy".to_owned(),
         classes: vec!["Shirt".to_owned()],
+        test_samples: 10_000,
+        contaminated: 1_000,
         rows: rows.map(|(name, accuracy)| voter(name, accuracy)).to_vec(),
     };
-    let page = page(&[Record { votes: Some(votes), ..record("ensemble", 1, 0.95) }]);
+    let clean = votes.clean(votes.row("soft vote").unwrap()).unwrap();
+    assert_eq!((clean.loss, clean.samples), (0.16, 9_000));
+    let page = page(&[Record { votes: Some(votes), epochs: 4, ..record("ensemble", 1, 0.95) }]);
     let epochs = named("ensemble").unwrap().epochs;
-    assert!(line(&page, "`ensemble` soft").contains(&format!("| 2 of 15 members | 8 of {epochs} |")));
+    assert!(line(&page, "`ensemble` soft").contains(&format!("| 2 of 15 members | 4 of {epochs} |")));
     assert!(page.contains("2 of 3 members finished"), "{page}");
-    assert!(page.contains("| soft vote | 0.9500 | 0.2000 | 1.250 | 0.1500 | 0.7000 |"), "{page}");
+    assert!(page.contains("| soft vote | 0.9500 | 0.9490 | 0.2000 | 1.250 | 0.1500 | 0.7000 |"), "{page}");
     assert!(page.contains("Members alone: 0.9350 ± 0.0071 (0.9300, 0.9400)."), "{page}");
 }
