@@ -14,6 +14,18 @@ pub fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The form of the texts that are spans of time, as the schema says it.
+pub(crate) const PATTERN: &str = "^([0-9]+(\\.[0-9]+)?(d|h|m|s|ms))+$";
+
+/// What is wrong with a text that is to be a span of time; nothing where it is one.
+pub(crate) fn flaw(text: &str) -> Option<&'static str> {
+    match parse(text) {
+        Some(seconds) if seconds.is_finite() && seconds > 0.0 => None,
+        Some(_) => Some("a span of time is above 0"),
+        None => Some("write seconds, or a text such as 90s, 5m, 2h or 1h30m"),
+    }
+}
+
 /// The form of a span of time in a study file's schema.
 pub(crate) struct Text;
 
@@ -27,7 +39,7 @@ impl JsonSchema for Text {
             "description": "Seconds, or a text such as 90s, 5m, 2h or 1h30m.",
             "anyOf": [
                 { "type": "number", "exclusiveMinimum": 0 },
-                { "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(d|h|m|s|ms))+$" },
+                { "type": "string", "pattern": PATTERN },
             ],
         })
     }

@@ -77,9 +77,13 @@ mod man;
 #[cfg(test)]
 mod fixture;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{OsStr, Resettable},
+    error::ContextKind,
+};
 
 use failure::Failure;
 
@@ -198,7 +202,9 @@ pub fn main() -> ExitCode {
         Ok(program) => program,
         Err(error) => return failed(&error.into()),
     };
-    let cli = Cli::from_arg_matches(&program.get_matches()).unwrap_or_else(|error| error.exit());
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let matches = parsed(program, &typed).unwrap_or_else(|error| error.exit());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -207,6 +213,28 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&failure),
     }
+}
+
+/// What a command line says, or what is wrong with it.
+fn parsed(program: clap::Command, typed: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    program.clone().try_get_matches_from(typed).map_err(|error| as_typed(error, program, typed))
+}
+
+/// The error with the usage line that it has where no variable is set. clap's own shows every flag that has a value, and so
+/// those of variables, as if they were required.
+fn as_typed(mut error: clap::Error, program: clap::Command, typed: &[OsString]) -> clap::Error {
+    let again = without_variables(program).try_get_matches_from(typed).err();
+    let again = again.filter(|again| again.kind() == error.kind());
+    if let Some(usage) = again.as_ref().and_then(|again| again.get(ContextKind::Usage)) {
+        error.insert(ContextKind::Usage, usage.clone());
+    }
+    error
+}
+
+/// The program whose flags, and those of all its commands, no variable gives.
+fn without_variables(program: clap::Command) -> clap::Command {
+    let typed = |arg: Arg| arg.env(Resettable::<OsStr>::Reset);
+    program.mut_args(typed).mut_subcommands(without_variables)
 }
 
 impl Command {
@@ -267,6 +295,21 @@ mod tests {
             command.get_subcommands().for_each(check);
         }
         check(&Cli::command());
+    }
+
+    #[test]
+    fn usage_lines_leave_out_what_variables_give() {
+        // A variable that every test has.
+        let state = Arg::new("state").long("state").env("PATH");
+        let (out, limit) = (Arg::new("out").long("out"), Arg::new("limit").long("limit"));
+        let report = clap::Command::new("report").args([state, out.required(true), limit]);
+        let program = clap::Command::new("rung").subcommand(report);
+        let typed = ["rung", "report", "--limit", "5"].map(OsString::from);
+        let by_itself = program.clone().try_get_matches_from(&typed).unwrap_err().to_string();
+        assert!(by_itself.contains("--state"), "nothing to mend: {by_itself}");
+        let said = parsed(program, &typed).unwrap_err().to_string();
+        assert!(said.contains("Usage: rung report --out <out> --limit <limit>"), "{said}");
+        assert!(!said.contains("--state"), "{said}");
     }
 
     #[test]

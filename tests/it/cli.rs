@@ -1,6 +1,15 @@
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::json;
 use tests::{Cluster, rung, scratch};
 
@@ -99,12 +108,20 @@ fn bad_arguments_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_usage_line_does_not_ask_for_what_variables_give() {
+    // `rung` runs with variables for --state and --config here.
+    let ran = rung(scratch().path(), &["report", "mlp"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("Usage: rung report --out <DIR> <STUDY>\n"), "{ran:?}");
+}
+
+#[test]
 fn a_damaged_data_file_is_named_with_its_checksum() {
     let folder = scratch();
     for part in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
         fs::write(folder.path().join(format!("{part}-ubyte.gz")), b"not a data file").unwrap();
     }
-    let mut command = std::process::Command::new(tests::program("rung"));
+    let mut command = Command::new(tests::program("rung"));
     command.args(["data", "verify", "fashion-mnist"]).env("RUNG_DATA", folder.path());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -124,12 +141,12 @@ async fn a_port_or_folder_in_use_is_refused() -> Result<()> {
 
 #[test]
 fn a_workers_variables_do_not_reach_into_its_other_commands() {
-    let mut doctor = std::process::Command::new(tests::program("rung-worker"));
+    let mut doctor = Command::new(tests::program("rung-worker"));
     doctor.args(["doctor", "--device", "cpu"]).env("RUNG_DATA", "/nowhere").env("RUNG_SLOTS", "1");
     let output = doctor.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let mut worker = std::process::Command::new(tests::program("rung-worker"));
+    let mut worker = Command::new(tests::program("rung-worker"));
     let output = worker.env_remove("RUNG_JOIN").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--join"));
@@ -196,7 +213,7 @@ fn a_run_goes_on_when_the_command_whose_coordinator_it_uses_has_ended() {
         let first = scope.spawn(|| rung(&state, &["run", &short, "--local", "1"]));
         while trust::Published::of_folder(&state).is_none() {
             assert!(!first.is_finished(), "it ended before the second began");
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            sleep(Duration::from_millis(20));
         }
         let second = rung(&state, &["run", &long, "--out", &out.display().to_string()]).ok();
         first.join().unwrap().ok();
@@ -240,6 +257,50 @@ fn a_stopped_study_is_deleted_once_its_best_trial_is_measured() {
         let stopped = rung(&state, &["study", "stop", "cut"]).ok();
         assert!(stopped.stderr.contains("the next worker measures its best trial"), "{stopped:?}");
     }
+    let out = folder.path().join("report").display().to_string();
+    let report = rung(&state, &["report", "cut", "--out", &out]);
+    assert_eq!(report.code, Some(2), "{report:?}");
+    for says in ["(it was stopped)", "`rung run` with the same study"] {
+        assert!(report.stderr.contains(says), "not said: {says}\n{report:?}");
+    }
+    let nobody = "so nothing trains until one has workers";
+    let said = |args: &[&str]| rung(&state, args).ok().stderr.contains(nobody);
+    assert!(said(&["study", "list"]) && said(&["study", "show", "cut"]));
+    assert!(!said(&["study", "list", "-o", "json"]) && !said(&["study", "show", "cut", "-o", "csv"]));
     rung(&state, &["run", &file, "--local", "1"]).ok();
+    assert!(!said(&["study", "list"]), "it has finished");
     delete().ok();
+}
+
+/// `timeout` signals the command and then its process group, so that two signals come at once.
+#[test]
+fn a_run_that_is_signalled_twice_at_once_lets_its_workers_save() {
+    let folder = scratch();
+    let state = folder.path().join("state");
+    let scheduler = "{kind: fixed, epochs: 400, trials: [{hparams: {x: 0.5}}]}";
+    let study =
+        format!("name: slow\nmodel: formula\nscheduler: {scheduler}\ntrain: {{epoch_seconds: 0.25}}\n");
+    let mut command = Command::new(tests::program("rung"));
+    command.args(["run", &study_file(&folder, &study), "--local", "1"]).env("RUNG_STATE", &state);
+    command.env("NO_COLOR", "1").env("RUNG_CONFIG", "/dev/null");
+    command.env_remove("RUNG_TOKEN").env_remove("RUNG_COORDINATOR");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let leased = || {
+        let list = rung(&state, &["study", "list", "-o", "json"]);
+        list.code == Some(0) && list.json()[0]["leases"].as_u64().is_some_and(|leases| leases > 0)
+    };
+    let begun = Instant::now();
+    while trust::Published::of_folder(&state).is_none() || !leased() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is leased");
+        sleep(Duration::from_millis(50));
+    }
+    for _ in 0..2 {
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+        sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopping: local workers save") && !said.contains("quitting at once"), "{said}");
 }

@@ -71,6 +71,33 @@ fn a_wrong_file_is_bad_input() {
 }
 
 #[test]
+fn what_local_workers_would_refuse_is_refused_before_a_study_is_stored() {
+    let folder = scratch();
+    let [file, state, study] = ["rung.toml", "state", "drill.yaml"].map(|name| folder.path().join(name));
+    fs::write(&study, "{name: drill, model: formula, space: {x: {float: [0, 1]}}}\n").unwrap();
+    let variables =
+        [("RUNG_CONFIG", file.as_path()), ("RUNG_STATE", state.as_path()), ("RUNG_DATA", Path::new(""))];
+    let run = ["run", study.to_str().unwrap()];
+    for (line, said) in [
+        ("slots = 0", "invalid value '0' for '--slots <N>'"),
+        ("cores = \"9-1\"", "invalid value '9-1' for '--cores <LIST>'"),
+        ("slot = 1", "unknown key of [worker] `slot`; did you mean `slots`?"),
+    ] {
+        fs::write(&file, format!("[worker]\n{line}\n")).unwrap();
+        for args in [&run[..], &["study"]] {
+            let (code, _, stderr) = rung(&variables, args);
+            assert!(code == Some(2) && stderr.contains(said) && stderr.contains("rung.toml:2:"), "{stderr}");
+        }
+    }
+    fs::write(&file, "[worker]\ndata = \"/nowhere/at/all\"\n").unwrap();
+    let (code, _, stderr) = rung(&variables, &run);
+    assert!(code == Some(2) && stderr.contains("the folder `/nowhere/at/all` is not there"), "{stderr}");
+    assert!(stderr.contains("`data` of [worker]") && !state.exists(), "{stderr}");
+    let plan = rung(&variables, &["plan", "mlp", "--max-epochs", "9"]);
+    assert_eq!(plan.0, Some(0), "only workers read from that folder: {}", plan.2);
+}
+
+#[test]
 fn the_doctor_says_which_file_was_read() {
     let folder = scratch();
     let file = folder.path().join("rung.toml");

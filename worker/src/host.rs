@@ -49,6 +49,19 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// The cores that this process may use, by their numbers; none where the system does not tell (macOS).
+#[cfg(target_os = "linux")]
+pub(crate) fn usable_cores() -> Option<Cores> {
+    use nix::sched::{CpuSet, sched_getaffinity};
+    let set = sched_getaffinity(nix::unistd::Pid::from_raw(0)).ok()?;
+    Cores::of((0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn usable_cores() -> Option<Cores> {
+    None
+}
+
 /// Keeps this process, and every thread it starts from here on, on some cores.
 ///
 /// It does nothing where the system has no such call (macOS): pinning is for speed, never for the result.

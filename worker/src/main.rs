@@ -4,6 +4,7 @@ use std::{
     io::{self, IsTerminal as _},
     process::{self, ExitCode},
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -48,12 +49,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// For how long signals count as one with the first: `timeout -s INT` signals a process and then its group.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// Works until a signal says to drain; a second Ctrl-C quits on the spot.
 async fn join(args: JoinArgs) -> anyhow::Result<()> {
     if args.exit_with_parent {
         thread::spawn(exit_with_stdin);
     }
-    let settings = Settings::try_from(args).unwrap_or_else(|error| error.exit());
+    let settings = Settings::try_from(args).and_then(Settings::possible).unwrap_or_else(|error| error.exit());
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut user = signal(SignalKind::user_defined1())?;
@@ -66,8 +70,13 @@ async fn join(args: JoinArgs) -> anyhow::Result<()> {
             _ = user.recv() => {}
         }
         told.cancel();
-        interrupt.recv().await;
-        process::exit(130)
+        let begun = Instant::now();
+        loop {
+            interrupt.recv().await;
+            if begun.elapsed() >= TOGETHER {
+                process::exit(130)
+            }
+        }
     };
     tokio::select! {
         result = worker::run(settings, shutdown) => Ok(result?),

@@ -3,47 +3,17 @@
 mod access;
 use access::AccessArgs;
 
-mod cores;
-pub use cores::Cores;
-
-mod coordinator;
-pub use coordinator::Coordinator;
-
-mod device;
-pub use device::Device;
+pub use config::{Coordinator, Cores, Device};
 
 use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::{duration, ids::WorkerId};
-use config::{ConfigError, File, Section};
+use config::{ConfigError, File, WORKER};
+use data::Sources;
 use trust::{OwnPki, Token};
 
-use crate::leave::Leave;
-
-/// What the configuration file can say; an id names one process, so a file that several read cannot give it.
-const WORKER: Section = Section {
-    name: "worker",
-    keys: &[
-        "join",
-        "state",
-        "identity",
-        "tls-ca",
-        "tls-cert",
-        "tls-key",
-        "device",
-        "slots",
-        "scratch",
-        "data",
-        "cores",
-        "hang-timeout",
-        "checkpoint-every",
-        "exit-when-idle",
-        "lifetime",
-        "death-timeout",
-    ],
-    command: None,
-};
+use crate::{host, leave::Leave};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -115,7 +85,7 @@ pub struct JoinArgs {
     #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
     device: Device,
     /// Trials to train at the same time [default: one per core on a CPU, 1 elsewhere]
-    #[arg(long, env = "RUNG_SLOTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, env = "RUNG_SLOTS", value_name = "N", value_parser = config::slots)]
     slots: Option<u32>,
     /// This worker's name, unique in the cluster [default: the host's name and a random suffix]
     #[arg(long, env = "RUNG_ID", value_name = "NAME")]
@@ -291,6 +261,33 @@ impl TryFrom<JoinArgs> for Settings {
     }
 }
 
+impl Settings {
+    /// The settings, where this machine has what they name. Fails on cores that this process may not use, which no trainer
+    /// could be pinned to, and on a folder with data sets that is not there.
+    pub fn possible(self) -> Result<Self, clap::Error> {
+        let refused = |problem: String| Cli::command().error(ErrorKind::ValueValidation, problem);
+        if let (Some(cores), Some(usable)) = (&self.cores, host::usable_cores()) {
+            within(cores, &usable).map_err(refused)?;
+        }
+        if let Some(folder) = &self.data {
+            Sources::check_given(folder).map_err(|problem| refused(format!("--data: {problem}")))?;
+        }
+        Ok(self)
+    }
+}
+
+/// Refuses cores that are not among those that this process may use.
+fn within(cores: &Cores, usable: &Cores) -> Result<(), String> {
+    match cores.without(usable) {
+        None => Ok(()),
+        Some(others) => Err(format!(
+            "--cores names cores that this process may not use ({}): it may use {}",
+            others.ranges(),
+            usable.ranges()
+        )),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -327,10 +324,60 @@ pub(crate) mod tests {
             let flag = bad[0].split('=').next().unwrap_or_default();
             assert!(error.to_string().contains(flag), "{error}");
         }
+        for slots in ["0", "1025", "x"] {
+            let error = settings(&[&join[..], &["--slots", slots]].concat()).unwrap_err().to_string();
+            assert!(error.contains("use a whole number from 1 to 1024"), "{error}");
+        }
         let token = settings(&[&join[..], &["--token", "rung_hunter2"]].concat()).unwrap_err();
         assert!(token.exit_code() == 2 && !token.to_string().contains("hunter2"), "{token}");
         for bad in [&[][..], &["--join", "host"], &["--join", "http://host:1"]] {
             assert_eq!(settings(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_refused() {
+        let cores = |text: &str| text.parse::<Cores>().unwrap();
+        assert_eq!(within(&cores("0-1"), &cores("0-3")), Ok(()));
+        assert_eq!(
+            within(&cores("0-99"), &cores("0,1,4")),
+            Err("--cores names cores that this process may not use (2-3,5-99): it may use 0-1,4".to_owned())
+        );
+        let possible = |flag: &str, value: &str| {
+            let settings = settings(&["--join", "host:7070", flag, value]).unwrap();
+            settings.possible().map(drop).map_err(|error| (error.exit_code(), error.to_string()))
+        };
+        if let Some(usable) = host::usable_cores() {
+            assert_eq!(possible("--cores", &usable.to_string()), Ok(()));
+            let beyond = (0..=1023).find(|core| !usable.numbers().contains(core));
+            if let Some(beyond) = beyond {
+                let (code, said) = possible("--cores", &beyond.to_string()).unwrap_err();
+                assert!(code == 2 && said.contains(&usable.ranges()), "{said}");
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(possible("--data", folder.path().to_str().unwrap()), Ok(()));
+        let (code, said) = possible("--data", folder.path().join("none").to_str().unwrap()).unwrap_err();
+        assert!(code == 2 && said.contains("--data: ") && said.contains("none` is not there"), "{said}");
+    }
+
+    #[test]
+    fn the_file_is_judged_here_as_by_the_program_that_starts_local_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        // The first is empty.
+        let values =
+            " 0 1 -1 1025 x 9-1 0-3,8 gpu cpu cuda:1 soon 5m 0s here host:7070 http://host:1 some/folder";
+        for key in WORKER.keys {
+            for value in values.split(' ') {
+                let path = folder.path().join("rung.toml");
+                std::fs::write(&path, format!("[worker]\n{key} = \"{value}\"\n")).unwrap();
+                let file = File::read(path).unwrap();
+                let judged = |program: clap::Command, sections: &[config::Section]| {
+                    file.defaults(program, sections).map(drop).map_err(|error| error.to_string())
+                };
+                let elsewhere = judged(clap::Command::new("rung"), &[]);
+                assert_eq!(elsewhere, judged(Cli::command(), &[WORKER]), "{key} = {value}");
+            }
         }
     }
 

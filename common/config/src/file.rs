@@ -16,7 +16,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::{ConfigError, Section, place::place};
+use crate::{ConfigError, Section, WORKER, place::place, worker};
 
 /// All tables that a file may have, whichever program they are for.
 const TABLES: &[&str] = &["client", "serve", "worker"];
@@ -54,8 +54,16 @@ impl File {
         &self.path
     }
 
+    /// The text of a key, where the file has it.
+    pub fn value(&self, table: &str, key: &str) -> Option<String> {
+        let tables = DeTable::parse(&self.text).ok()?;
+        let DeValue::Table(values) = found(tables.get_ref(), table)? else { return None };
+        text(found(values, key)?)
+    }
+
     /// The program with the file's values as defaults of its flags. Fails on what neither program knows, and on a value
-    /// that the flag itself would refuse.
+    /// that the flag itself would refuse. What is said of workers is judged in either program, since those that `rung`
+    /// starts read the same file.
     pub fn defaults(&self, mut program: Command, sections: &[Section]) -> Result<Command, ConfigError> {
         let tables = DeTable::parse(&self.text)
             .map_err(|error| self.wrong(error.span().map_or(0, |span| span.start), error.message()))?;
@@ -70,6 +78,9 @@ impl File {
             };
             for section in sections.iter().filter(|section| section.name == name.get_ref()) {
                 program = self.section(program, section, values)?;
+            }
+            if name.get_ref() == WORKER.name && sections.iter().all(|section| section.name != WORKER.name) {
+                self.section(worker::flags(), &WORKER, values).map(drop)?;
             }
         }
         Ok(program)
@@ -136,6 +147,11 @@ fn usual_place() -> Option<PathBuf> {
 /// Whether there is no such file, rather than one that cannot be read.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The value of a key.
+fn found<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<&'a DeValue<'i>> {
+    table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value.get_ref())
 }
 
 /// A value as a command line would say it.

@@ -2,7 +2,7 @@
 //!
 //! A program looks for the file ([`File::of_this_process`]), then makes what it says the default of the flags it names
 //! ([`File::defaults`]). So flags and variables win over it by themselves, and `--help` shows what holds. Each program
-//! knows its own [`Section`]s and leaves those of the other alone.
+//! knows its own [`Section`]s. Those of `rung` are left alone by the other one; [`WORKER`] is judged by both.
 
 mod error;
 pub use error::ConfigError;
@@ -17,3 +17,6 @@ pub use prepared::prepared;
 
 mod section;
 pub use section::Section;
+
+mod worker;
+pub use worker::{Coordinator, Cores, Device, WORKER, slots};

@@ -14,7 +14,7 @@ mod picture;
 mod tensors;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -80,6 +80,7 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
         Format::Safetensors => tensors::read(path, reading.classes.as_deref()),
     };
     let Found { train, test, classes, columns } = found?;
+    more_than_one_class(path, &classes, reading)?;
     let (train, test, drawn) = match test {
         Some(_) if reading.test_share.is_some() || reading.seed.is_some() => {
             let problem =
@@ -147,6 +148,20 @@ fn all_is_finite(path: &Path, dataset: &Dataset, drawn: Option<&Parts>) -> Resul
     Ok(())
 }
 
+/// Refuses a single class: every model is right about it, and none learns anything.
+fn more_than_one_class(path: &Path, classes: &[String], reading: &Reading) -> Result<(), DataError> {
+    let [only] = classes else { return Ok(()) };
+    let help = match reading.format {
+        Format::Folder => "name the folder that holds one folder of images for each class",
+        Format::Csv => "name another column of labels with --label, or add rows of other classes",
+        Format::Idx | Format::Safetensors => "the labels must name two at least",
+    };
+    Err(unusable(
+        path,
+        format!("all its samples are of one class, `{only}`, so there is nothing to learn: {help}"),
+    ))
+}
+
 fn every_class_is_trained(path: &Path, train: &Samples, classes: &[String]) -> Result<(), DataError> {
     for (label, class) in classes.iter().enumerate() {
         if !train.labels.iter().any(|found| usize::from(*found) == label) {
@@ -161,12 +176,20 @@ fn unusable(path: &Path, problem: impl Into<String>) -> DataError {
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(|error| unusable(path, error.to_string()))
+    fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => unusable(path, "it is a folder: name the file in it"),
+        _ => unusable(path, error.to_string()),
+    })
 }
 
 /// What a folder holds, in the order of names; hidden files are left out.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let failed = |error: std::io::Error| unusable(folder, error.to_string());
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotADirectory => {
+            unusable(folder, "it is no folder: name the one that holds a folder of images for each class")
+        }
+        _ => unusable(folder, error.to_string()),
+    };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;

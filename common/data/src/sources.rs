@@ -1,5 +1,5 @@
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 use crate::DataError;
 use crate::catalog::{self, Entry};
@@ -35,6 +35,21 @@ impl Sources {
     /// Puts a folder before all others, in the place of `$RUNG_DATA`.
     pub fn with_folder(self, folder: impl Into<PathBuf>) -> Self {
         Self { given: Some(folder.into()), ..self }
+    }
+
+    /// Says what is wrong with a folder that somebody names for data sets: it must be there, since nothing is ever
+    /// fetched into it.
+    pub fn check_given(folder: &Path) -> Result<(), String> {
+        let name = folder.display();
+        match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Ok(_) => Err(format!("`{name}` is no folder: name the folder that the data sets' files lie in")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+                "the folder `{name}` is not there, and nothing would bring data sets into it: name the folder that has \
+                 them, or none, so that the user's and the system's are searched"
+            )),
+            Err(error) => Err(format!("the folder `{name}` cannot be used: {error}")),
+        }
     }
 
     /// Returns the folders in which the data set of that name is looked for.
@@ -96,6 +111,7 @@ fn user_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use super::Sources;
     use crate::fixture::{Fixture, only};
     use std::fs;
 
@@ -108,6 +124,19 @@ mod tests {
             assert!(message.contains(&format!("`{}`", folder.display())), "{message}");
         }
         assert!(message.contains("cargo xtask setup") && message.contains("RUNG_DATA"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Sources::check_given(folder.path()), Ok(()));
+        let none = Sources::check_given(&folder.path().join("none")).unwrap_err();
+        assert!(none.contains("none` is not there"), "{none}");
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let said = Sources::check_given(&file).unwrap_err();
+        assert!(said.contains("file` is no folder"), "{said}");
+        assert!(Sources::check_given(&file.join("below")).is_err());
     }
 
     #[test]

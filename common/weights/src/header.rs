@@ -8,6 +8,18 @@ const MOST_HEADER: u64 = 1 << 20;
 /// How a zip archive begins, and with it what `torch.save` writes.
 const ZIP: &[u8] = b"PK\x03\x04";
 
+/// What bytes that are no safetensors file seem to be.
+fn looks_like(bytes: &[u8]) -> &'static str {
+    let beginning = &bytes[..bytes.len().min(512)];
+    // A character may be cut in two where the beginning ends.
+    let is_text = match std::str::from_utf8(beginning) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    let is_text = is_text && !beginning.iter().any(|byte| *byte < b' ' && !b"\t\r\n".contains(byte));
+    if is_text { "it is a text" } else { "there is no header where one has to be" }
+}
+
 /// Takes bytes for a safetensors file, if it is one whose header is small and whose sizes are those of its data.
 pub(crate) fn checked(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
     if bytes.starts_with(ZIP) {
@@ -19,6 +31,9 @@ pub(crate) fn checked(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
         return Err(format!("it is no safetensors file: it has {} bytes", bytes.len()));
     };
     let (length, rest) = (u64::from_le_bytes(*length), bytes.len() as u64 - 8);
+    if !bytes[8..].starts_with(b"{") {
+        return Err(format!("it is no safetensors file: {}", looks_like(bytes)));
+    }
     if length > MOST_HEADER {
         return Err(format!(
             "its header claims {length} bytes, and {MOST_HEADER} are the most that are read"

@@ -9,6 +9,7 @@ use super::{
     args::{FormatArgs, TargetArgs},
     embedded::read_with_coordinator,
     failure::Failure,
+    input::whole,
     output::{self, Show, Table},
 };
 
@@ -16,7 +17,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     /// How many entries at most, the newest
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     last: u32,
     #[command(flatten)]
     target: TargetArgs,
@@ -68,5 +69,28 @@ impl Show for Entries {
                 .row([&row.at, &row.who, &row.from, &row.call, &row.about, &row.outcome].map(String::as_str));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: AuditArgs,
+    }
+
+    #[test]
+    fn no_entries_at_all_is_nothing_to_ask_for() {
+        let parsed = |last: &str| Cli::try_parse_from(["audit", "--last", last]);
+        assert_eq!(parsed("1").unwrap().args.last, 1);
+        let refused = parsed("0").unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("a whole number from 1 to "), "{refused}");
+        assert_eq!(Cli::try_parse_from(["audit"]).unwrap().args.last, 50);
     }
 }

@@ -25,9 +25,10 @@ use tempfile::TempDir;
 use super::{
     args::{StudyRef, key_value},
     failure::Failure,
-    files, output,
+    files,
+    input::whole,
+    output,
     run::{self, Options},
-    text::plural,
 };
 use crate::{
     client::Cluster,
@@ -56,13 +57,13 @@ pub(super) struct EnsembleArgs {
 #[derive(Debug, Args)]
 struct MemberArgs {
     /// How many members [default: 15]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1000))]
     members: Option<u32>,
     /// What members are [default: seeds]
     #[arg(long, value_enum, value_name = "FROM")]
     from: Option<Origin>,
     /// Epochs that each member trains for [default: as many as the best trial]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=100_000))]
     epochs: Option<u32>,
     /// Replaces any value of the ensemble's study, for example train.batch_size=64 or seed=7
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -130,9 +131,9 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
         let (report, gathered) = assemble(&cluster, view, (&plan, &labelled), vote).await?;
         output::show(&report, format)?;
         if let Some(folder) = &out {
-            let count =
+            let written =
                 write::write(&cluster, (view, &plan.spec), (&report, &gathered, &labelled), folder).await?;
-            output::message(&format!("wrote {} to {}", plural(count, "file"), folder.display()));
+            output::message(&format!("wrote {} to {}", write::listed(&written), folder.display()));
         }
         Ok::<(), Failure>(())
     };

@@ -17,7 +17,7 @@ use super::{
     data::{self, Opened},
     failure::Failure,
     output::{self, Show, Table},
-    text::{count, plural},
+    text::{count, exact, plural},
     trained::{Answer, Answerer, AveragingArgs},
 };
 
@@ -53,6 +53,16 @@ enum Part {
     Test,
     /// What the study ranked trials on: of the training part, or of the test part with `split: paper`
     Validation,
+}
+
+impl Part {
+    /// The part's name in output.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Validation => "validation",
+        }
+    }
 }
 
 /// Prints accuracy, loss and a row for each class.
@@ -121,6 +131,9 @@ struct Evaluation {
     clean: Option<Clean>,
 }
 
+/// Columns that there are only where some test samples validated.
+const CLEAN: [&str; 4] = ["clean.samples", "clean.accuracy", "clean.loss", "clean.macro_f1"];
+
 /// What a model is worth on those test samples alone that did not validate.
 #[derive(Debug, Serialize)]
 struct Clean {
@@ -186,13 +199,26 @@ impl Show for Evaluation {
         format!("{facts}\n{}", table.render())
     }
 
-    /// A row for each class.
+    /// A row for each class; what is said of all samples stands in every row, so that a table has one kind of row.
     fn csv(&self) -> Table {
-        let mut table = Table::new(["label", "class", "precision", "recall", "f1", "support"]);
-        for ClassScores { label, class, precision, recall, f1, support } in &self.scores.classes {
+        let own = ["label", "class", "precision", "recall", "f1", "support", "model", "data", "part"];
+        let whole = ["samples", "accuracy", "loss", "macro_f1"].into_iter();
+        let clean = CLEAN.into_iter().filter(|_| self.clean.is_some());
+        let mut table = Table::new(own.into_iter().chain(whole).chain(clean));
+        let Scores { samples, accuracy, loss, macro_f1, classes } = &self.scores;
+        let figures = |samples: u64, figures: [f64; 3]| {
+            [samples.to_string()].into_iter().chain(figures.map(|figure| exact(Some(figure))))
+        };
+        let all = || figures(*samples, [*accuracy, *loss, *macro_f1]);
+        let clean = || {
+            let of = |clean: &Clean| figures(clean.samples, [clean.accuracy, clean.loss, clean.macro_f1]);
+            self.clean.as_ref().map(of).into_iter().flatten()
+        };
+        for ClassScores { label, class, precision, recall, f1, support } in classes {
             let numbers = [precision, recall, f1].map(ToString::to_string);
             let row = [label.to_string(), class.clone()].into_iter().chain(numbers);
-            table.row(row.chain([support.to_string()]));
+            let (model, data, part) = (self.model.clone(), self.data.clone(), self.part.as_str().to_owned());
+            table.row(row.chain([support.to_string(), model, data, part]).chain(all()).chain(clean()));
         }
         table
     }
@@ -222,6 +248,20 @@ mod tests {
             scores: scores(4),
             clean: clean.map(|count| scores(count as usize).into()),
         }
+    }
+
+    #[test]
+    fn csv_has_what_is_said_of_all_samples() {
+        let csv = |clean| evaluation(clean).csv().to_csv().unwrap();
+        let all = csv(None);
+        let lines: Vec<_> = all.lines().collect();
+        let head = "label,class,precision,recall,f1,support,model,data,part,samples,accuracy,loss,macro_f1";
+        assert_eq!(lines[0], head);
+        assert!(lines[1].contains(",4,trial 3 of mlp,flowers,test,4,0.75,"), "{all}");
+        assert_eq!(lines.len(), 3, "a row for each class: {all}");
+        let clean = csv(Some(2));
+        assert!(clean.starts_with(&format!("{head},clean.samples,clean.accuracy,")), "{clean}");
+        assert!(clean.contains(",test,4,0.75,") && clean.contains(",2,1,0.28"), "{clean}");
     }
 
     #[test]

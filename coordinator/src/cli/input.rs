@@ -1,6 +1,6 @@
 //! Studies as they are named on a command line: a file or a preset, with values that flags replace.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, fs, io, ops::RangeInclusive, path::Path};
 
 use clap::Args;
 use common::{
@@ -26,13 +26,13 @@ pub(crate) struct StudyArgs {
 #[command(next_help_heading = "Study")]
 pub(crate) struct Overrides {
     /// Most epochs that one trial trains for (R)
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     pub(crate) max_epochs: Option<u32>,
     /// One in N trials is promoted to the next rung
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     pub(crate) eta: Option<u32>,
     /// The study's seed; equal seeds give equal results
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     pub(crate) seed: Option<u64>,
     /// Replaces any value of the study file, for example train.batch_size=64 or budget.max_time=5m
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -101,6 +101,18 @@ fn foreign(text: &str, error: &SpecError, overrides: &Overrides) -> Option<Failu
     })
 }
 
+/// Takes a whole number of a range, as a flag gives it; the error says what is expected, which Rust's own does not.
+pub(crate) fn whole<T: TryFrom<u64> + 'static>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text: &str| {
+        let number = text.parse::<u64>().ok().filter(|number| range.contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
+        let (least, most) = (range.start(), range.end());
+        number.ok_or_else(|| format!("a whole number from {least} to {most} is expected"))
+    }
+}
+
 /// Where a study comes from, and its text.
 fn text(study: &str, known: impl Fn(&str) -> Option<Preset>) -> Result<(String, String), Failure> {
     if study == "-" {
@@ -115,7 +127,7 @@ fn text(study: &str, known: impl Fn(&str) -> Option<Preset>) -> Result<(String, 
     match fs::read_to_string(study) {
         Ok(text) => Ok((study.to_owned(), text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !looks_like_file => {
-            Err(unknown_preset(study))
+            Err(no_preset(format!("`{study}` is neither a preset nor a file"), study))
         }
         Err(error) => {
             let failure = Failure::bad_input(format!("cannot read study file {study}: {error}"));
@@ -134,10 +146,17 @@ pub(crate) fn training_samples(spec: &StudySpec) -> Option<u64> {
     if spec.model == ModelKind::Formula { None } else { spec.data.training_samples() }
 }
 
-/// Neither a preset nor a file.
+/// No preset, where nothing but a preset's name is taken.
 pub(crate) fn unknown_preset(name: &str) -> Failure {
-    let unknown = format!("`{name}` is neither a preset nor a file");
-    let failure = Failure::bad_input(unknown);
+    let message = match Path::new(name).exists() {
+        true => format!("`{name}` is a file, and this takes a preset's name"),
+        false => format!("there is no preset `{name}`"),
+    };
+    no_preset(message, name)
+}
+
+fn no_preset(message: String, name: &str) -> Failure {
+    let failure = Failure::bad_input(message);
     match nearest(name, preset::ALL.iter().copied()) {
         Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
         None => failure.help(format!("presets are {}", preset::ALL.join(", "))),
@@ -207,4 +226,32 @@ fn around(line: &str, column: usize) -> (String, usize) {
     let from = column.saturating_sub(SHOWN);
     let shown: String = line.chars().skip(from).take(2 * SHOWN).collect();
     (shown, column - from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_whole_number_of_the_range_is_told_what_is() {
+        let small = whole::<u32>(1..=10);
+        assert_eq!((small("1"), small("10")), (Ok(1), Ok(10)));
+        for text in ["0", "11", "x", "", "-3", "1.5", "99999999999999999999"] {
+            assert_eq!(small(text), Err("a whole number from 1 to 10 is expected".to_owned()), "{text}");
+        }
+        assert_eq!(whole::<u64>(0..=u64::MAX)("18446744073709551615"), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn a_file_where_only_a_preset_is_taken_is_told_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let failure = unknown_preset(path);
+        assert_eq!(failure.message, format!("`{path}` is a file, and this takes a preset's name"));
+        assert!(failure.help.unwrap().starts_with("presets are "));
+        let failure = unknown_preset("mlpp");
+        assert_eq!(failure.message, "there is no preset `mlpp`");
+        let Err(failure) = text("mlpp", preset::preset) else { panic!("there is no such preset") };
+        assert_eq!(failure.message, "`mlpp` is neither a preset nor a file");
+    }
 }

@@ -144,20 +144,32 @@ impl Show for ModelRows {
         table.render()
     }
 
+    /// `points` is of a search's space; `configurations` is 1 for a single configuration, and empty where a space is endless.
     fn csv(&self) -> Table {
-        let mut table = Table::new(["name", "model", "parameters", "points", "summary"]);
+        let own = ["name", "model", "parameters", "points", "summary"];
+        let mut table = Table::new(own.into_iter().chain(["start_with", "configurations"]));
         for row in &self.0 {
             match row {
-                Row::Preset(report) => table.row([
-                    report.name,
-                    report.model.as_str(),
-                    &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
-                    &report.points.map(|n| n.to_string()).unwrap_or_default(),
-                    report.summary,
-                ]),
+                Row::Preset(report) => {
+                    let points = report.points.map(|n| n.to_string()).unwrap_or_default();
+                    let (verb, configurations) = match report.space {
+                        Some(_) => ("rung run", points.as_str()),
+                        None => ("rung train", "1"),
+                    };
+                    table.row([
+                        report.name,
+                        report.model.as_str(),
+                        &report.parameters.map(|n| n.to_string()).unwrap_or_default(),
+                        &points,
+                        report.summary,
+                        verb,
+                        configurations,
+                    ]);
+                }
                 Row::Stored(stored) => {
-                    let numbers = stored.numbers().to_string();
-                    table.row([stored.name(), stored.family(), &numbers, "", &stored.summary()]);
+                    let (numbers, summary) = (stored.numbers().to_string(), stored.summary());
+                    let own = [stored.name(), stored.family(), &numbers, "", &summary];
+                    table.row(own.into_iter().chain(["initial_weights", ""]));
                 }
             }
         }
@@ -227,6 +239,18 @@ mod tests {
         assert_eq!(rows.lines().count(), 1 + preset::ALL.len() + 2, "{rows}");
         let single = named("cnn-5block").unwrap().unwrap().table();
         assert!(single.contains("`rung train cnn-5block`") && !single.contains("rung run"), "{single}");
+    }
+
+    #[test]
+    fn csv_tells_a_search_from_the_configuration_of_the_same_name() {
+        let csv = ModelRows(presets().unwrap()).csv().to_csv().unwrap();
+        let head = "name,model,parameters,points,summary,start_with,configurations\n";
+        assert!(csv.starts_with(head), "{csv}");
+        for name in ["mlp-best,", "cnn-best,"] {
+            let rows: Vec<&str> = csv.lines().filter(|row| row.starts_with(name)).collect();
+            assert_eq!(rows.len(), 2, "{csv}");
+            assert!(rows[0].contains(",rung run,") && rows[1].ends_with(",rung train,1"), "{csv}");
+        }
     }
 
     #[test]

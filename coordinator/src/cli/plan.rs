@@ -53,7 +53,7 @@ pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
     let spec = on_its_data(spec, &args.target.target()).await?;
     let plan = Plan::of(&spec);
     for cut in plan.cuts() {
-        output::message(&cut_note(cut));
+        output::message(&cut_note(cut, &plan));
     }
     if let Some(note) = grid_note(&spec, &plan) {
         output::message(&note);
@@ -97,10 +97,13 @@ struct PlanReport {
     evaluations: u64,
     epochs_resumed: u64,
     epochs_retrained: u64,
+    /// Samples of an epoch, and of all epochs that are trained; none for the formula, and where the data is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples_per_epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples_to_train: Option<u64>,
     #[serde(skip)]
     rounding: Option<Rounding>,
-    #[serde(skip)]
-    samples: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,6 +129,7 @@ impl PlanReport {
             s: bracket.s,
             rungs: bracket.rungs.iter().map(rung).collect(),
         };
+        let samples = input::training_samples(spec);
         Self {
             max_epochs: spec.scheduler.max_epochs(),
             eta: hyperband.map(|hyperband| hyperband.eta),
@@ -135,8 +139,9 @@ impl PlanReport {
             evaluations: plan.evaluations(),
             epochs_resumed: plan.epochs_resumed(),
             epochs_retrained: plan.epochs_retrained(),
+            samples_per_epoch: samples,
+            samples_to_train: samples.map(|samples| plan.epochs_resumed().saturating_mul(samples)),
             rounding: hyperband.map(|hyperband| hyperband.rounding),
-            samples: input::training_samples(spec),
         }
     }
 
@@ -149,6 +154,9 @@ impl PlanReport {
                 word(self.sizes.map(|sizes| format!("{sizes:?}"))),
                 word(self.rounding.map(|rounding| format!("{rounding:?}"))),
             ),
+            None if self.configs == 1 => {
+                format!("One configuration, trained for {}", plural(self.max_epochs, "epoch"))
+            }
             None => format!("Fixed configurations, each trained for {}", plural(self.max_epochs, "epoch")),
         }
     }
@@ -181,9 +189,8 @@ impl Show for PlanReport {
             ("results", count(self.evaluations)),
             ("epochs to train", epochs),
         ];
-        if let Some(samples) = self.samples {
-            let total = count(self.epochs_resumed.saturating_mul(samples));
-            facts.push(("samples to train", format!("{total} ({} an epoch)", count(samples))));
+        if let Some((total, samples)) = self.samples_to_train.zip(self.samples_per_epoch) {
+            facts.push(("samples to train", format!("{} ({} an epoch)", count(total), count(samples))));
         }
         format!("{}\n\n{}\n\n{}", self.title(), table.render(), output::facts(&facts))
     }
@@ -212,19 +219,20 @@ fn grid_note(spec: &StudySpec, plan: &Plan) -> Option<String> {
     })
 }
 
-/// Says what a limit does to a plan.
-fn cut_note(cut: &PlanCut) -> String {
+/// Says what a limit does to a plan, by the bracket's number in the table; one that is left out has none.
+fn cut_note(cut: &PlanCut, plan: &Plan) -> String {
     let reason = match cut.reason {
         CutReason::Space => "the space has no more points",
         CutReason::MaxTrials => "budget.max_trials",
         CutReason::TotalEpochs => "budget.total_epochs",
         CutReason::TooLarge => "no plan may have more trials",
     };
-    let bracket = match cut.iteration {
-        0 => format!("bracket s={}", cut.s),
-        iteration => format!("bracket s={} of iteration {}", cut.s, iteration + 1),
-    };
-    format!("{bracket} has {} of {}: {reason}", cut.kept, plural(cut.planned, "trial"))
+    let is_cut = |bracket: &scheduler::BracketPlan| (bracket.s, bracket.iteration) == (cut.s, cut.iteration);
+    let (s, planned) = (cut.s, plural(cut.planned, "trial"));
+    match plan.brackets().iter().position(is_cut) {
+        Some(number) => format!("bracket {number} (s={s}) has {} of {planned}: {reason}", cut.kept),
+        None => format!("a bracket of s={s} and {planned} is left out: {reason}"),
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +257,51 @@ mod tests {
                 r#""configs":17,"evaluations":22,"epochs_resumed":69,"epochs_retrained":78}"#
             )
         );
+    }
+
+    #[test]
+    fn json_has_the_samples_of_the_table() {
+        let spec = StudySpec::from_yaml("{name: s, model: mlp, space: mlp}").unwrap();
+        let plan = PlanReport::new(&spec, &Plan::of(&spec));
+        let json = serde_json::to_value(&plan).unwrap();
+        let (each, all) = (54_000, plan.epochs_resumed * 54_000);
+        assert_eq!(
+            (&json["samples_per_epoch"], &json["samples_to_train"]),
+            (&each.into(), &all.into()),
+            "{json}"
+        );
+        let row = format!("samples to train  {} (54,000 an epoch)", count(all));
+        assert!(plan.table().contains(&row), "{}", plan.table());
+        let formula = serde_json::to_value(report(Overrides::default())).unwrap();
+        assert!(formula.get("samples_per_epoch").is_none(), "{formula}");
+    }
+
+    #[test]
+    fn one_configuration_is_no_list() {
+        let title = |trials: &str| {
+            let scheduler = format!("{{kind: fixed, epochs: 3, trials: [{trials}]}}");
+            let text = format!("{{name: s, model: mlp, scheduler: {scheduler}}}");
+            let spec = StudySpec::from_yaml(&text).unwrap();
+            PlanReport::new(&spec, &Plan::of(&spec)).title()
+        };
+        let trial = "{hparams: {layers: 1, units: 8}}";
+        assert_eq!(title(trial), "One configuration, trained for 3 epochs");
+        let two = title(&format!("{trial}, {trial}"));
+        assert_eq!(two, "Fixed configurations, each trained for 3 epochs");
+    }
+
+    #[test]
+    fn a_cut_names_the_bracket_as_the_table_does() {
+        let notes = |most: u32| -> Vec<String> {
+            let text = format!(
+                "{{name: s, model: formula, space: {{x: {{float: [0, 1]}}}}, budget: {{max_trials: {most}}}, \
+                 scheduler: {{kind: hyperband, max_epochs: 9, eta: 3}}}}"
+            );
+            let plan = Plan::of(&StudySpec::from_yaml(&text).unwrap());
+            plan.cuts().iter().map(|cut| cut_note(cut, &plan)).collect()
+        };
+        assert_eq!(notes(3), ["bracket 0 (s=2) has 3 of 9 trials: budget.max_trials"]);
+        assert_eq!(notes(11), ["bracket 1 (s=1) has 2 of 5 trials: budget.max_trials"]);
     }
 
     #[test]

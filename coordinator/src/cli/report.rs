@@ -21,7 +21,7 @@ use super::{
     files,
     output::{self, Show as _},
     rows::TrialRows,
-    text::plural,
+    text::{count, plural},
 };
 use crate::{
     blobs::{ObjectKey, ObjectKind},
@@ -96,7 +96,7 @@ async fn gather(cluster: &Cluster, best: BestView) -> Result<Subject, Failure> {
         None if best.study.phase == StudyPhase::Finished => {
             Err("the best trial's evaluation failed, and the study is over".to_owned())
         }
-        None => return Err(without_evaluation(&best)),
+        None => return Err(without_evaluation(&best, matches!(cluster, Cluster::Remote(_)))),
     };
     let (trials, workers) = (cluster.trials(study).await?, cluster.workers().await?);
     let ensemble = ensemble::summary(cluster, &best).await?;
@@ -146,17 +146,36 @@ fn without_result(study: &str) -> Failure {
         .help(format!("`rung study watch {study}` shows how it gets on; report on it when it has finished"))
 }
 
-fn without_evaluation(best: &BestView) -> Failure {
+/// What is said of a study whose best trial is not measured yet, and what there is to do with a coordinator or without one.
+fn without_evaluation(best: &BestView, coordinator: bool) -> Failure {
     let name = &best.study.name;
-    let (done, planned) = (best.study.epochs, best.study.planned_epochs);
+    if best.study.phase == StudyPhase::Evaluating {
+        let why = best.study.end_reason.map(|reason| format!(" ({})", reason.words())).unwrap_or_default();
+        return Failure::bad_input(format!(
+            "study {name} has ended its training{why}, but its best trial is not measured yet, and a report needs that"
+        ))
+        .help(if coordinator {
+            format!("the next worker measures it; `rung study wait {name}` waits for that")
+        } else {
+            "no coordinator runs: the next worker measures it, and `rung run` with the same study does that".to_owned()
+        });
+    }
+    let (done, planned) = (count(best.study.epochs), count(best.study.planned_epochs));
     Failure::bad_input(format!(
         "study {name} is {}, {done} of {planned} epochs are done: its best trial is evaluated at the end, and a report \
          needs that",
         best.study.phase
     ))
-    .help(format!(
-        "`rung study wait {name}` waits for the end; `rung study stop {name}` ends it now and evaluates what it has"
-    ))
+    .help(if coordinator {
+        format!(
+            "`rung study wait {name}` waits for the end; `rung study stop {name}` ends it now and evaluates what it has"
+        )
+    } else {
+        format!(
+            "no coordinator runs, so nothing trains: `rung run` with the same study goes on with it; after `rung study \
+             stop {name}` it measures what there is"
+        )
+    })
 }
 
 /// Writes files to a folder: all of them or, where anything fails before, none.
@@ -214,6 +233,8 @@ fn open_to_all(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use common::view::EndReason;
+
     use super::*;
     use crate::cli::{failure::Code, fixture};
 
@@ -269,9 +290,29 @@ mod tests {
     fn a_study_that_goes_on_is_bad_input_that_says_what_to_do() {
         let mut best = fixture::best();
         best.study.phase = StudyPhase::Running;
-        let failure = without_evaluation(&best);
+        let failure = without_evaluation(&best, true);
         assert_eq!(failure.code, Code::BadInput);
         assert!(failure.help.unwrap().contains("rung study wait fashion-mlp"));
         assert_eq!(without_result("s").code, Code::BadInput);
+        let alone = without_evaluation(&best, false).help.unwrap();
+        assert!(alone.contains("`rung run` with the same study") && !alone.contains("wait"), "{alone}");
+    }
+
+    #[test]
+    fn a_study_that_is_stopped_is_not_to_be_stopped_again() {
+        let mut best = fixture::best();
+        (best.study.phase, best.study.complete) = (StudyPhase::Evaluating, false);
+        best.study.end_reason = Some(EndReason::Requested);
+        let alone = without_evaluation(&best, false);
+        assert_eq!(alone.code, Code::BadInput);
+        assert!(
+            alone.message.starts_with("study fashion-mlp has ended its training (it was stopped)"),
+            "{alone:?}"
+        );
+        let help = alone.help.unwrap();
+        assert!(help.contains("the next worker measures it, and `rung run` with the same study"), "{help}");
+        assert!(!help.contains("study wait") && !help.contains("study stop"), "{help}");
+        let help = without_evaluation(&best, true).help.unwrap();
+        assert!(help.contains("`rung study wait fashion-mlp`") && !help.contains("study stop"), "{help}");
     }
 }

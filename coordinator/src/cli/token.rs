@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use common::{duration, time::Timestamp};
+use common::{duration, ids::WorkerId, time::Timestamp};
 use proto::v1::TokenInfo;
 use serde::Serialize;
 use trust::{Bearer, Dial, Role, Token};
@@ -12,8 +12,10 @@ use super::{
     args::{FormatArgs, TargetArgs},
     embedded::{read_with_coordinator, with_coordinator},
     failure::Failure,
+    input::whole,
     output::{self, Show, Table},
 };
+use crate::grpc::AccessServer;
 
 /// How long a worker's token lets in where nothing is said: long enough to walk over to the other machine.
 const WORKER_LIFE: Duration = Duration::from_secs(3600);
@@ -49,13 +51,13 @@ struct CreateArgs {
     #[arg(long, value_name = "ROLE", default_value = "worker")]
     role: Role,
     /// How many workers may join by it; a person's token is not counted
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>(1..=u64::from(AccessServer::MOST_USES)))]
     uses: u32,
     /// How long it lets in: seconds, or 90s, 5m, 2h, 30d [default: 1h for a worker, 30d for a person]
-    #[arg(long = "for", value_name = "TIME", value_parser = duration::span)]
+    #[arg(long = "for", value_name = "TIME", value_parser = life)]
     life: Option<Duration>,
     /// What or whom it is for: 1 to 64 of a-z, 0-9 and -
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", value_parser = name)]
     name: String,
     #[command(flatten)]
     target: TargetArgs,
@@ -98,13 +100,37 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     };
     let made = remote.create_token(args.role, &args.name, terms).await?;
     let id = made.info.unwrap_or_default().id;
-    let hours = terms.0.as_secs_f64() / 3600.0;
-    output::message(&format!(
-        "{} token {id}, for {}; it is shown this once:",
-        args.role,
-        if hours < 48.0 { format!("{hours:.1} hours") } else { format!("{:.0} days", hours / 24.0) }
-    ));
+    output::message(&format!("{} token {id}, for {}; it is shown this once:", args.role, told(terms.0)));
     output::data(&line(args.role, &made.advertised, &made.token))
+}
+
+/// Takes how long a token lets in, as long as the coordinator would grant.
+fn life(text: &str) -> Result<Duration, String> {
+    let life = duration::span(text)?;
+    match (Duration::from_secs(1)..=AccessServer::LONGEST_LIFE).contains(&life) {
+        true => Ok(life),
+        false => Err("a token lets in for a second to 366 days".to_owned()),
+    }
+}
+
+/// Takes what or whom a token is for, by the coordinator's rule; nothing is for nobody in particular.
+fn name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.parse::<WorkerId>().is_ok() {
+        true => Ok(text.to_owned()),
+        false => Err("1 to 64 of a-z, 0-9 and - are expected".to_owned()),
+    }
+}
+
+/// A life in the largest unit of which it is a whole number: `1 hour`, `90 minutes`, `30 days`.
+fn told(life: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    // The coordinator counts whole seconds.
+    let seconds = life.as_secs();
+    let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    match seconds / size {
+        1 => format!("1 {unit}"),
+        number => format!("{number} {unit}s"),
+    }
 }
 
 /// What is to be pasted on the other machine.
@@ -172,13 +198,20 @@ struct TokenRows(Vec<Row>);
 
 impl Show for TokenRows {
     fn table(&self) -> String {
-        if self.0.is_empty() { String::new() } else { self.csv().render() }
+        if self.0.is_empty() { String::new() } else { self.rows("-").render() }
     }
 
     fn csv(&self) -> Table {
-        let mut table = Table::new(["token", "role", "name", "state", "uses_left", "created", "expires"]);
+        self.rows("")
+    }
+}
+
+impl TokenRows {
+    /// A row for each token; `uncounted` stands where uses are not counted.
+    fn rows(&self, uncounted: &str) -> Table {
+        let mut table = Table::new(["id", "role", "name", "state", "uses_left", "created", "expires"]);
         for row in &self.0 {
-            let uses = row.uses_left.map_or_else(|| "-".to_owned(), |uses| uses.to_string());
+            let uses = row.uses_left.map_or_else(|| uncounted.to_owned(), |uses| uses.to_string());
             let cells = [&row.id, &row.role, &row.name, &row.state, &uses, &row.created, &row.expires];
             table.row(cells.map(String::as_str));
         }
@@ -188,9 +221,55 @@ impl Show for TokenRows {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use trust::Secret;
 
     use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_the_coordinator_would_refuse_is_bad_input_by_its_flag() {
+        for (flag, value, says) in [
+            ("--uses", "0", "a whole number from 1 to 10000 is expected"),
+            ("--uses", "10001", "a whole number from 1 to 10000 is expected"),
+            ("--for", "1000000d", "a token lets in for a second to 366 days"),
+            ("--for", "0.5", "a token lets in for a second to 366 days"),
+            ("--name", "A b", "1 to 64 of a-z, 0-9 and - are expected"),
+        ] {
+            let refused = Cli::try_parse_from(["rung", "token", "create", flag, value]).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{flag} {value}");
+            let text = refused.to_string();
+            assert!(text.contains(flag) && text.contains(says), "{text}");
+        }
+        for (flag, value) in [("--uses", "10000"), ("--for", "366d"), ("--for", "1s"), ("--name", "ana")] {
+            Cli::try_parse_from(["rung", "token", "create", flag, value]).unwrap();
+        }
+        Cli::try_parse_from(["rung", "token", "create"]).unwrap();
+    }
+
+    #[test]
+    fn lives_are_told_in_one_form() {
+        let taken = |text: &str| told(life(text).unwrap());
+        let texts = ["1h", "30d", "1h30m", "24h", "36h", "61", "1s", "1.5"].map(taken);
+        let expected =
+            ["1 hour", "30 days", "90 minutes", "1 day", "36 hours", "61 seconds", "1 second", "1 second"];
+        assert_eq!(texts, expected);
+        assert_eq!([WORKER_LIFE, PERSON_LIFE].map(told), ["1 hour", "30 days"]);
+    }
+
+    #[test]
+    fn csv_has_the_keys_of_json() {
+        let role = Role::Viewer.as_str().to_owned();
+        let info = TokenInfo { id: "0a1b".to_owned(), role, ..TokenInfo::default() };
+        let rows = TokenRows(vec![Row::from(&info)]);
+        let csv = rows.csv().to_csv().unwrap();
+        let head = csv.lines().next().unwrap();
+        assert_eq!(head, "id,role,name,state,uses_left,created,expires");
+        let json = serde_json::to_value(&rows).unwrap();
+        assert!(head.split(',').all(|key| json[0].get(key).is_some()), "{json}");
+        assert!(csv.contains("\n0a1b,viewer,,,,1970-"), "uses are not counted: {csv}");
+        assert!(rows.table().contains(" - "), "{}", rows.table());
+    }
 
     #[test]
     fn a_line_asks_for_the_authority_where_the_token_does_not_name_it() {

@@ -5,6 +5,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use common::{
+    hparams::Scalar,
     ids::TrialNumber,
     metrics::{CurvePoint, Goal},
     trial::TrialState,
@@ -15,7 +16,8 @@ use serde::Serialize;
 use super::{
     args::{FormatArgs, StudyRef, TargetArgs},
     failure::Failure,
-    output::{self, Show, Table},
+    input::whole,
+    output::{self, Format, Show, Table},
     rows::{TrialRow, TrialRows, test_facts},
     text::{exact, metric, plural, rate},
 };
@@ -62,7 +64,7 @@ struct Choice {
     #[arg(long, value_name = "STATE", value_parser = state(), value_delimiter = ',')]
     only: Vec<TrialState>,
     /// At most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::from(u32::MAX)))]
     limit: Option<usize>,
 }
 
@@ -97,7 +99,7 @@ struct ShowArgs {
     #[command(flatten)]
     study: StudyRef,
     /// The trial's number
-    #[arg(value_name = "TRIAL")]
+    #[arg(value_name = "TRIAL", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     trial: u32,
     #[command(flatten)]
     target: TargetArgs,
@@ -121,7 +123,21 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
     if trials.is_empty() {
         output::message("no trial has begun yet");
     }
-    output::show(&TrialRows::new(&args.choice.of(trials, study.goal)), args.output.format)
+    let mut trials = args.choice.of(trials, study.goal);
+    if args.output.format == Format::Table {
+        trials.iter_mut().for_each(shorten);
+    }
+    output::show(&TrialRows::new(&trials), args.output.format)
+}
+
+/// Leaves four digits that count of a trial's real hyperparameters: all of them, as CSV, JSON and `rung trial show` have them,
+/// would make a table's rows too long to compare.
+fn shorten(trial: &mut TrialView) {
+    for value in trial.hparams.0.values_mut() {
+        if let Scalar::Float(number) = value {
+            *number = format!("{number:.3e}").parse().unwrap_or(*number);
+        }
+    }
 }
 
 async fn show(args: ShowArgs) -> Result<(), Failure> {
@@ -221,13 +237,14 @@ impl Show for TrialReport {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use common::{
         evaluation::{Evaluation, Scored},
         metrics::TestMetrics,
     };
 
     use super::*;
-    use crate::cli::fixture;
+    use crate::cli::{Cli, fixture};
 
     fn report() -> TrialReport {
         TrialReport::new(&fixture::trial(3), vec![fixture::point(1)])
@@ -251,6 +268,31 @@ mod tests {
         assert_eq!(numbers(by_value(), Goal::Minimize), [2, 0, 3, 1]);
         let completed = Choice { only: vec![TrialState::Completed], limit: Some(1), ..by_value() };
         assert_eq!(numbers(completed, Goal::Maximize), [3]);
+    }
+
+    #[test]
+    fn a_table_has_four_digits_of_a_float() {
+        let mut trial = fixture::trial(3);
+        for (name, value) in [("lr", 0.002_606_208_068_816_641_2), ("decay", 1.234_56e-7), ("dropout", 0.5)] {
+            trial.hparams.0.insert(name.to_owned(), Scalar::Float(value));
+        }
+        shorten(&mut trial);
+        assert_eq!(
+            trial.hparams.to_string(),
+            "decay=1.235e-7 dropout=0.5 layers=2 lr=0.002606 units_0=256 units_1=128"
+        );
+    }
+
+    #[test]
+    fn a_number_that_makes_no_sense_is_told_what_does() {
+        let said = |line: &str| {
+            let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{line}");
+            refused.to_string()
+        };
+        assert!(said("rung trial list --limit 0").contains("a whole number from 1 to "));
+        assert!(said("rung trial show @last x").contains("a whole number from 0 to 4294967295 is expected"));
+        Cli::try_parse_from(["rung", "trial", "list", "--limit", "1"]).unwrap();
     }
 
     #[test]

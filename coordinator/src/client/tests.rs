@@ -109,6 +109,7 @@ async fn what_makes_no_sense_is_refused_and_what_is_missing_is_named() {
     let conflict = remote.submit(&other, OnConflict::Match).await.unwrap_err();
     let text = conflict.to_string();
     assert!(conflict.is_bad_input() && text.contains("--resume") && text.contains("--fresh"), "{text}");
+    assert!(text.contains("has another spec (seed 0, not 1)"), "{text}");
     assert!(remote.submit(&other, OnConflict::Resume).await.unwrap().1);
     assert_eq!(remote.submit(&other, OnConflict::Fresh).await.unwrap().0.name.as_str(), "drill-2");
 

@@ -42,13 +42,17 @@ impl DataSets {
     }
 
     /// Takes a data set that no study uses out; its object where no other name has it.
-    pub(super) fn remove(&mut self, name: &DataName) -> Result<Option<Digest>, Refused> {
+    pub(super) fn remove(
+        &mut self,
+        name: &DataName,
+        called: impl Fn(&StudyId) -> String,
+    ) -> Result<Option<Digest>, Refused> {
         let set = self.sets.get(name).ok_or_else(|| self.unknown(name.as_str()))?;
         let digest = set.facts.digest;
         let named = self.sets.values().filter(|set| set.facts.digest == digest).count();
         let used = self.uses.iter().find(|(_, used)| **used == digest);
         if let (1, Some((study, _))) = (named, used) {
-            return Err(Refused::DataUsed(name.clone(), study.clone()));
+            return Err(Refused::DataUsed(name.clone(), called(study)));
         }
         self.sets.remove(name);
         Ok((named == 1).then_some(digest))
@@ -173,7 +177,7 @@ mod tests {
         );
         let Err(Refused::Data(message)) = data_sets.resolved(spec("mime")) else { panic!() };
         assert_eq!(message, "unknown data set `mime`; did you mean `mine`?");
-        data_sets.remove(&"mine".parse().unwrap()).unwrap();
+        data_sets.remove(&"mine".parse().unwrap(), StudyId::to_string).unwrap();
         let Err(Refused::Data(message)) = data_sets.resolved(resolved) else { panic!() };
         assert!(message.contains("which is not in this cluster"), "{message}");
     }
@@ -195,11 +199,14 @@ mod tests {
         let (mut data_sets, study) = (data_sets(), "0a1b2c3d".parse().unwrap());
         data_sets.used(&study, &data_sets.resolved(spec("mine")).unwrap());
         let mine = "mine".parse().unwrap();
-        assert!(matches!(data_sets.remove(&mine), Err(Refused::DataUsed(..))));
+        assert!(matches!(data_sets.remove(&mine, StudyId::to_string), Err(Refused::DataUsed(..))));
         data_sets.add(set("same", "one")).unwrap();
-        assert_eq!(data_sets.remove(&mine), Ok(None), "its object has another name");
+        assert_eq!(data_sets.remove(&mine, StudyId::to_string), Ok(None), "its object has another name");
         data_sets.unused(&study);
-        assert_eq!(data_sets.remove(&"same".parse().unwrap()), Ok(Some(Digest::of(b"one"))));
-        assert!(matches!(data_sets.remove(&mine), Err(Refused::Data(_))));
+        assert_eq!(
+            data_sets.remove(&"same".parse().unwrap(), StudyId::to_string),
+            Ok(Some(Digest::of(b"one")))
+        );
+        assert!(matches!(data_sets.remove(&mine, StudyId::to_string), Err(Refused::Data(_))));
     }
 }

@@ -49,11 +49,8 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// An unfinished study has that name and another spec.
-    #[error(
-        "an unfinished study is called {0} and has another spec: --resume goes on with it as it is, \
-         --fresh starts a new one beside it"
-    )]
-    Conflict(StudyName),
+    #[error("{0}: --resume goes on with it as it is, --fresh starts a new one beside it")]
+    Conflict(Conflict),
     /// The study of that name, or of that identity where none has it, does not run.
     #[error("study {0} has finished, so nothing of it runs")]
     NotRunning(String),
@@ -66,8 +63,8 @@ pub enum Refused {
          it can be deleted"
     )]
     NotEvaluated(StudyId),
-    /// No such worker, or several.
-    #[error("no worker, or more than one, matches `{0}`: `rung worker list` shows them")]
+    /// No such worker, or several: which of both, and who there is.
+    #[error("{0}")]
     NoWorker(String),
     /// The data set of a study, or one that is added, cannot be used so.
     #[error("{0}")]
@@ -79,7 +76,7 @@ pub enum Refused {
     DataTaken(DataName),
     /// A study uses the data set.
     #[error("data set {0} is used by study {1}: delete that first (`rung study delete {1}`)")]
-    DataUsed(DataName, StudyId),
+    DataUsed(DataName, String),
     /// The weights that a study begins with, or that are added, cannot be used so.
     #[error("{0}")]
     Model(String),
@@ -105,6 +102,23 @@ pub enum Refused {
     /// The coordinator is going away.
     #[error("the coordinator is stopping")]
     Stopping,
+}
+
+/// An unfinished study, and how another of its name differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The name.
+    pub name: StudyName,
+    /// Keys with the unfinished study's value and the other's; not all, where they are many.
+    pub differences: Vec<String>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, differences } = self;
+        write!(f, "an unfinished study is called {name} and has another spec")?;
+        if differences.is_empty() { Ok(()) } else { write!(f, " ({})", differences.join("; ")) }
+    }
 }
 
 /// Why a worker's stream is not taken.

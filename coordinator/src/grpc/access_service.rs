@@ -13,12 +13,6 @@ use trust::Role;
 use super::status;
 use crate::access::{About, Access, Caller, Entry, GrantError, NewToken, StoredToken, TokenState};
 
-/// Longest life of a token.
-const MAX_TOKEN_LIFE: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// Most workers that may join by one token.
-const MOST_USES: u32 = 10_000;
-
 /// Most entries of the audit log in one answer.
 const MOST_ENTRIES: u32 = 10_000;
 
@@ -29,6 +23,12 @@ pub struct AccessServer {
 }
 
 impl AccessServer {
+    /// Longest life of a token; the shortest is a second.
+    pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+    /// Most workers that may join by one token.
+    pub(crate) const MOST_USES: u32 = 10_000;
+
     /// A service that gives and takes this access.
     pub fn new(access: Arc<Access>) -> Self {
         Self { access }
@@ -162,11 +162,12 @@ fn wanted(request: pb::CreateTokenRequest) -> Result<NewToken, Status> {
         })?;
     }
     let life = Duration::from_secs(request.seconds);
-    if life.is_zero() || life > MAX_TOKEN_LIFE {
+    if life.is_zero() || life > AccessServer::LONGEST_LIFE {
         return Err(malformed("seconds", "a token lets in for a second to 366 days".to_owned()));
     }
-    if role == Role::Worker && !(1..=MOST_USES).contains(&request.uses) {
-        return Err(malformed("uses", format!("1 to {MOST_USES} workers may join by a token")));
+    if role == Role::Worker && !(1..=AccessServer::MOST_USES).contains(&request.uses) {
+        let most = AccessServer::MOST_USES;
+        return Err(malformed("uses", format!("1 to {most} workers may join by a token")));
     }
     let uses = if role == Role::Worker { request.uses } else { 0 };
     Ok(NewToken { role, name: request.name, life, uses })

@@ -38,8 +38,18 @@ pub(super) fn best_so_far(subject: &Subject) -> Vec<Step> {
     steps
 }
 
+/// The steps without the end, where that is no improvement but repeats the one before.
+pub(super) fn improvements(steps: &[Step]) -> &[Step] {
+    match steps {
+        [before @ .., last] if before.last().is_some_and(|best| best.value == last.value) => before,
+        all => all,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use common::history::RungResult;
+
     use super::*;
     use crate::report::fixture;
 
@@ -55,5 +65,18 @@ mod tests {
             "trial 0 has no value"
         );
         assert_eq!(steps.last().map(|step| (step.epochs, step.trial.0)), Some((21, 8)));
+    }
+
+    #[test]
+    fn the_end_is_a_step_and_no_improvement() {
+        let mut subject = fixture::subject();
+        let all = best_so_far(&subject);
+        assert_eq!(improvements(&all), all, "the last result is the best");
+        let last = subject.history.results.last().cloned().unwrap();
+        subject.history.results.push(RungResult { trial: TrialNumber(7), value: 0.1, ..last });
+        let steps = best_so_far(&subject);
+        assert_eq!(steps.last().map(|step| (step.epochs, step.trial.0)), Some((27, 8)));
+        assert_eq!(improvements(&steps), all);
+        assert!(improvements(&[]).is_empty());
     }
 }

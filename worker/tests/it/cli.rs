@@ -18,6 +18,11 @@ async fn bad_input_exits_with_2_and_says_what_is_wrong() {
         (&["--join", "127.0.0.1:1", "--scratch", "/proc/none"], "/proc/none"),
         (&["--join", "127.0.0.1:1", "--device", "cuda:999"], "cuda:999"),
         (&["--join", "127.0.0.1:1", "--cores", "1023"], "1023"),
+        (&["--join", "127.0.0.1:1", "--slots", "x"], "use a whole number from 1 to 1024"),
+        (
+            &["--join", "127.0.0.1:1", "--data", "/nowhere/at/all"],
+            "the folder `/nowhere/at/all` is not there",
+        ),
         (&["dance"], "dance"),
     ] {
         let (code, stdout, stderr) = run(args).await;

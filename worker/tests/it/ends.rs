@@ -1,4 +1,4 @@
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, time::Duration};
 
 use nix::sys::signal::Signal;
 use proto::v1::{
@@ -108,7 +108,10 @@ async fn a_second_interrupt_quits_at_once() {
     let (mut worker, mut session) = busy(&mut coordinator).await;
     session.acks = false;
     worker.signal(Signal::SIGINT);
+    // Within a second of the first, as from `timeout`, it is part of it.
+    worker.signal(Signal::SIGINT);
     session.reports(&lease(4, 1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     worker.signal(Signal::SIGINT);
     assert_eq!(worker.exit().await.code(), Some(130));
 }

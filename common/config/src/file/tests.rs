@@ -81,8 +81,33 @@ fn mistakes_are_named_with_line_and_what_would_be_right() {
 }
 
 #[test]
-fn the_other_programs_tables_are_left_alone() {
-    assert_eq!(value("[worker]\nwhatever = 3\n", &["serve"], "lease"), "30");
+fn the_other_programs_tables_are_left_alone_unless_they_are_of_workers() {
+    let worker = |text: &str| file(text).defaults(Command::new("rung-worker"), &[WORKER]).map(drop);
+    assert!(worker("[serve]\nwhatever = 3\n").is_ok());
+    assert_eq!(value("[worker]\nslots = 3\ncores = \"0-3\"\n", &["serve"], "lease"), "30");
+    for (line, says) in [
+        ("whatever = 3", "unknown key of [worker] `whatever`; known are join, "),
+        ("slot = 3", "unknown key of [worker] `slot`; did you mean `slots`?"),
+        ("slots = 0", "invalid value '0' for '--slots <N>': use a whole number from 1 to 1024"),
+        ("cores = \"9-1\"", "invalid value '9-1' for '--cores <LIST>': `9-1` is no list of cores"),
+        ("join = \"here\"", "invalid value 'here' for '--join <HOST:PORT>': `here` is no address"),
+        ("device = \"gpu\"", "invalid value 'gpu' for '--device <DEVICE>': `gpu` is no device"),
+        (
+            "exit-when-idle = \"soon\"",
+            "invalid value 'soon' for '--exit-when-idle[=<TIME>]': `soon` is no span",
+        ),
+    ] {
+        let said = refused(&format!("[worker]\n{line}\n"));
+        assert!(said.starts_with(says) && said.contains("rung.toml:2:"), "{said}");
+    }
+}
+
+#[test]
+fn a_single_value_is_read() {
+    let file = file("[worker]\ndata = \"there\"\nslots = 3\n");
+    assert_eq!(file.value("worker", "data").as_deref(), Some("there"));
+    assert_eq!(file.value("worker", "slots").as_deref(), Some("3"));
+    assert_eq!((file.value("worker", "cores"), file.value("serve", "data")), (None, None));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs::File, io::Read, path::Path};
 
-use csv::StringRecord;
+use csv::{ErrorKind, Position, StringRecord};
 
 use super::{Found, labels, unusable};
 use crate::{DataError, Samples};
@@ -120,6 +120,33 @@ fn samples(path: &Path, rows: Rows, classes: &[String]) -> Result<Samples, DataE
     Ok(Samples::table([labels.len(), rows.features.len()], rows.values, labels))
 }
 
+/// What is said of a file that holds other things than text.
+const NO_TEXT: &str = "it is no text file: save the table as CSV in UTF-8";
+
+/// That a table cannot be read any further.
+fn unreadable(path: &Path, error: &csv::Error) -> DataError {
+    let line = error.position().map_or(0, Position::line);
+    let problem = match error.kind() {
+        // In the first line there is no telling a binary file from a text in another encoding.
+        ErrorKind::Utf8 { .. } if line <= 1 => NO_TEXT.to_owned(),
+        ErrorKind::Utf8 { .. } => format!("line {line} is no text in UTF-8: save the table as CSV in UTF-8"),
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!(
+                "line {line} has {}, and the head {}",
+                values(*len, "value"),
+                values(*expected_len, "column")
+            )
+        }
+        ErrorKind::Io(error) => error.to_string(),
+        _ => error.to_string(),
+    };
+    unusable(path, problem)
+}
+
+fn values(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// A table as it is read, line by line.
 struct Table<'a, R> {
     path: &'a Path,
@@ -131,8 +158,14 @@ impl<'a, R: Read> Table<'a, R> {
     /// Reads the head, in which no name stands twice.
     fn open(path: &'a Path, input: R) -> Result<Self, DataError> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
-        let head = reader.headers().map_err(|error| unusable(path, error.to_string()))?;
+        let head = reader.headers().map_err(|error| unreadable(path, &error))?;
         let head: Vec<String> = head.iter().map(str::to_owned).collect();
+        if head.is_empty() {
+            return Err(unusable(path, "it is empty: its first line is to name the columns"));
+        }
+        if head.iter().any(|name| name.contains('\0')) {
+            return Err(unusable(path, NO_TEXT));
+        }
         if let [only] = head.as_slice()
             && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
         {
@@ -154,9 +187,8 @@ impl<'a, R: Read> Table<'a, R> {
     /// The next row, with its line.
     fn next(&mut self) -> Result<Option<(u64, StringRecord)>, DataError> {
         let mut record = StringRecord::new();
-        let more =
-            self.reader.read_record(&mut record).map_err(|error| unusable(self.path, error.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let more = self.reader.read_record(&mut record).map_err(|error| unreadable(self.path, &error))?;
+        let line = record.position().map_or(0, Position::line);
         Ok(more.then_some((line, record)))
     }
 

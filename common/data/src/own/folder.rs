@@ -97,7 +97,7 @@ fn shape(folder: &Path, pictures: &[&Picture]) -> Result<[usize; 3], DataError> 
         let Header { size: [h, w], coloured } = header(path)?;
         if [h, w] != [height, width] {
             let problem = format!(
-                "it is {h} × {w} pixels, and `{}` is {height} × {width}: all images must have one size",
+                "it is {w} × {h} pixels, and `{}` is {width} × {height}: all images must have one size",
                 first.path.display()
             );
             return Err(unusable(path, problem));
@@ -108,7 +108,7 @@ fn shape(folder: &Path, pictures: &[&Picture]) -> Result<[usize; 3], DataError> 
         let bytes = (u64::from(height) * u64::from(width)).saturating_mul(channels * count);
         if bytes > LARGEST_OBJECT {
             let problem = format!(
-                "its {count} images of {height} × {width} pixels take {bytes} bytes, and {LARGEST_OBJECT} \
+                "its {count} images of {width} × {height} pixels take {bytes} bytes, and {LARGEST_OBJECT} \
                  are the most for one data set: scale them down, or leave some out"
             );
             return Err(unusable(folder, problem));

@@ -12,6 +12,9 @@ use crate::{DataError, Samples, idx, packed::LARGEST_OBJECT};
 
 /// Reads a folder's `train-images…`, `train-labels…` and, where they are there, `t10k-…` or `test-…` files.
 pub(super) fn read(folder: &Path, names: Option<&[String]>) -> Result<Found, DataError> {
+    if folder.is_file() {
+        return Err(unusable(folder, "it is no folder: name the one that holds the IDX files"));
+    }
     let train = part(folder, &["train"])?.ok_or_else(|| {
         unusable(folder, "it has no `train-images-idx3-ubyte` or `train-images-idx3-ubyte.gz`")
     })?;
@@ -23,8 +26,8 @@ pub(super) fn read(folder: &Path, names: Option<&[String]>) -> Result<Found, Dat
     if let Some(test) = &test
         && (test.height, test.width) != (train.height, train.width)
     {
-        let [a, b] = [&train, test].map(|samples| format!("{} × {}", samples.height, samples.width));
-        return Err(unusable(folder, format!("training images are {a} and test images {b}")));
+        let [a, b] = [&train, test].map(|samples| format!("{} × {}", samples.width, samples.height));
+        return Err(unusable(folder, format!("training images are {a} and test images {b} pixels")));
     }
     Ok(Found { train, test, classes, columns: Vec::new() })
 }

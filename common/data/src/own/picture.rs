@@ -128,7 +128,7 @@ mod tests {
         bytes
     }
 
-    /// An image of 24 × 40 pixels.
+    /// An image of 40 × 24 pixels.
     fn pattern() -> GrayImage {
         GrayImage::from_fn(40, 24, |x, y| Luma([(x * x + 7 * y) as u8]))
     }

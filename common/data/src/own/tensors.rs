@@ -10,7 +10,15 @@ use crate::{DataError, Samples};
 /// Reads a safetensors file: bytes of images, or numbers of a table.
 pub(super) fn read(path: &Path, names: Option<&[String]>) -> Result<Found, DataError> {
     let bytes = contents(path)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(path, error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        // Behind the header's length, it begins with a brace.
+        let damaged = bytes.get(8..).is_some_and(|rest| rest.starts_with(b"{"));
+        let problem = match damaged {
+            true => format!("it is a damaged safetensors file: {error}"),
+            false => "it is no safetensors file".to_owned(),
+        };
+        unusable(path, problem)
+    })?;
     let train = part(path, &file, "train")?
         .ok_or_else(|| unusable(path, "it has neither `train_images` nor `train_features`"))?;
     let test = part(path, &file, "test")?;

@@ -129,10 +129,51 @@ fn tensors_that_are_not_as_asked_for_are_refused() {
 }
 
 #[test]
+fn files_that_are_no_tensors_are_told_from_damaged_ones() {
+    let folder = folder();
+    let path = folder.path().join("t.csv");
+    for bytes in [&b"x,y,label\n1,2,3\n"[..], b"", b"short"] {
+        fs::write(&path, bytes).unwrap();
+        let error = problem(&path, &reading(Format::Safetensors));
+        assert!(error.ends_with("t.csv`: it is no safetensors file"), "{error}");
+    }
+    let path = tensors(folder.path(), &[("train_images", Dtype::U8, &[2, 1, 1], vec![1, 2])]);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let error = problem(&path, &reading(Format::Safetensors));
+    assert!(error.contains("it is a damaged safetensors file: "), "{error}");
+    let error = problem(folder.path(), &reading(Format::Safetensors));
+    assert!(error.contains("it is a folder: name the file in it"), "{error}");
+}
+
+#[test]
+fn labels_of_one_class_are_refused() {
+    let folder = folder();
+    idx_files(folder.path(), &[0, 0], &[0]);
+    let error = problem(folder.path(), &reading(Format::Idx));
+    assert!(error.contains("all its samples are of one class, `0`, so there is nothing to learn"), "{error}");
+    let one = Reading { classes: Some(vec!["cat".into()]), ..reading(Format::Idx) };
+    assert!(problem(folder.path(), &one).contains("all its samples are of one class, `cat`"));
+    let labels = ("train_labels", Dtype::U8, &[2usize][..], vec![0, 0]);
+    let path = tensors(folder.path(), &[("train_images", Dtype::U8, &[2, 1, 1], vec![1, 2]), labels]);
+    let error = problem(&path, &reading(Format::Safetensors));
+    assert!(error.contains("the labels must name two at least"), "{error}");
+}
+
+#[test]
+fn idx_images_of_two_sizes_are_told_by_width_and_height() {
+    let folder = folder();
+    idx_files(folder.path(), &[1, 0], &[1]);
+    fs::write(folder.path().join("t10k-images-idx3-ubyte.gz"), gzip(&images([1, 2, 3], &[9; 6]), 6)).unwrap();
+    let error = problem(folder.path(), &reading(Format::Idx));
+    assert!(error.contains("training images are 2 × 2 and test images 3 × 2 pixels"), "{error}");
+}
+
+#[test]
 fn the_second_size_of_images_is_that_of_channels_where_it_can_be() {
     let folder = folder();
-    for (shape, count) in [([2, 3, 1, 3], 18), ([2, 1, 4, 4], 32), ([2, 2, 2, 2], 16)] {
-        let labels = ("train_labels", Dtype::U8, &[2usize][..], vec![0, 0]);
+    for (shape, count) in [([4, 3, 1, 3], 36), ([4, 1, 4, 4], 64), ([4, 2, 2, 2], 32)] {
+        let labels = ("train_labels", Dtype::U8, &[4usize][..], vec![0, 0, 1, 1]);
         let path = tensors(folder.path(), &[("train_images", Dtype::U8, &shape, vec![0; count]), labels]);
         let half = Reading { test_share: Some(0.5), ..reading(Format::Safetensors) };
         let train = read("mine", &path, &half).unwrap().dataset.train;
@@ -148,7 +189,7 @@ fn features_that_are_infinite_once_standardised_are_refused() {
         folder.path(),
         &[
             ("train_features", Dtype::F32, &[2, 1], bytes(&[-3e38, -3e38])),
-            ("train_labels", Dtype::U8, &[2], vec![0, 0]),
+            ("train_labels", Dtype::U8, &[2], vec![0, 1]),
             ("test_features", Dtype::F32, &[1, 1], bytes(&[3e38])),
             ("test_labels", Dtype::U8, &[1], vec![0]),
         ],

@@ -6,9 +6,12 @@
 use serde_json::Value as Schema;
 
 use super::{alternatives, keys, names, schema, tag, types};
-use crate::study::{
-    SpecError,
-    document::{Entry, Node, Value},
+use crate::{
+    duration,
+    study::{
+        SpecError,
+        document::{Entry, Node, Value},
+    },
 };
 
 /// Fails at the first key, name or value of a study's document that the schema does not allow.
@@ -47,7 +50,20 @@ fn single(name: &str, node: &Node, schema: &Schema) -> Result<(), SpecError> {
         Value::Float(number) => number_in_range(name, node, *number, schema),
         Value::List(items) => list(name, node, items, schema),
         Value::Map(entries) => map(name, node, entries, schema),
-        Value::Null | Value::Bool(_) | Value::Text(_) => Ok(()),
+        Value::Text(written) => text(name, node, written, schema),
+        Value::Null | Value::Bool(_) => Ok(()),
+    }
+}
+
+/// Holds a text against the one form that a schema asks of texts: that of spans of time.
+fn text(name: &str, node: &Node, text: &str, schema: &Schema) -> Result<(), SpecError> {
+    let is_span = schema.get("pattern").and_then(Schema::as_str) == Some(duration::PATTERN);
+    match duration::flaw(text).filter(|_| is_span) {
+        Some(flaw) => {
+            let error = node.error(format!("{name} cannot be `{text}`"));
+            Err(SpecError { help: Some(flaw.to_owned()), ..error })
+        }
+        None => Ok(()),
     }
 }
 

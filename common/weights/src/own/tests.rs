@@ -81,6 +81,9 @@ fn a_file_that_is_not_whole_is_refused() {
         (with_length(1 << 20), "its header claims 1048576 bytes, and "),
         (b"PK\x03\x04 and so on".to_vec(), "may hold code and is never read"),
         (b"hello".to_vec(), "it has 5 bytes"),
+        (b"x,y,label\n1,2,3\n".to_vec(), "it is no safetensors file: it is a text"),
+        (vec![7; 64], "it is no safetensors file: there is no header where one has to be"),
+        (vec![0; 8], "it is no safetensors file: "),
     ] {
         fs::write(&path, bytes).unwrap();
         let problem = read(&path).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use common::{ids::DataName, view::DataView};
+use common::{ids::DataName, study::DataFacts, view::DataView};
 use data::{Format, Packed, Reading};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::{
         args::{FormatArgs, TargetArgs},
         embedded::with_coordinator,
         failure::Failure,
+        input::whole,
         output::{self, Show, Table},
         text::count,
     },
@@ -39,10 +40,10 @@ pub(super) struct AddArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     classes: Option<Vec<String>>,
     /// The share of each class that becomes the test part where the files have none; 0.2 where it is left out
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     test_share: Option<f64>,
     /// The seed by which that share is drawn; 0 where it is left out
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     #[command(flatten)]
     target: TargetArgs,
@@ -100,17 +101,34 @@ pub(super) async fn run(args: AddArgs) -> Result<(), Failure> {
     let add = async |remote: &Remote| remote.add_data(&args.name, bytes.clone()).await;
     let set = with_coordinator(&args.target.target(), None, add).await?;
     output::message(&format!("a study trains on it with `data: {{name: {}}}`", set.name));
-    output::show(&Added(set), args.output.format)
+    output::show(&Added::from(set), args.output.format)
 }
 
-/// The data set as it is stored.
+/// Takes a number; which share makes sense is said where the files are read.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "a number is expected, for example 0.2".to_owned())
+}
+
+/// The data set as it is stored. The keys and their order are fixed.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Added(DataView);
+struct Added {
+    name: DataName,
+    facts: DataFacts,
+    size: u64,
+    /// A date, as studies and tokens have it.
+    created: String,
+}
+
+impl From<DataView> for Added {
+    fn from(set: DataView) -> Self {
+        let DataView { name, facts, size, created } = set;
+        Self { name, facts, size, created: created.to_string() }
+    }
+}
 
 impl Show for Added {
     fn table(&self) -> String {
-        let DataView { name, facts, size, .. } = &self.0;
+        let Self { name, facts, size, .. } = self;
         let classes = match facts.classes.as_slice() {
             few if few.len() <= 12 => few.join(", "),
             many => format!("{}, … ({})", many[..11].join(", "), many.len()),
@@ -126,11 +144,34 @@ impl Show for Added {
     }
 
     fn csv(&self) -> Table {
-        let DataView { name, facts, size, .. } = &self.0;
+        let Self { name, facts, size, .. } = self;
         let mut table = Table::new(["name", "digest", "train", "test", "classes", "size"]);
         let numbers = [u64::from(facts.train), u64::from(facts.test), facts.classes.len() as u64, *size];
         let cells = [name.to_string(), facts.digest.to_string()];
         table.row(cells.into_iter().chain(numbers.map(|number| number.to_string())));
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn json_has_a_date() {
+        let facts = DataFacts::known("fashion-mnist").unwrap();
+        let created = Timestamp(1_795_442_709_123);
+        let added = Added::from(DataView { name: "mine".parse().unwrap(), facts, size: 7, created });
+        let json = serde_json::to_string(&added).unwrap();
+        assert!(json.starts_with(r#"{"name":"mine","facts":{"#), "{json}");
+        assert!(json.ends_with(r#""size":7,"created":"2026-11-23T14:05:09Z"}"#), "{json}");
+    }
+
+    #[test]
+    fn a_share_is_a_number() {
+        assert_eq!(share("0.25"), Ok(0.25));
+        assert!(share("x").unwrap_err().contains("a number is expected"));
     }
 }

@@ -61,8 +61,8 @@ pub(super) fn sample(facts: &DataFacts) -> String {
     let DataFacts { channels, height, width, .. } = *facts;
     match (facts.kind, channels) {
         (DataKind::Table, _) => format!("{width} features"),
-        (DataKind::Images, 1) => format!("{height} × {width}"),
-        (DataKind::Images, channels) => format!("{channels} × {height} × {width}"),
+        (DataKind::Images, 1) => format!("{width} × {height}"),
+        (DataKind::Images, channels) => format!("{width} × {height}, {channels} channels"),
     }
 }
 
@@ -94,15 +94,23 @@ impl Show for DataRows {
     }
 
     fn csv(&self) -> Table {
-        let mut table = Table::new(["name", "folder", "digest", "train", "test"]);
+        let own = ["name", "folder", "digest", "train", "test"];
+        let of_sample = ["kind", "channels", "height", "width", "classes", "stored"];
+        let mut table = Table::new(own.into_iter().chain(of_sample));
         for row in &self.0 {
-            let facts = row.facts.as_ref();
+            let of = |fact: &dyn Fn(&DataFacts) -> String| row.facts.as_ref().map(fact).unwrap_or_default();
             table.row([
                 row.name.clone(),
                 row.folder.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default(),
-                facts.map(|facts| facts.digest.to_string()).unwrap_or_default(),
-                facts.map(|facts| facts.train.to_string()).unwrap_or_default(),
-                facts.map(|facts| facts.test.to_string()).unwrap_or_default(),
+                of(&|facts| facts.digest.to_string()),
+                of(&|facts| facts.train.to_string()),
+                of(&|facts| facts.test.to_string()),
+                of(&|facts| facts.kind.as_str().to_owned()),
+                of(&|facts| facts.channels.to_string()),
+                of(&|facts| facts.height.to_string()),
+                of(&|facts| facts.width.to_string()),
+                of(&|facts| facts.classes.len().to_string()),
+                row.stored.map(|bytes| bytes.to_string()).unwrap_or_default(),
             ]);
         }
         table
@@ -111,6 +119,8 @@ impl Show for DataRows {
 
 #[cfg(test)]
 mod tests {
+    use common::time::Timestamp;
+
     use super::*;
 
     #[test]
@@ -122,5 +132,20 @@ mod tests {
             (&"fashion-mnist".into(), &serde_json::Value::Null)
         );
         assert!(rows.table().contains("cargo xtask setup"));
+    }
+
+    #[test]
+    fn csv_has_what_a_sample_is_and_what_is_stored() {
+        let facts = DataFacts { train: 20, test: 10, ..DataFacts::known("fashion-mnist").unwrap() };
+        let set = DataView { name: "mine".parse().unwrap(), facts, size: 4096, created: Timestamp(1) };
+        let csv = DataRows::new(&Sources::nowhere(), vec![set]).csv().to_csv().unwrap();
+        let head = "name,folder,digest,train,test,kind,channels,height,width,classes,stored\n";
+        assert!(csv.starts_with(head), "{csv}");
+        let lines: Vec<_> = csv.lines().collect();
+        assert!(lines[1].ends_with(",60000,10000,images,1,28,28,10,"), "{csv}");
+        assert!(
+            lines[2].starts_with("mine,,") && lines[2].ends_with(",20,10,images,1,28,28,10,4096"),
+            "{csv}"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! The files of an ensemble: ensemble.json, ensemble.csv, predictions.csv, and its members' models.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use common::{
     ballot::{Ballot, Voter},
@@ -14,6 +17,7 @@ use super::{
         failure::Failure,
         files,
         output::{Show as _, Table},
+        text::plural,
         trained::{describe, inputs},
     },
     Labelled,
@@ -22,8 +26,8 @@ use super::{
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
-/// Writes an ensemble's files to a folder that is no model's, each whole or not at all; returns how many. Nothing of another vote
-/// stays beside them.
+/// Writes an ensemble's files to a folder that is no model's, each whole or not at all; returns their names. Nothing of another
+/// vote stays beside them.
 ///
 /// A member's folder, `member-N`, is a model for `rung predict` and `rung evaluate`: weights and `model.json`.
 pub(super) async fn write(
@@ -31,7 +35,7 @@ pub(super) async fn write(
     (view, spec): (&StudyView, &StudySpec),
     (report, gathered, labelled): (&EnsembleReport, &Gathered, &Labelled),
     folder: &Path,
-) -> Result<u64, Failure> {
+) -> Result<Vec<PathBuf>, Failure> {
     let inputs = inputs(cluster, spec).await?;
     let mut written = Vec::new();
     for member in &gathered.members {
@@ -50,7 +54,29 @@ pub(super) async fn write(
     // What says who votes comes last: it never stands beside members that it does not mean.
     files::make_way(folder, &written)?;
     files::write_all(folder, &written)?;
-    Ok(written.len() as u64)
+    Ok(written.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The names of files, and the folders below that others stand in: by their names, or where they are many how many.
+pub(super) fn listed(files: &[PathBuf]) -> String {
+    const MANY: usize = 4;
+    let (top, below): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        files.iter().partition(|name| name.components().count() == 1);
+    let mut names: Vec<String> = top.iter().map(|name| name.display().to_string()).collect();
+    // By number, as the files are: member-10 is not before member-2.
+    let mut seen = BTreeSet::new();
+    let folders: Vec<&Path> =
+        below.iter().filter_map(|name| name.parent()).filter(|folder| seen.insert(*folder)).collect();
+    match folders.as_slice() {
+        [first, .., last] if folders.len() > MANY => names.push(format!(
+            "{} ({} … {})",
+            plural(folders.len() as u64, "folder"),
+            first.display(),
+            last.display()
+        )),
+        few => names.extend(few.iter().map(|folder| format!("{}/", folder.display()))),
+    }
+    names.join(", ")
 }
 
 /// A member's weights.
@@ -100,4 +126,21 @@ fn predictions(report: &EnsembleReport, labelled: &Labelled) -> Result<Vec<u8>, 
         table.row(first.into_iter().chain(row.iter().map(ToString::to_string)));
     }
     Ok(table.to_csv()?.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_named_and_many_folders_are_counted() {
+        let files = |members: &[u32]| {
+            let folders = members.iter().map(|member| PathBuf::from(format!("member-{member}")));
+            let models = folders.flat_map(|own| [own.join("model.safetensors"), own.join("model.json")]);
+            models.chain([PathBuf::from("ensemble.csv"), PathBuf::from("ensemble.json")]).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&files(&[0, 2])), "ensemble.csv, ensemble.json, member-0/, member-2/");
+        let many: Vec<u32> = (0..12).collect();
+        assert_eq!(listed(&files(&many)), "ensemble.csv, ensemble.json, 12 folders (member-0 … member-11)");
+    }
 }

@@ -1,6 +1,6 @@
 //! Weights of the cluster's store, as `rung model` shows them.
 
-use common::{nearest::nearest, view::ModelView};
+use common::{ids::ModelName, nearest::nearest, view::ModelView, weights::WeightsFacts};
 use serde::Serialize;
 
 use super::super::{
@@ -9,36 +9,42 @@ use super::super::{
     text::{count, plural},
 };
 
-/// Stored weights.
+/// Stored weights. The keys and their order are fixed.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(super) struct StoredReport(ModelView);
+pub(super) struct StoredReport {
+    name: ModelName,
+    facts: WeightsFacts,
+    size: u64,
+    /// A date, as studies and tokens have it.
+    created: String,
+}
 
 impl StoredReport {
     /// What a cluster says of weights.
     pub(super) fn new(model: ModelView) -> Self {
-        Self(model)
+        let ModelView { name, facts, size, created } = model;
+        Self { name, facts, size, created: created.to_string() }
     }
 
     /// What they are called.
     pub(super) fn name(&self) -> &str {
-        self.0.name.as_str()
+        self.name.as_str()
     }
 
     /// The family of their model; empty where it is not known.
     pub(super) fn family(&self) -> &'static str {
-        self.0.facts.origin.as_ref().map_or("", |origin| origin.model.as_str())
+        self.facts.origin.as_ref().map_or("", |origin| origin.model.as_str())
     }
 
     /// How many numbers they are.
     pub(super) fn numbers(&self) -> u64 {
-        self.0.facts.numbers()
+        self.facts.numbers()
     }
 
     /// What they are, in a few words.
     pub(super) fn summary(&self) -> String {
         let numbers = format!("{} numbers", count(self.numbers()));
-        match &self.0.facts.origin {
+        match &self.facts.origin {
             None => format!("stored weights, {numbers} in {}", plural(self.tensors(), "tensor")),
             Some(origin) => {
                 let classes = origin.input.classes;
@@ -48,13 +54,13 @@ impl StoredReport {
     }
 
     fn tensors(&self) -> u64 {
-        self.0.facts.tensors.len() as u64
+        self.facts.tensors.len() as u64
     }
 }
 
 impl Show for StoredReport {
     fn table(&self) -> String {
-        let ModelView { name, facts, size, .. } = &self.0;
+        let Self { name, facts, size, .. } = self;
         let mut rows = vec![("weights", name.to_string()), ("digest", facts.digest.to_string())];
         if let Some(origin) = &facts.origin {
             let input = origin.input;
@@ -73,7 +79,7 @@ impl Show for StoredReport {
 
     fn csv(&self) -> Table {
         let mut table = Table::new(["tensor", "shape"]);
-        for (name, shape) in &self.0.facts.tensors {
+        for (name, shape) in &self.facts.tensors {
             table.row([name.clone(), sides(shape, "x")]);
         }
         table
@@ -109,15 +115,19 @@ mod tests {
 
     use super::*;
 
-    fn stored(origin: Option<Origin>) -> StoredReport {
+    fn view(origin: Option<Origin>) -> ModelView {
         let tensors = [("dense_0.bias".to_owned(), vec![3]), ("dense_0.weight".to_owned(), vec![3, 1_000])];
         let facts = WeightsFacts { digest: Digest::of(b"w"), tensors: tensors.into(), origin };
-        StoredReport::new(ModelView {
+        ModelView {
             name: "mine".parse().unwrap(),
             facts,
             size: 12_345,
-            created: Timestamp(1),
-        })
+            created: Timestamp(1_795_442_709_123),
+        }
+    }
+
+    fn stored(origin: Option<Origin>) -> StoredReport {
+        StoredReport::new(view(origin))
     }
 
     #[test]
@@ -133,11 +143,12 @@ mod tests {
         assert!(known.table().contains("mlp with layers=0"), "{}", known.table());
         let json = serde_json::to_value(&known).unwrap();
         assert_eq!(json["facts"]["tensors"]["dense_0.bias"], serde_json::json!([3]));
+        assert_eq!((&json["created"], &json["size"]), (&"2026-11-23T14:05:09Z".into(), &12_345.into()));
     }
 
     #[test]
     fn a_wrong_name_suggests_the_nearest() {
-        let failure = unknown("mime", "there are no weights", &[], &[stored(None).0]);
+        let failure = unknown("mime", "there are no weights", &[], &[view(None)]);
         assert_eq!(failure.help.as_deref(), Some("did you mean `mine`?"));
         assert_eq!(
             unknown("x", "there are no weights", &[], &[]).help.as_deref(),

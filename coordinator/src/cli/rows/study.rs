@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use common::{
     checkpoint::Digest,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     super::{
         output::{Show, Table},
-        text::{count, exact, metric, plural},
+        text::{count, exact, metric, plural, span},
     },
     test_facts,
 };
@@ -96,11 +96,14 @@ impl StudyRow {
             .filter(|(_, n)| **n > 0)
             .map(|(state, n)| format!("{} {state}", count(*n)))
             .collect();
+        let begun = if states.is_empty() { "none has begun".to_owned() } else { states.join(", ") };
+        let active = span(Duration::from_secs_f64(self.active_seconds.max(0.0)));
         let mut facts = vec![
             ("study", format!("{} ({})", self.study, self.id)),
             ("phase", self.phase_with_reason()),
-            ("trials", format!("{} planned: {}", count(self.trials), states.join(", "))),
+            ("trials", format!("{} planned: {begun}", count(self.trials))),
             ("epochs", format!("{} of {}", count(self.epochs), count(self.planned_epochs))),
+            ("active time", format!("{active}, with a trial leased to a worker")),
             ("created", self.created.clone()),
         ];
         if let Some(finished) = &self.finished {
@@ -226,6 +229,24 @@ mod tests {
         let [test, contaminated] = shown(&view);
         assert_eq!(test.as_deref(), Some("accuracy 0.7500, loss 0.5000 on the 9,000 clean samples"));
         assert!(contaminated.is_some_and(|text| text.starts_with("accuracy 0.8712, loss 0.3400 on all")));
+    }
+
+    #[test]
+    fn trials_and_active_time_are_told_before_the_first_trial_too() {
+        let told = |view: &StudyView| {
+            let facts = StudyRow::from(view).facts();
+            let found = |wanted: &str| facts.iter().find(|(name, _)| *name == wanted);
+            ["trials", "active time"].map(|name| found(name).map(|(_, text)| text.clone()).unwrap())
+        };
+        let study = fixture::study();
+        assert_eq!(
+            told(&study),
+            ["17 planned: 6 completed, 11 stopped", "1 min 28 s, with a trial leased to a worker"]
+                .map(str::to_owned)
+        );
+        let new = StudyView { states: [0; 6], active_ms: 0, ..study };
+        assert_eq!(told(&new)[0], "17 planned: none has begun");
+        assert!(told(&new)[1].starts_with("0.0 s"), "{:?}", told(&new));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use data::Sources;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -71,6 +72,22 @@ pub(super) fn check_count(count: u32) -> Result<(), Failure> {
     let have = plural(cores, "core");
     Err(Failure::bad_input(format!("--local {count} is more than a machine of {have} carries"))
         .help(format!("use at most {most}; one for each core, {cores}, is usually fastest")))
+}
+
+/// Refuses a folder with data sets that local workers would refuse, before a study is stored for them.
+pub(super) fn check_data_folder() -> Result<(), Failure> {
+    let variable = env::var_os("RUNG_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let (named_by, folder) = match (variable, defaults::read()) {
+        (None, Some(file)) => {
+            let folder = config::File::read(file.to_owned())?.value("worker", "data");
+            ("`data` of [worker] in the configuration file", folder.map(PathBuf::from))
+        }
+        (variable, _) => ("RUNG_DATA", variable),
+    };
+    match folder.map(|folder| Sources::check_given(&folder)) {
+        Some(Err(problem)) => Err(Failure::bad_input(format!("{named_by}: {problem}"))),
+        _ => Ok(()),
+    }
 }
 
 impl LocalWorkers {

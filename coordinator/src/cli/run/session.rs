@@ -43,7 +43,10 @@ impl Session {
         local::check_count(count)?;
         let executable = match count {
             0 => None,
-            _ => Some(local::executable()?),
+            _ => {
+                local::check_data_folder()?;
+                Some(local::executable()?)
+            }
         };
         if count > 0 && spec.model != ModelKind::Formula && spec.data.is_known() {
             let name = spec.data.name.clone();

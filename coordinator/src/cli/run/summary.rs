@@ -1,4 +1,4 @@
-//! What a run cost: wall time, epochs, images a second.
+//! What a run cost: time, epochs, samples a second.
 
 use std::time::{Duration, Instant};
 
@@ -55,9 +55,10 @@ impl Summary {
     fn cost(&self, wall: Duration, best: &BestView, trials: usize) -> String {
         let (trials, epochs) = (plural(trials as u64, "trial"), plural(best.study.epochs, "epoch"));
         match self.resumed {
-            false => format!("{trials}, {epochs} in {}", span(wall)),
+            // Each time is named, as reports and `rung study show` have the active one.
+            false => format!("{trials}, {epochs} in {} of wall time", span(wall)),
             true => format!(
-                "{trials}, {epochs} in {} of training, the last {} in this run",
+                "{trials}, {epochs} in {} of active time over all runs; this run took {} of wall time",
                 span(Duration::from_millis(best.study.active_ms)),
                 span(wall)
             ),
@@ -65,13 +66,13 @@ impl Summary {
     }
 }
 
-/// Images a second, validation included, as each trainer saw them.
+/// Samples a second, validation included, as each trainer saw them.
 fn speed(work: Work, samples: u64) -> String {
     if work.epochs == 0 || work.seconds <= 0.0 {
         return String::new();
     }
-    let images = (samples * work.epochs) as f64 / work.seconds;
-    format!("; {} images/s in each trainer", count(images.round() as u64))
+    let samples = (samples * work.epochs) as f64 / work.seconds;
+    format!("; {} samples/s in each trainer", count(samples.round() as u64))
 }
 
 #[cfg(test)]
@@ -81,15 +82,18 @@ mod tests {
 
     #[test]
     fn speed_counts_what_was_trained() {
-        assert_eq!(speed(Work { epochs: 69, seconds: 69.0 }, 54_000), "; 54,000 images/s in each trainer");
+        assert_eq!(speed(Work { epochs: 69, seconds: 69.0 }, 54_000), "; 54,000 samples/s in each trainer");
         assert_eq!(speed(Work::default(), 54_000), "");
     }
 
     #[test]
-    fn a_resumed_study_counts_all_its_training() {
+    fn a_resumed_study_counts_its_active_time_of_all_runs() {
         let wall = Duration::from_secs(30);
         let cost = |resumed| Summary::begin(resumed).cost(wall, &fixture::best(), 17);
-        assert_eq!(cost(false), "17 trials, 69 epochs in 30 s");
-        assert_eq!(cost(true), "17 trials, 69 epochs in 1 min 28 s of training, the last 30 s in this run");
+        assert_eq!(cost(false), "17 trials, 69 epochs in 30 s of wall time");
+        assert_eq!(
+            cost(true),
+            "17 trials, 69 epochs in 1 min 28 s of active time over all runs; this run took 30 s of wall time"
+        );
     }
 }

@@ -1,14 +1,20 @@
 //! Reading studies, and what is needed to write one.
 
+use std::{path::Path, slice};
+
 use clap::Args;
-use common::{preset, study::StudySpec};
+use common::{
+    preset,
+    study::StudySpec,
+    view::{StudyPhase, StudyView},
+};
 use serde::Serialize;
 
 use super::super::{
     args::{FormatArgs, StudyRef, TargetArgs},
     failure::Failure,
     input,
-    output::{self, Show, Table},
+    output::{self, Format, Show, Table},
     rows::{StudyRow, StudyRows},
 };
 use crate::client::Cluster;
@@ -53,13 +59,37 @@ pub(super) async fn list(args: ListArgs) -> Result<(), Failure> {
             Cluster::Remote(_) => "there is no study yet; `rung run mlp` starts one".to_owned(),
         });
     }
+    tell_untrained(&cluster, &studies, args.output.format);
     output::show(&StudyRows(studies.iter().map(Into::into).collect()), args.output.format)
 }
 
 /// Prints one study.
 pub(super) async fn show(args: ShowArgs) -> Result<(), Failure> {
-    let (view, spec) = args.target.target().cluster().await?.study(&args.study.study).await?;
+    let cluster = args.target.target().cluster().await?;
+    let (view, spec) = cluster.study(&args.study.study).await?;
+    tell_untrained(&cluster, slice::from_ref(&view), args.output.format);
     output::show(&StudyReport { row: (&view).into(), spec }, args.output.format)
+}
+
+/// Says to people that what they see as running is not trained, where no coordinator runs.
+fn tell_untrained(cluster: &Cluster, studies: &[StudyView], format: Format) {
+    if let (Cluster::Stored(stored), Format::Table) = (cluster, format)
+        && let Some(text) = untrained(stored.folder(), studies)
+    {
+        output::message(&text);
+    }
+}
+
+/// What is said of studies in a folder that no coordinator runs on; nothing where none of them waits for a worker.
+fn untrained(folder: &Path, studies: &[StudyView]) -> Option<String> {
+    let waits = |view: &StudyView| matches!(view.phase, StudyPhase::Running | StudyPhase::Evaluating);
+    studies.iter().any(waits).then(|| {
+        format!(
+            "no coordinator runs on {}, so nothing trains until one has workers; `rung serve` starts one, and `rung run` \
+             with the same study goes on with it",
+            folder.display()
+        )
+    })
 }
 
 /// Prints a preset as a study file.
@@ -88,5 +118,25 @@ impl Show for StudyReport {
 
     fn csv(&self) -> Table {
         StudyRows(vec![self.row.clone()]).csv()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn only_studies_that_wait_for_a_worker_are_said_to_be_untrained() {
+        let said = |phases: &[StudyPhase]| {
+            let studies: Vec<_> =
+                phases.iter().map(|phase| StudyView { phase: *phase, ..fixture::study() }).collect();
+            untrained(Path::new("/state"), &studies)
+        };
+        let text = said(&[StudyPhase::Finished, StudyPhase::Running]).unwrap();
+        assert!(text.starts_with("no coordinator runs on /state, so nothing trains"), "{text}");
+        assert!(said(&[StudyPhase::Evaluating]).is_some());
+        assert_eq!(said(&[StudyPhase::Finished, StudyPhase::Paused]), None);
+        assert_eq!(said(&[]), None);
     }
 }

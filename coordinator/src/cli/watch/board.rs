@@ -84,7 +84,8 @@ pub(super) fn head(study: &StudyView, pace: Pace) -> String {
         parts.push(format!("about {} left", span(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));
     }
     if study.phase != StudyPhase::Finished {
-        parts.push(plural(study.leases, "trial") + " in training");
+        // More than there are slots: workers take a lease ahead, and have one while they store its result.
+        parts.push(plural(study.leases, "trial") + " leased");
     }
     parts.join("  ")
 }
@@ -136,6 +137,15 @@ mod tests {
         assert_eq!(speed(1.0), "1.0 epochs/s");
         assert_eq!(speed(0.02), "1.2 epochs/min");
         assert_eq!(speed(0.001), "3.6 epochs/h");
+    }
+
+    #[test]
+    fn leases_are_not_called_training() {
+        let pace = Pace { epochs_before: 0, watched: Duration::from_secs(1) };
+        let said = |phase| head(&StudyView { phase, leases: 3, ..fixture::study() }, pace);
+        let running = said(StudyPhase::Running);
+        assert!(running.ends_with("  3 trials leased"), "{running}");
+        assert!(!said(StudyPhase::Finished).contains("leased"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{
     super::picture::{label, px},
     scale::Scale,
 };
+use crate::cli::text::count;
 
 /// Room for labels left of and below a chart.
 const LEFT: f64 = 52.0;
@@ -39,7 +40,9 @@ impl Frame {
     pub(super) fn axes(&self, x_name: &str, y_name: &str, whole: bool) -> Markup {
         let (left, right) = (LEFT, self.width - 12.0);
         let floor = self.height - BELOW;
-        let x_ticks = self.x.ticks(6).into_iter().filter(|tick| !whole || tick.fract().abs() < 1e-9);
+        // A short axis has ticks between whole numbers, which count for the decimals that texts would have.
+        let x_ticks = self.x.ticks(6).into_iter().filter(|tick| !whole || (tick - tick.round()).abs() < 1e-9);
+        let x_text = |tick: f64| if whole { count(tick.round() as u64) } else { self.x.text(tick, 6) };
         html! {
             @for tick in self.y.ticks(5) {
                 @let y = self.down(tick);
@@ -48,7 +51,7 @@ impl Frame {
             }
             line class="axis" x1=(px(left)) x2=(px(right)) y1=(px(floor)) y2=(px(floor)) {}
             @for tick in x_ticks {
-                (label(self.across(tick), floor + 16.0, "middle", &self.x.text(tick, 6)))
+                (label(self.across(tick), floor + 16.0, "middle", &x_text(tick)))
             }
             (label((left + right) / 2.0, self.height - 5.0, "middle", x_name))
             (label(6.0, 15.0, "start", y_name))
@@ -69,5 +72,24 @@ impl Frame {
                 (label(end, 15.0, "end", text))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_have_no_decimals_however_short_the_axis() {
+        let y = Scale { from: 0.81, to: 0.88 };
+        let axes = |to: f64, whole| {
+            let frame = Frame { width: 352.0, height: 250.0, x: Scale { from: 1.0, to }, y };
+            frame.axes("epochs", "loss", whole).into_string()
+        };
+        let two = axes(2.0, true);
+        assert!(two.contains(">1</text>") && two.contains(">2</text>"), "{two}");
+        assert!(!two.contains(">1.0<") && !two.contains(">1.2<") && two.contains(">0.82<"), "{two}");
+        assert!(axes(2.0, false).contains(">1.2<"));
+        assert!(axes(6_000.0, true).contains(">5,000<"));
     }
 }

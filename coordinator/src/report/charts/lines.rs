@@ -6,10 +6,12 @@ use super::{
         Report,
         learning::TopTrial,
         picture::{Picture, line, px},
+        progress::improvements,
     },
     frame::Frame,
     scale::Scale,
 };
+use crate::cli::text::plural;
 
 const WIDTH: f64 = 352.0;
 const HEIGHT: f64 = 250.0;
@@ -58,7 +60,7 @@ pub(in crate::report) fn top_trials(top: &[TopTrial], metric: Metric) -> Picture
             (dotted(&frame, if place == 0 { "1" } else { "quiet" }, &points(trial), &format!("trial {}", trial.trial)))
         }
     };
-    let title = format!("{metric} by epoch of the {} best trials", top.len());
+    let title = format!("{metric} by epoch of the {}", plural(top.len() as u64, "best trial"));
     Picture { name: "top-trials".to_owned(), title, width: WIDTH, height: HEIGHT, body }
 }
 
@@ -73,10 +75,10 @@ pub(in crate::report) fn best_so_far(report: &Report) -> Picture {
     let body = html! {
         (frame.axes("epochs trained, all trials together", &format!("best {metric} so far"), true))
         (line("line-1", &corners, &title))
-        @for step in steps {
+        @for step in improvements(steps) {
             @let (x, y) = frame.place(step.epochs as f64, step.value);
             circle class="dot-1" cx=(px(x)) cy=(px(y)) r="3.5" {
-                title { (format!("{:.4} by trial {} after {} epochs", step.value, step.trial, step.epochs)) }
+                title { (format!("{:.4} by trial {} after {}", step.value, step.trial, plural(step.epochs, "epoch"))) }
             }
         }
     };
@@ -120,7 +122,24 @@ fn dotted(frame: &Frame, class: &str, points: &[(f64, f64)], title: &str) -> mau
 
 #[cfg(test)]
 mod tests {
+    use common::{history::RungResult, ids::TrialNumber};
+
     use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn each_improvement_has_one_dot_and_the_line_goes_on_to_the_end() {
+        let mut subject = fixture::subject();
+        let results = &mut subject.history.results;
+        results[0].value = 0.5;
+        let last = results.last().cloned().unwrap();
+        results.push(RungResult { trial: TrialNumber(7), value: 0.1, ..last });
+        let report = Report::new(&subject).unwrap();
+        let body = best_so_far(&report).body.into_string();
+        assert!(body.contains("<title>0.5000 by trial 0 after 1 epoch</title>"), "{body}");
+        assert_eq!(body.matches("by trial 8 after").count(), 3, "{body}");
+        assert_eq!(body.matches("<circle").count(), report.best_so_far.len() - 1);
+    }
 
     #[test]
     fn stairs_go_right_before_they_go_up() {

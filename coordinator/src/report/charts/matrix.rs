@@ -4,6 +4,7 @@ use super::super::{
     confusion::Confusion,
     picture::{Picture, label, px},
 };
+use crate::cli::text;
 
 /// Above so many classes cells have no numbers, which would not be legible, and those of nothing are one square together.
 const MOST_NUMBERS: usize = 30;
@@ -39,7 +40,8 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
         @for (label, row) in confusion.counts.iter().enumerate() {
             @let total = confusion.of_class(label).max(1);
             @for (predicted, times) in row.iter().enumerate().filter(|(_, times)| numbers || **times > 0) {
-                @let title = format!("{} taken for {}: {times} of {total}", classes[label], classes[predicted]);
+                @let (names, of) = ((&classes[label], &classes[predicted]), text::count(total));
+                @let title = format!("{} taken for {}: {} of {of}", names.0, names.1, text::count(*times));
                 (square(
                     (left + predicted as f64 * cell, top + label as f64 * cell, cell - 1.0),
                     (*times, *times as f64 / total as f64),
@@ -88,7 +90,7 @@ fn square(
             title { (title) }
         }
         @if number && times > 0 {
-            text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (times) }
+            text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (text::count(times)) }
         }
     }
 }

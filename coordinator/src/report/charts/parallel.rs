@@ -15,6 +15,7 @@ use super::{
     ramp::Ramp,
     scale::Scale,
 };
+use crate::cli::text::plural;
 
 /// Most trials that are drawn: the best half of it, and of the others every so many.
 const MOST_LINES: usize = 600;
@@ -55,7 +56,7 @@ pub(in crate::report) fn parallel(trials: &[TrialView], metric: Metric, goal: Go
             (label(place(axes.len()) + 7.0, down(scale.at(tick)) + 4.0, "start", &scale.text(tick, 6)))
         }
     };
-    let title = format!("hyperparameters and {metric} of {} trials", trials.len());
+    let title = format!("hyperparameters and {metric} of {}", plural(trials.len() as u64, "trial"));
     Some(Picture { name: "parallel".to_owned(), title, width, height: HEIGHT, body })
 }
 

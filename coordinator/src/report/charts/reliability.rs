@@ -8,6 +8,7 @@ use super::{
     frame::Frame,
     scale::Scale,
 };
+use crate::cli::text::plural;
 
 /// Accuracy by confidence: on the diagonal the model is right as often as it says; dots are as large as their samples.
 pub(in crate::report) fn reliability(calibration: &Calibration) -> Picture {
@@ -24,7 +25,7 @@ pub(in crate::report) fn reliability(calibration: &Calibration) -> Picture {
             @let (from, to) = (frame.across(bin.above) + 1.0, frame.across(bin.up_to) - 1.0);
             @let height = bin.samples as f64 / most * (floor - frame.down(0.35));
             rect class="quiet-bar" x=(px(from)) y=(px(floor - height)) width=(px(to - from)) height=(px(height)) {
-                title { (format!("{} samples", bin.samples)) }
+                title { (plural(bin.samples as u64, "sample")) }
             }
         }
         (line("line-ideal", &[frame.place(0.0, 0.0), frame.place(1.0, 1.0)], "confidence equals accuracy"))
@@ -32,7 +33,8 @@ pub(in crate::report) fn reliability(calibration: &Calibration) -> Picture {
         @for bin in seen() {
             @let (x, y) = frame.place(bin.confidence, bin.accuracy);
             circle class="dot-1" cx=(px(x)) cy=(px(y)) r=(px(3.0 + 5.0 * (bin.samples as f64 / most).sqrt())) {
-                title { (format!("confidence {:.3}, accuracy {:.3}, {} samples", bin.confidence, bin.accuracy, bin.samples)) }
+                @let samples = plural(bin.samples as u64, "sample");
+                title { (format!("confidence {:.3}, accuracy {:.3}, {samples}", bin.confidence, bin.accuracy)) }
             }
         }
     };

@@ -15,7 +15,7 @@ pub(super) fn confusion(test: &TestReport) -> Part {
     let names = test.classes.iter().map(|name| (name.as_str(), false));
     let columns: Vec<_> = std::iter::once(("true \\ predicted", false)).chain(names).collect();
     let row = |(name, counts): (&String, &Vec<u64>)| {
-        std::iter::once(name.clone()).chain(counts.iter().map(u64::to_string)).collect::<Vec<_>>()
+        std::iter::once(name.clone()).chain(counts.iter().map(|times| count(*times))).collect::<Vec<_>>()
     };
     let rows: Vec<Vec<String>> = test.classes.iter().zip(&test.confusion.counts).map(row).collect();
     let body = html! {
@@ -34,18 +34,12 @@ pub(super) fn confusion(test: &TestReport) -> Part {
 pub(super) fn classification(test: &TestReport) -> Part {
     let report = &test.classification;
     let line = |name: &str, scores: &Scores, support: u64| {
-        vec![
-            name.to_owned(),
-            four(scores.precision),
-            four(scores.recall),
-            four(scores.f1),
-            support.to_string(),
-        ]
+        vec![name.to_owned(), four(scores.precision), four(scores.recall), four(scores.f1), count(support)]
     };
     let mut rows: Vec<Vec<String>> =
         report.classes.iter().map(|class| line(&class.class, &class.scores, class.support)).collect();
     let dash = || "–".to_owned();
-    rows.push(vec!["accuracy".to_owned(), dash(), dash(), four(report.accuracy), report.support.to_string()]);
+    rows.push(vec!["accuracy".to_owned(), dash(), dash(), four(report.accuracy), count(report.support)]);
     rows.push(line("macro avg", &report.macro_avg, report.support));
     rows.push(line("weighted avg", &report.weighted_avg, report.support));
     let columns =
@@ -86,6 +80,23 @@ mod tests {
         let test = report.test_part.present().unwrap();
         let parts = [confusion(test), classification(test), calibration::calibration(test)];
         parts.map(|part| part.body.into_string())
+    }
+
+    #[test]
+    fn samples_are_counted_in_one_form() {
+        let report = Report::new(&fixture::subject()).unwrap();
+        let mut test = report.test_part.present().unwrap().clone();
+        test.classification.support = 10_000;
+        test.classification.classes[0].support = 1_000;
+        test.confusion.counts[0][0] = 1_000;
+        let table = classification(&test).body.into_string();
+        assert_eq!(table.matches("<td>10,000</td>").count(), 3, "{table}");
+        assert_eq!(table.matches("<td>1,000</td>").count(), 1, "{table}");
+        let matrix = confusion(&test).body.into_string();
+        assert!(
+            matrix.contains("<td>1,000</td>") && matrix.contains("shirt taken for shirt: 1,000 of 1,001")
+        );
+        assert!(!matrix.contains(">1000<"), "{matrix}");
     }
 
     #[test]

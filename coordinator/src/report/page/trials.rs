@@ -3,7 +3,11 @@
 use maud::html;
 
 use super::{
-    super::{Report, Section, Subject, charts, learning::TopTrial},
+    super::{
+        Report, Section, Subject, charts,
+        learning::TopTrial,
+        progress::{Step, improvements},
+    },
     Part,
     table::{four, table},
 };
@@ -63,10 +67,8 @@ pub(super) fn progress(report: &Report) -> Part {
         return absent("progress", "Best so far", "No trial has a finite value.");
     }
     let picture = charts::best_so_far(report);
-    let step = |step: &super::super::progress::Step| {
-        vec![count(step.epochs), four(step.value), step.trial.to_string()]
-    };
-    let rows: Vec<Vec<String>> = report.best_so_far.iter().map(step).collect();
+    let step = |step: &Step| vec![count(step.epochs), four(step.value), step.trial.to_string()];
+    let rows: Vec<Vec<String>> = improvements(&report.best_so_far).iter().map(step).collect();
     let body = html! {
         p {
             "The best " (report.header.metric) " of any result so far, over the epochs that all trials together had trained. The \
@@ -128,4 +130,22 @@ pub(super) fn importance(report: &Report) -> Part {
 
 fn absent(id: &'static str, heading: &'static str, reason: &str) -> Part {
     Part { id, heading, body: html! { p { (reason) } }, pictures: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{history::RungResult, ids::TrialNumber};
+
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn the_table_has_each_improvement_once() {
+        let mut subject = fixture::subject();
+        let last = subject.history.results.last().cloned().unwrap();
+        subject.history.results.push(RungResult { trial: TrialNumber(7), value: 0.1, ..last });
+        let report = Report::new(&subject).unwrap();
+        let body = progress(&report).body.into_string();
+        assert_eq!(body.matches("<td>0.8600</td>").count(), 1, "{body}");
+    }
 }

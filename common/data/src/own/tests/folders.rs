@@ -62,7 +62,7 @@ fn folders_that_are_not_as_asked_for_are_refused_by_name() {
 
     colour(&path, "b", 2, (2, 3));
     let error = problem(&path, &reading(Format::Folder));
-    assert!(error.contains("b/0.png`: it is 2 × 3 pixels") && error.contains("a/0.png` is 2 × 2"), "{error}");
+    assert!(error.contains("b/0.png`: it is 3 × 2 pixels") && error.contains("a/0.png` is 2 × 2"), "{error}");
 
     fs::write(path.join("b/0.png"), b"no image").unwrap();
     let error = problem(&path, &reading(Format::Folder));
@@ -79,38 +79,70 @@ fn folders_that_are_not_as_asked_for_are_refused_by_name() {
     fs::write(path.join("readme"), b"").unwrap();
     assert!(problem(&path, &reading(Format::Folder)).contains("readme`: it is no folder"));
     assert!(problem(&parent.path().join("none"), &reading(Format::Folder)).contains("none`: "));
+    let error = problem(&path.join("readme"), &reading(Format::Folder));
+    assert!(
+        error.contains("readme`: it is no folder: name the one that holds a folder of images"),
+        "{error}"
+    );
+    let error = problem(&path.join("readme"), &reading(Format::Idx));
+    assert!(error.contains("readme`: it is no folder: name the one that holds the IDX files"), "{error}");
+}
+
+#[test]
+fn a_folder_of_one_class_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("data");
+    colour(&path.join("all"), "a", 4, (2, 2));
+    colour(&path.join("all"), "b", 4, (2, 2));
+    colour(folder.path(), "cats", 4, (2, 2));
+    // Its classes are a level further down, so its one folder holds no image.
+    let below = problem(&path, &reading(Format::Folder));
+    assert!(below.contains("it is no .png"), "{below}");
+    fs::remove_dir_all(&path).unwrap();
+    let error = problem(folder.path(), &reading(Format::Folder));
+    assert!(
+        error.contains(
+            "all its samples are of one class, `cats`, so there is nothing to learn: name the folder that holds one \
+             folder of images for each class"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn one_image_stored_in_colours_gives_all_three_channels() {
     let folder = folder();
-    let path = folder.path().join("a");
-    fs::create_dir(&path).unwrap();
-    GrayImage::from_pixel(1, 1, image::Luma([9])).save(path.join("0.png")).unwrap();
-    RgbImage::from_pixel(1, 1, image::Rgb([9; 3])).save(path.join("1.png")).unwrap();
+    for class in ["a", "b"] {
+        let path = folder.path().join(class);
+        fs::create_dir(&path).unwrap();
+        GrayImage::from_pixel(1, 1, image::Luma([9])).save(path.join("0.png")).unwrap();
+        RgbImage::from_pixel(1, 1, image::Rgb([9; 3])).save(path.join("1.png")).unwrap();
+    }
     let half = Reading { test_share: Some(0.5), ..reading(Format::Folder) };
     let Packed { dataset, .. } = read("mine", folder.path(), &half).unwrap();
     for part in [dataset.train, dataset.test] {
-        assert_eq!(part, Samples::images([1, 3, 1, 1], vec![9; 3], vec![0]));
+        assert_eq!(part, Samples::images([2, 3, 1, 1], vec![9; 6], vec![0, 1]));
     }
 }
 
 #[test]
 fn images_have_the_sizes_to_which_their_exif_turns_them() {
     let folder = folder();
-    let path = folder.path().join("a");
-    fs::create_dir(&path).unwrap();
     let upright = vec![4, 1, 5, 2, 6, 3];
-    GrayImage::from_raw(2, 3, upright.clone()).unwrap().save(path.join("0.png")).unwrap();
-    let mut encoder = PngEncoder::new(fs::File::create(path.join("1.png")).unwrap());
-    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
-    encoder.set_exif_metadata(exif.to_vec()).unwrap();
-    let lying = GrayImage::from_raw(3, 2, vec![1, 2, 3, 4, 5, 6]).unwrap();
-    lying.write_with_encoder(encoder).unwrap();
+    for class in ["a", "b"] {
+        let path = folder.path().join(class);
+        fs::create_dir(&path).unwrap();
+        GrayImage::from_raw(2, 3, upright.clone()).unwrap().save(path.join("0.png")).unwrap();
+        let mut encoder = PngEncoder::new(fs::File::create(path.join("1.png")).unwrap());
+        let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        encoder.set_exif_metadata(exif.to_vec()).unwrap();
+        let lying = GrayImage::from_raw(3, 2, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        lying.write_with_encoder(encoder).unwrap();
+    }
     let half = Reading { test_share: Some(0.5), ..reading(Format::Folder) };
     let Packed { dataset, .. } = read("mine", folder.path(), &half).unwrap();
     for part in [dataset.train, dataset.test] {
-        assert_eq!(part, Samples::images([1, 1, 3, 2], upright.clone(), vec![0]));
+        assert_eq!(part, Samples::images([2, 1, 3, 2], upright.repeat(2), vec![0, 1]));
     }
 }
 

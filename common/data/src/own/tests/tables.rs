@@ -47,7 +47,28 @@ fn tables_that_are_not_as_asked_for_are_refused_by_line_and_column() {
     assert!(refused("a,label\n").contains("it has no row"));
     assert!(refused("a;label\n1;0\n").contains("its columns stand between `;`: write it with commas"));
     assert!(refused("a\tlabel\n1\t0\n").contains("its columns stand between `\\t`"));
-    assert!(refused("a,label\n1,0,3\n").contains("table.csv`: "));
+    for (text, says) in [
+        ("a,label\n1,0,3\n", "table.csv`: line 2 has 3 values, and the head 2 columns"),
+        ("a,b,label\n1,2,0\n1\n", "table.csv`: line 3 has 1 value, and the head 3 columns"),
+        ("", "table.csv`: it is empty: its first line is to name the columns"),
+        ("\n\n", "table.csv`: it is empty: its first line is to name the columns"),
+        ("\0\0{,label\n", "table.csv`: it is no text file"),
+        (
+            "a,label\n1,0\n2,0\n",
+            "table.csv`: all its samples are of one class, `0`, so there is nothing to learn",
+        ),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(says), "{error}");
+    }
+    for (bytes, says) in [
+        (&b"\x89PNG\r\n\x1a\n\xff"[..], "table.csv`: it is no text file: save the table as CSV in UTF-8"),
+        (b"a,label\n1,caf\xe9\n", "table.csv`: line 2 is no text in UTF-8"),
+    ] {
+        fs::write(folder.path().join("table.csv"), bytes).unwrap();
+        let error = problem(&folder.path().join("table.csv"), &reading(Format::Csv));
+        assert!(error.contains(says), "{error}");
+    }
     for (text, at) in [(",a,label\n0,1,0\n", 1), ("a,label, \n1,0,2\n", 3), (",,label\n0,1,0\n", 1)] {
         let error = refused(text);
         let says =

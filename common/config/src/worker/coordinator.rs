@@ -1,6 +1,4 @@
-use std::{fmt, str::FromStr};
-
-use tonic::transport::Uri;
+use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 /// A coordinator's address: host and port, nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +12,9 @@ impl FromStr for Coordinator {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let invalid = || InvalidAddress(text.to_owned());
         let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        let plain = !host.is_empty() && !host.contains([':', '/', '@', '?', '#']);
-        if !(bracketed || plain) || !port.parse::<u16>().is_ok_and(|port| port != 0) {
+        if !is_host(host) || !port.parse::<u16>().is_ok_and(|port| port != 0) {
             return Err(invalid());
         }
-        let parsed: Result<Uri, _> = format!("http://{text}").parse();
-        parsed.map_err(|_| invalid())?;
         Ok(Self { authority: text.to_owned() })
     }
 }
@@ -29,6 +23,22 @@ impl fmt::Display for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.authority)
     }
+}
+
+/// Whether a text is a name, an IPv4 address, or an IPv6 address in brackets, perhaps with the zone it is in.
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) => {
+            let (address, zone) = inside.split_once('%').unwrap_or((inside, "0"));
+            address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
+        }
+        None => is_name(text),
+    }
+}
+
+/// Whether a text has only what names of hosts have.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 /// A text that is no address.
@@ -42,7 +52,14 @@ mod tests {
 
     #[test]
     fn names_and_both_kinds_of_address_are_taken() {
-        for good in ["localhost:7070", "10.0.0.7:1", "[::1]:7070", "node-3.lab.example:65535"] {
+        for good in [
+            "localhost:7070",
+            "10.0.0.7:1",
+            "[::1]:7070",
+            "[fe80::1%eth0]:1",
+            "node-3.lab.example:65535",
+            "my_pc:7",
+        ] {
             let coordinator: Coordinator = good.parse().unwrap();
             assert_eq!(coordinator.to_string(), good);
         }
@@ -60,7 +77,11 @@ mod tests {
             "http://host:1",
             "a@b:1",
             "::1:70",
+            "[]:70",
+            "[host]:70",
+            "[::1:70",
             "a b:1",
+            "é:1",
         ] {
             assert!(bad.parse::<Coordinator>().is_err(), "{bad}");
         }

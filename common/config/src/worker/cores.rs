@@ -8,6 +8,12 @@ const HIGHEST: usize = 1023;
 pub struct Cores(Vec<usize>);
 
 impl Cores {
+    /// The cores of these numbers; none where there is no number.
+    pub fn of(numbers: impl IntoIterator<Item = usize>) -> Option<Self> {
+        let cores: BTreeSet<_> = numbers.into_iter().collect();
+        if cores.is_empty() { None } else { Some(Self(cores.into_iter().collect())) }
+    }
+
     /// The cores' numbers, ascending.
     pub fn numbers(&self) -> &[usize] {
         &self.0
@@ -20,6 +26,21 @@ impl Cores {
             return Self(vec![self.0[slot % count]]);
         }
         Self(self.0[slot * count / slots..(slot + 1) * count / slots].to_vec())
+    }
+
+    /// Those that are not among others; none where all are.
+    pub fn without(&self, others: &Self) -> Option<Self> {
+        Self::of(self.0.iter().copied().filter(|core| !others.0.contains(core)))
+    }
+
+    /// The cores for people, neighbours as a range: `0-3,8`.
+    pub fn ranges(&self) -> String {
+        let neighbours = self.0.chunk_by(|before, after| before + 1 == *after);
+        let range = |cores: &[usize]| match cores {
+            [first, .., last] => format!("{first}-{last}"),
+            cores => cores.iter().map(usize::to_string).collect(),
+        };
+        neighbours.map(range).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -70,6 +91,17 @@ mod tests {
         for bad in ["", "1-", "3-1", "a", "0,,1", "-1", "1024"] {
             assert!(bad.parse::<Cores>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn cores_are_told_as_they_are_given() {
+        let cores = |text: &str| text.parse::<Cores>().unwrap();
+        for text in ["0-3,8", "5", "0-1", "0,2,4-6"] {
+            assert_eq!(cores(text).ranges(), text);
+        }
+        assert_eq!(cores("0-99").without(&cores("0,1,8")), Some(cores("2-7,9-99")));
+        assert_eq!(cores("0,1").without(&cores("0-3")), None);
+        assert_eq!((Cores::of([]), Cores::of([2, 0, 2])), (None, Some(cores("0,2"))));
     }
 
     #[test]
