@@ -126,7 +126,8 @@ fn told(life: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
     // The coordinator counts whole seconds.
     let seconds = life.as_secs();
-    let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    let (size, unit) =
+        UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
     match seconds / size {
         1 => format!("1 {unit}"),
         number => format!("{number} {unit}s"),
