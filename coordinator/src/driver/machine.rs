@@ -141,10 +141,8 @@ impl Machine {
         }
     }
 
-    /// Notes that streams were closed from this side: their workers have as long to come back as if they had closed them. Those
-    /// that were away before could not come back while the store could not be read: they have a lease's whole term.
+    /// Notes that streams were closed from this side: their workers have as long to come back as if they had closed them.
     pub fn hung_up(&mut self, now: Timestamp, sessions: &BTreeSet<SessionId>) {
-        self.roster.await_absent(now);
         sessions.iter().for_each(|session| self.roster.disconnected(*session, now));
     }
 

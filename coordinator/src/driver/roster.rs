@@ -244,13 +244,6 @@ impl Roster {
         }
     }
 
-    /// Gives those who are away a lease's whole term to come back.
-    pub(super) fn await_absent(&mut self, now: Timestamp) {
-        for member in self.members.values_mut().filter(|member| member.session.is_none()) {
-            (member.last_seen, member.away_since, member.doubted) = (now, None, None);
-        }
-    }
-
     /// Workers that can take leases now.
     pub(super) fn idle(&self) -> Vec<WorkerId> {
         self.members.iter().filter(|(_, m)| m.capacity() > 0).map(|(worker, _)| worker.clone()).collect()

@@ -370,23 +370,6 @@ fn a_dead_worker_is_found_out_by_a_busy_coordinator() {
 }
 
 #[test]
-fn whoever_was_away_when_the_store_came_back_has_a_lease_to_come_back() {
-    let mut world = World::new(1);
-    world.act(0, false);
-    let session = world.workers[0].session.unwrap();
-    world.machine.hold(world.now, vec![Input::Disconnected { session }], "the disk is full");
-    world.now = world.now + Duration::from_secs(20);
-    world.machine.hung_up(world.now, &BTreeSet::new());
-    for _ in 0..29 {
-        world.now = world.now + Duration::from_secs(1);
-        world.handle(Vec::new());
-    }
-    assert_eq!(world.most_losses(), 0, "{:?}", world.log);
-    world.fall_silent();
-    assert_eq!(world.most_losses(), 1, "silence still ends it");
-}
-
-#[test]
 fn leases_of_a_log_get_a_full_term_after_a_restart() {
     let mut world = World::new(1);
     world.act(0, false);
