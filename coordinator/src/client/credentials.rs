@@ -33,6 +33,9 @@ impl Credentials {
     }
 
     fn dial(&self, address: &str) -> Result<Dial, ClientError> {
+        if address.parse::<config::Coordinator>().is_err() {
+            return Err(ClientError::Address(address.to_owned()));
+        }
         let token = self.token.clone().transpose()?;
         let bearer = Bearer::new(token.as_ref());
         let pin = token.and_then(|token| token.pin);
@@ -80,5 +83,30 @@ mod tests {
         let refused = dial(None, "hub.example:7070").unwrap_err();
         assert!(matches!(refused, ClientError::Stranger(_)), "{refused}");
         assert!(dial(Some(token), "127.0.0.1:7070").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_address_is_said_to_be_none() {
+        let token = Token { role: Role::Viewer, secret: Secret::draw(), pin: None };
+        let said = |token: Option<&Token>, address: &str| {
+            let token = token.cloned().map(Ok);
+            let refused = Credentials { token, ..Credentials::default() }.dial(address).unwrap_err();
+            assert!(refused.is_bad_input());
+            refused.to_string()
+        };
+        for given in [None, Some(&token)] {
+            for text in ["foo", "", ":7070", "foo:", "foo:http", "foo:70707", "::1"] {
+                assert_eq!(said(given, text), format!("`{text}` is no address: HOST:PORT is expected"));
+            }
+        }
+        for text in ["foo:7070", "192.0.2.1:1", "[2001:db8::1]:7070"] {
+            let stranger = said(None, text);
+            assert!(
+                stranger.starts_with(&format!("there is no login for {text}: `rung login {text} ")),
+                "{stranger}"
+            );
+            let known = said(Some(&token), text);
+            assert!(known.contains(&format!("by what {text} is known")), "{known}");
+        }
     }
 }

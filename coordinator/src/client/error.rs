@@ -24,11 +24,17 @@ pub enum ClientError {
         /// What happened instead.
         reason: String,
     },
-    /// It is on another machine, or is no address at all, and nothing says how to know it and to be known by it.
-    #[error("{}", stranger(.0))]
+    /// It is on another machine, and nothing says how to know it and to be known by it.
+    #[error(
+        "there is no login for {0}: `rung login {0} --token TOKEN` with a token that an admin makes there by `rung token \
+         create --role operator`"
+    )]
     Stranger(String),
-    /// It is on another machine, or is no address at all, and a token alone does not say how to know it.
-    #[error("{}", without_authority(.0))]
+    /// It is on another machine, and a token alone does not say how to know it.
+    #[error(
+        "the token does not say by what {0} is known, as it has certificates of its owner's authority: add --tls-ca FILE with \
+         those of that authority"
+    )]
     NoAuthority(String),
     /// What was given as a token is none.
     #[error("the token cannot be used: {0}")]
@@ -80,33 +86,6 @@ pub enum ClientError {
     Object(#[from] BlobError),
 }
 
-fn stranger(address: &str) -> String {
-    if !is_address(address) {
-        return ClientError::Address(address.to_owned()).to_string();
-    }
-    format!(
-        "there is no login for {address}: `rung login {address} --token TOKEN` with a token that an admin makes there by \
-         `rung token create --role operator`"
-    )
-}
-
-fn without_authority(address: &str) -> String {
-    if !is_address(address) {
-        return ClientError::Address(address.to_owned()).to_string();
-    }
-    format!(
-        "the token does not say by what {address} is known, as it has certificates of its owner's authority: add --tls-ca FILE \
-         with those of that authority"
-    )
-}
-
-/// Whether a text has the form HOST:PORT, with an IPv6 address in brackets.
-fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok()
-}
-
 impl ClientError {
     /// That a study has no best trial: not yet, or never.
     pub(super) fn without_best(study: &StudyView) -> Self {
@@ -154,30 +133,5 @@ impl ClientError {
             Self::Stranger(_) | Self::NoAuthority(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_)
         );
         named || early || unknown || matches!(self, Self::Address(_))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_address_is_said_to_be_none() {
-        let address = |text: &str| text.to_owned();
-        for text in ["foo", "", ":7070", "foo:", "foo:http", "foo:70707", "::1"] {
-            for error in [ClientError::Stranger(address(text)), ClientError::NoAuthority(address(text))] {
-                assert_eq!(error.to_string(), format!("`{text}` is no address: HOST:PORT is expected"));
-                assert!(error.is_bad_input());
-            }
-        }
-        for text in ["foo:7070", "192.0.2.1:1", "[2001:db8::1]:7070"] {
-            let said = ClientError::Stranger(address(text)).to_string();
-            assert!(
-                said.starts_with(&format!("there is no login for {text}: `rung login {text} ")),
-                "{said}"
-            );
-            let said = ClientError::NoAuthority(address(text)).to_string();
-            assert!(said.contains(&format!("by what {text} is known")), "{said}");
-        }
     }
 }
