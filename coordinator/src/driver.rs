@@ -21,6 +21,8 @@ mod stored_weights;
 
 mod live_study;
 
+mod differences;
+
 mod machine;
 
 mod effect;

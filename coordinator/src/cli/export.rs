@@ -18,7 +18,9 @@ use super::{
     args::{StudyRef, TargetArgs},
     ensemble::VoteArg,
     failure::Failure,
-    files, output,
+    files,
+    input::whole,
+    output,
     text::plural,
     trained::{Answerer, Pick},
 };
@@ -36,7 +38,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Write this trial's model, and not the best one or the vote of an ensemble's members
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     trial: Option<u32>,
     /// How an ensemble's members vote [default: what is best on the validation part]
     #[arg(long, value_enum, value_name = "VOTE", conflicts_with = "trial")]

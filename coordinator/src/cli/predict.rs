@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     args::{FormatArgs, TargetArgs},
     failure::Failure,
+    input::whole,
     output::{self, Show, Table},
     trained::{Answer, Answerer, AveragingArgs},
 };
@@ -26,7 +27,7 @@ pub(super) struct PredictArgs {
     #[arg(value_name = "SAMPLES", required = true)]
     samples: Vec<String>,
     /// Classes to show for each sample in a table, the most likely first
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = whole::<u32>(1..=1000))]
     top: u32,
     /// Scale images of another size to the model's; without it they are refused
     #[arg(long)]

@@ -55,7 +55,7 @@ pub(super) struct RunArgs {
 #[command(next_help_heading = "Run")]
 pub(super) struct Options {
     /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
-    #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = clap::value_parser!(u32).range(..=1024))]
+    #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = input::whole::<u32>(0..=1024))]
     local: Option<u32>,
     /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json and
     /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member. Files of

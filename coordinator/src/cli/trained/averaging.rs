@@ -6,7 +6,7 @@ use clap::Args;
 use common::study::TrainSpec;
 
 use super::{
-    super::{failure::Failure, files::line},
+    super::{failure::Failure, files::line, input::whole},
     Answerer, TrainedModel,
 };
 
@@ -17,7 +17,7 @@ pub(in crate::cli) struct AveragingArgs {
     #[arg(long, value_name = "BOOL")]
     flip_averaging: Option<bool>,
     /// Average over shifts by so many pixels, up, down, left and right; 0 for none [default: what the study says]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     shift_averaging: Option<u32>,
 }
 

@@ -244,10 +244,13 @@ impl World {
             return false;
         }
         if hang {
-            if let Some(work) = self.slot(index, number).and_then(|slot| slot.work.as_mut()) {
-                work.stage = Stage::Hung;
-            }
-            self.step_later(index, number, HANG);
+            let Some(work) = self.slot(index, number).and_then(|slot| slot.work.as_mut()) else {
+                return false;
+            };
+            // Who was told to stop for good is waited for no longer because it hangs.
+            let abandoned = matches!(work.stage, Stage::Stopping(false));
+            work.stage = Stage::Hung;
+            self.step_later(index, number, if abandoned { ABANDON } else { HANG });
         } else {
             let reason = "trainer was killed by signal 9".to_owned();
             self.finish_work(index, number, Outcome::Failed(reason), false);
