@@ -100,7 +100,10 @@ impl File {
             };
             let Some(text) = text(value.get_ref()) else {
                 let kind = value.get_ref().type_str();
-                let message = format!("`{name}` needs a text or a number, not a value of type {kind}");
+                let message = match value.get_ref() {
+                    DeValue::Integer(_) => format!("`{name}` needs a decimal number"),
+                    _ => format!("`{name}` needs a text or a number, not a value of type {kind}"),
+                };
                 return Err(self.wrong(value.span().start, message));
             };
             check(flag, name, &text).map_err(|message| self.wrong(value.span().start, message))?;

@@ -14,6 +14,7 @@ mod picture;
 mod tensors;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -81,6 +82,9 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
     };
     let Found { train, test, classes, columns } = found?;
     more_than_one_class(path, &classes, reading)?;
+    if let Some(flaw) = packed::flaw_of_names(&classes, &columns) {
+        return Err(unusable(path, format!("{flaw}: name it otherwise")));
+    }
     let (train, test, drawn) = match test {
         Some(_) if reading.test_share.is_some() || reading.seed.is_some() => {
             let problem =
@@ -93,7 +97,7 @@ pub fn read(name: &str, path: &Path, reading: &Reading) -> Result<Packed, DataEr
             (train.pick(&parts.train), train.pick(&parts.validation), Some(parts))
         }
     };
-    every_class_is_trained(path, &train, &classes)?;
+    every_class_is_trained(path, &train, &classes, drawn.is_some())?;
     if test.count == 0 {
         return Err(unusable(path, "its test part is empty"));
     }
@@ -162,13 +166,19 @@ fn more_than_one_class(path: &Path, classes: &[String], reading: &Reading) -> Re
     ))
 }
 
-fn every_class_is_trained(path: &Path, train: &Samples, classes: &[String]) -> Result<(), DataError> {
-    for (label, class) in classes.iter().enumerate() {
-        if !train.labels.iter().any(|found| usize::from(*found) == label) {
-            return Err(unusable(path, format!("class `{class}` (label {label}) has no training sample")));
-        }
-    }
-    Ok(())
+/// Refuses a class without training samples; whether the test part was drawn, and may have taken them.
+fn every_class_is_trained(
+    path: &Path,
+    train: &Samples,
+    classes: &[String],
+    drawn: bool,
+) -> Result<(), DataError> {
+    let trained: BTreeSet<u8> = train.labels.iter().copied().collect();
+    let Some(label) = (0..classes.len()).find(|label| !trained.contains(&(*label as u8))) else {
+        return Ok(());
+    };
+    let why = if drawn { ": the test part took all it has, a smaller --test-share leaves some" } else { "" };
+    Err(unusable(path, format!("class `{}` (label {label}) has no training sample{why}", classes[label])))
 }
 
 fn unusable(path: &Path, problem: impl Into<String>) -> DataError {

@@ -1,6 +1,6 @@
 //! A data set as one object: a safetensors file whose bytes depend on the data alone.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use common::{checkpoint::Digest, study::DataFacts};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -43,7 +43,7 @@ pub(crate) fn pack(
     for (name, values) in
         Scale::of(train).into_iter().flat_map(|s| [("mean", s.mean), ("deviation", s.deviation)])
     {
-        tensors.push((name.to_owned(), Dtype::F32, vec![values.len()], little_endian(&values)));
+        tensors.push((name.to_owned(), Dtype::F32, vec![values.len()], little_endian(&values).into()));
     }
     let size: u64 = tensors.iter().map(|(.., bytes)| bytes.len() as u64).sum();
     if size > LARGEST_OBJECT - (1 << 20) {
@@ -59,27 +59,44 @@ pub(crate) fn pack(
         .map_err(|error| object(&error))
 }
 
-fn tensors(part: &str, samples: &Samples) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
+/// A tensor to be written: its bytes are borrowed where they are what lies in memory, a gibibyte perhaps.
+type Written<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
+
+fn tensors<'a>(part: &str, samples: &'a Samples) -> Vec<Written<'a>> {
     let Samples { count, channels, height, width, .. } = *samples;
     let values = match &samples.values {
         Values::Pixels(pixels) => {
-            (format!("{part}_images"), Dtype::U8, vec![count, channels, height, width], pixels.clone())
+            (format!("{part}_images"), Dtype::U8, vec![count, channels, height, width], Cow::from(pixels))
         }
         Values::Features(features) => {
-            (format!("{part}_features"), Dtype::F32, vec![count, width], little_endian(features))
+            (format!("{part}_features"), Dtype::F32, vec![count, width], little_endian(features).into())
         }
     };
-    vec![values, (format!("{part}_labels"), Dtype::U8, vec![count], samples.labels.clone())]
+    vec![values, (format!("{part}_labels"), Dtype::U8, vec![count], Cow::from(&samples.labels))]
 }
 
 /// Reads an object that must be what [`pack`] makes: of any other bytes nothing is believed.
 pub fn verified(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let dataset = unpack(name, bytes)?;
+    if let Some(flaw) = flaw_of_names(&dataset.classes, &dataset.columns) {
+        return Err(DataError::Object(flaw));
+    }
     let again = pack(&dataset.train, &dataset.test, (&dataset.classes, &dataset.columns))?;
     if again != bytes {
         return Err(DataError::Object("its bytes are not in the canonical form".to_owned()));
     }
     Ok(dataset)
+}
+
+/// What is wrong with the name of a class or a column, if anything.
+pub(crate) fn flaw_of_names(classes: &[String], columns: &[String]) -> Option<String> {
+    let classes = classes.iter().enumerate().map(|(at, name)| ("class", at, name));
+    let mut names = classes.chain(columns.iter().enumerate().map(|(at, name)| ("column", at, name)));
+    names.find_map(|(what, at, name)| {
+        let flaw = DataFacts::flaw_of_name(name)?;
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        Some(format!("the name of {what} {at}, `{shown}…`, {flaw}"))
+    })
 }
 
 /// Reads an object whose digest is known to be right.
@@ -257,6 +274,19 @@ mod tests {
         assert!(problem(&mixed).contains("differ in shape"), "{}", problem(&mixed));
         let few = pack(&train, &test, (&names()[..1], &[])).unwrap();
         assert!(problem(&few).contains("it has label 1, but there are 1 classes"), "{}", problem(&few));
+    }
+
+    #[test]
+    fn names_that_could_do_anything_to_a_terminal_are_refused() {
+        let [train, test] = table();
+        for (class, says) in [("a\u{1b}[2J", "has a control character"), (&"a".repeat(201), "more than 200")]
+        {
+            let classes = [class.to_owned(), "b".to_owned()];
+            let bytes = pack(&train, &test, (&classes, &[])).unwrap();
+            let problem = verified("mine", &bytes).unwrap_err().to_string();
+            assert!(problem.contains("the name of class 0, `a") && problem.contains(says), "{problem}");
+            assert!(!problem.contains('\u{1b}') && unpack("mine", &bytes).is_ok());
+        }
     }
 
     #[test]

@@ -134,6 +134,13 @@ fn check_choice(values: &[Scalar]) -> Result<(), String> {
         if value.as_f64().is_some_and(|value| !value.is_finite()) {
             return Err(format!("{value} is not finite"));
         }
+        if let Scalar::Text(text) = value
+            && (text.len() > 200 || text.chars().any(char::is_control))
+        {
+            return Err(format!(
+                "value {i} of `choice` is longer than 200 bytes, or has a control character"
+            ));
+        }
         if values[..i].iter().any(|other| other.same(value)) {
             return Err(format!("`choice` lists {value} twice"));
         }

@@ -97,17 +97,21 @@ impl JsonSchema for Bounds {
 
 /// A whole number, in units, thousands (`k`) or millions (`M`).
 fn whole(text: &str) -> Option<u64> {
-    let (digits, unit) = match text.as_bytes().last()? {
-        b'k' | b'K' => (&text[..text.len() - 1], 1_000),
-        b'm' | b'M' => (&text[..text.len() - 1], 1_000_000),
-        _ => (text, 1),
+    let (digits, zeros) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 3),
+        b'm' | b'M' => (&text[..text.len() - 1], 6),
+        _ => (text, 0),
     };
+    // Digit by digit: 4.1 times a million is no whole number of floating point.
     let digits = digits.replace('_', "");
-    if let Ok(number) = digits.parse::<u64>() {
-        return number.checked_mul(unit);
+    let (whole, part) = digits.split_once('.').unwrap_or((&digits, ""));
+    let part = part.trim_end_matches('0');
+    let all = format!("{whole}{part}");
+    if part.len() > zeros || all.len() > 15 || !all.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
     }
-    let number = digits.parse::<f64>().ok()? * unit as f64;
-    (number >= 0.0 && number.fract() == 0.0 && number < 1e15).then_some(number as u64)
+    let scale = 10_u64.pow((zeros - part.len()) as u32);
+    all.parse::<u64>().ok()?.checked_mul(scale)
 }
 
 #[cfg(test)]
@@ -121,7 +125,14 @@ mod tests {
         assert!(bounds.hold(100_000) && bounds.hold(1_499_999));
         assert!(!bounds.hold(99_999) && !bounds.hold(1_500_000));
         assert_eq!("<= 315_000".parse::<Bounds>().unwrap().to_string(), "<= 315000");
-        for bad in ["", "315k", "<=", "<= k", "<= -5", "<= 1.5", "<= 5, ", "=> 5"] {
+        for (text, bound) in
+            [("4.1M", 4_100_000), ("2.01k", 2_010), ("16.1K", 16_100), (".5k", 500), ("8.20M", 8_200_000)]
+        {
+            assert_eq!(format!("<= {text}").parse::<Bounds>().unwrap().to_string(), format!("<= {bound}"));
+        }
+        for bad in
+            ["", "315k", "<=", "<= k", "<= -5", "<= 1.5", "<= 1.2345k", "<= .", "<= 1e3", "<= 5, ", "=> 5"]
+        {
             assert!(bad.parse::<Bounds>().is_err(), "{bad:?}");
         }
     }

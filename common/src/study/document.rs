@@ -65,6 +65,21 @@ impl Node {
         }
     }
 
+    /// The value at a dotted key of mappings, where there is one.
+    pub(crate) fn at(&self, key: &str) -> Option<&Self> {
+        key.split('.').try_fold(self, |node, step| node.get(step))
+    }
+
+    /// Takes the value at a dotted key of mappings out, where there is one.
+    pub(crate) fn remove(&mut self, key: &str) {
+        let (around, last) = key.rsplit_once('.').map_or((None, key), |(around, last)| (Some(around), last));
+        let mut steps = around.into_iter().flat_map(|around| around.split('.'));
+        let Some(node) = steps.try_fold(self, |node, step| node.get_mut(step)) else { return };
+        if let Value::Map(entries) = &mut node.value {
+            entries.retain(|entry| entry.key != last);
+        }
+    }
+
     /// Where the value at a path stands, or else the nearest value around it.
     pub(super) fn place_of(&self, path: &[String]) -> Option<&Place> {
         let Some((step, rest)) = path.split_first() else {

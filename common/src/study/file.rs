@@ -96,10 +96,21 @@ fn replaced(text: &str, overrides: &[(String, String)]) -> Result<Node, SpecErro
     }
     for (key, value) in overrides {
         open(&mut document, key)?;
+        let meaning = MEANINGS.iter().find(|(name, _)| key == name);
+        let before = meaning.and_then(|_| document.at(key)).map(|node| node.value.clone());
         document.set(key, value)?;
+        if let Some((_, meaning)) = meaning
+            && before != document.at(key).map(|node| node.value.clone())
+        {
+            document.remove(meaning);
+        }
     }
     Ok(document)
 }
+
+/// Keys of names, and where a study has recorded what the name means: another name means something else.
+const MEANINGS: [(&str, &str); 2] =
+    [("data.name", "data.facts"), ("train.initial_weights.name", "train.initial_weights.digest")];
 
 /// Writes out what an override is about to change a part of: a named space, or the default scheduler.
 fn open(document: &mut Node, key: &str) -> Result<(), SpecError> {

@@ -78,7 +78,8 @@ pub struct Hyperband {
     /// How often all brackets are run, with new trials each time.
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
-    /// Fewest epochs of a bracket's first rung: brackets below it are left out, rungs below it merged into it.
+    /// Fewest epochs of a bracket's first rung: brackets that would begin below it are left out, and the others have the sizes
+    /// that they have in a Hyperband without those.
     #[schemars(range(min = 1))]
     pub min_epochs: u32,
 }

@@ -34,7 +34,16 @@ pub fn read(path: &Path) -> Result<Packed, WeightsError> {
         }
     }
     let json = path.with_file_name("model.json");
-    let origin = if json.is_file() { Some(origin(&json)?) } else { None };
+    let aside = "; move that file away to add the weights without it";
+    let origin = match json.is_file() {
+        true => Some(origin(&json).map_err(|error| match error {
+            WeightsError::Unusable { path, problem } => {
+                WeightsError::Unusable { path, problem: format!("{problem}{aside}") }
+            }
+            error => error,
+        })?),
+        false => None,
+    };
     if let Some(origin) = &origin {
         packed::belongs(&packed::shapes(&tensors), origin).map_err(|problem| {
             unusable(format!(

@@ -38,17 +38,23 @@ pub(crate) fn draw(spec: &StudySpec, trial: TrialNumber, used: &mut Used<'_>) ->
     hparams.map(|hparams| (hparams, seed))
 }
 
-/// Configurations that were drawn in this pass through the space, by their digests.
+/// What was drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Drawn(BTreeSet<Digest>);
+pub(crate) struct Drawn {
+    /// The configurations of this pass through the space, by their digests.
+    used: BTreeSet<Digest>,
+    /// Where looking goes on in a grid.
+    next: u128,
+}
 
 impl Drawn {
-    /// Takes a configuration. One that is there already begins the next pass.
-    pub(crate) fn insert(&mut self, hparams: &Hparams) {
+    /// Takes a trial's configuration. One that is there already begins the next pass.
+    pub(crate) fn insert(&mut self, spec: &StudySpec, trial: TrialNumber, hparams: &Hparams) {
+        self.next = grid::behind(spec, trial, hparams, self.next);
         let digest = digest(hparams);
-        if !self.0.insert(digest) {
-            self.0.clear();
-            self.0.insert(digest);
+        if !self.used.insert(digest) {
+            self.used.clear();
+            self.used.insert(digest);
         }
     }
 }
@@ -59,24 +65,26 @@ pub(crate) struct Used<'a> {
     /// What was drawn before; none once a new pass has begun.
     before: Option<&'a Drawn>,
     new: BTreeSet<Digest>,
+    /// Where looking goes on in a grid.
+    next: u128,
 }
 
 impl<'a> Used<'a> {
     /// What was drawn before, and nothing new.
     pub(crate) fn new(before: &'a Drawn) -> Self {
-        Self { before: Some(before), new: BTreeSet::new() }
+        Self { before: Some(before), new: BTreeSet::new(), next: before.next }
     }
 
     /// Takes a configuration if it is not used in this pass, and says whether it did.
     fn insert(&mut self, hparams: &Hparams) -> bool {
         let digest = digest(hparams);
-        let before = self.before.is_some_and(|before| before.0.contains(&digest));
+        let before = self.before.is_some_and(|before| before.used.contains(&digest));
         !before && self.new.insert(digest)
     }
 
     /// How many configurations are used in this pass.
     fn len(&self) -> usize {
-        self.before.map_or(0, |before| before.0.len()) + self.new.len()
+        self.before.map_or(0, |before| before.used.len()) + self.new.len()
     }
 
     /// Begins the next pass.

@@ -75,6 +75,11 @@ fn pictures(part: &Path, classes: &[String]) -> Result<Vec<Picture>, DataError> 
             return Err(unusable(&folder, "this class folder is empty: put images into it, or remove it"));
         }
         for path in files {
+            if path.is_dir() {
+                let problem = "it is a folder in a class's folder: what is read is CLASS/image.png, or train/CLASS/image.png \
+                               and test/CLASS/image.png with no other folder beside train and test";
+                return Err(unusable(&path, problem));
+            }
             let ending = path.extension().and_then(|end| end.to_str()).map(str::to_lowercase);
             if !matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg")) {
                 return Err(unusable(&path, "it is no .png, .jpg or .jpeg file: remove it, or convert it"));

@@ -56,6 +56,11 @@ fn idx_labels_out_of_range_and_classes_without_samples_are_refused() {
     idx_files(folder.path(), &[0], &[0]);
     let error = problem(folder.path(), &reading(Format::Idx));
     assert!(error.contains("train-labels-idx1-ubyte.gz`: it has 1 labels for 2 images"), "{error}");
+    idx_files(folder.path(), &[0, 1], &[0]);
+    fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte")).unwrap();
+    fs::remove_file(folder.path().join("t10k-images-idx3-ubyte.gz")).unwrap();
+    let error = problem(folder.path(), &Reading { test_share: Some(0.8), ..reading(Format::Idx) });
+    assert!(error.contains("the test part took all it has, a smaller --test-share leaves some"), "{error}");
     let error = problem(Path::new("/nowhere"), &reading(Format::Idx));
     assert!(error.contains("it has no `train-images-idx3-ubyte`"), "{error}");
 }

@@ -43,8 +43,8 @@ pub(super) fn check(study: &StudySpec, hyperband: &Hyperband, shape: Option<&Dat
     shape.map_or(Ok(()), |shape| admits_something(study, shape))
 }
 
-/// Checks that a configuration with these values can be drawn: they are values of the space's parameters, each of them is
-/// active beside the others, and what comes of it can be trained.
+/// Checks that a configuration with these values can be drawn: they are values of the space's parameters, all of them are
+/// active together, and what comes of it can be trained.
 fn tried_first(study: &StudySpec, given: &Hparams) -> Result<(), SpecError> {
     let parameters = &study.space.parameters;
     for (name, value) in given.iter() {
@@ -57,17 +57,19 @@ fn tried_first(study: &StudySpec, given: &Hparams) -> Result<(), SpecError> {
         }
     }
     let mut idle: BTreeSet<&str> = given.iter().map(|(name, _)| name).collect();
-    let mut admitted = false;
-    for draw in 0..PROBES {
+    let mut together = false;
+    for draw in 0..TRIES {
         let hparams = study.space.draw_around(given, &mut Stream::new(0, Purpose::Draw).epoch(draw).words());
         idle.retain(|name| hparams.get(name).is_none());
-        admitted |= study.admits(&hparams);
-        if admitted && idle.is_empty() {
+        let whole = given.iter().all(|(name, _)| hparams.get(name).is_some());
+        together |= whole;
+        if whole && study.admits(&hparams) {
             return Ok(());
         }
     }
     Err(SpecError::new(match idle.first() {
         Some(name) => format!("`{name}` is not active beside these values: leave it out"),
+        None if !together => "these values are never active together: leave one of them out".to_owned(),
         None => "no configuration with these values can be trained".to_owned(),
     }))
 }
@@ -86,8 +88,12 @@ fn known(study: &StudySpec, parameter: &Parameter) -> Result<(), Flaw> {
     }
     let values = match &parameter.domain {
         Domain::Choice(values) => values.clone(),
-        Domain::Int { min, max, .. } => vec![Scalar::Int(*min), Scalar::Int(*max)],
-        Domain::Float { min, max, .. } => vec![Scalar::Float(*min), Scalar::Float(*max)],
+        // With a step the upper bound need not be a value itself.
+        range => match (range.len(), range) {
+            (Some(len), _) => vec![range.value(0), range.value(len.saturating_sub(1))],
+            (None, Domain::Float { min, max, .. }) => vec![Scalar::Float(*min), Scalar::Float(*max)],
+            (None, _) => Vec::new(),
+        },
     };
     for value in values {
         let hparams = Hparams::from([(parameter.name.as_str(), value)]);
@@ -119,6 +125,9 @@ fn is_text(value: &Scalar, text: &str) -> bool {
 
 /// How many draws are tried before a space counts as empty under its constraints.
 const DRAWS: u32 = 10_000;
+
+/// How many draws are tried for a configuration with given values: as many as a trial has for it.
+const TRIES: u32 = 1_000;
 
 /// How many draws are tried to find one that lacks what the model needs.
 const PROBES: u32 = 256;

@@ -148,6 +148,17 @@ fn what_is_tried_first_can_be_trained() {
     let error = with(STUDY, &[small, ("sampler", &sampler("{units_0: 64}"))]).unwrap_err();
     assert_eq!(error.message, "no configuration with these values can be trained");
     assert!(with(STUDY, &[small, ("sampler", &sampler("{units_0: 32}"))]).is_ok());
+    // Values of which one is active only where the other is not.
+    let text = "{name: s, model: formula, space: {a: {choice: [x, y]}, b: {int: [1, 2], when: a == x}, \
+                c: {int: [1, 2], when: a == y}}, sampler: {kind: random, first: [FIRST]}}";
+    let first =
+        |given: &str| StudySpec::from_yaml(&text.replace("FIRST", given)).map_err(|error| error.message);
+    assert_eq!(
+        first("{b: 1, c: 1}").unwrap_err(),
+        "these values are never active together: leave one of them out"
+    );
+    assert_eq!(first("{b: 1, a: y}").unwrap_err(), "`b` is not active beside these values: leave it out");
+    assert!(first("{b: 1}").is_ok());
     let listed = ("scheduler", "{kind: fixed, epochs: 1, trials: [{hparams: {layers: 0}}]}");
     let error = with(STUDY, &[listed, ("sampler", &sampler("{units_0: 32}"))]).unwrap_err();
     assert!(error.message.contains("lists all trials"), "{error}");
@@ -399,4 +410,23 @@ fn without_validation_only_training_can_be_judged() {
     let stopping = "objective: {metric: train_loss}, train: {early_stopping: {patience: 3, monitor: ";
     assert!(study(&format!("{stopping}val_loss}}}}")).unwrap_err().contains("use `monitor: loss`"));
     assert!(study(&format!("{stopping}loss}}}}")).is_ok());
+}
+
+#[test]
+fn another_name_forgets_what_the_one_before_meant() {
+    let facts = DataFacts { digest: Digest::of(b"mine"), ..DataFacts::known("fashion-mnist").unwrap() };
+    let text = "{name: s, data: {name: mine}, model: mlp, train: {initial_weights: {name: one}}, \
+                scheduler: {kind: fixed, epochs: 1, trials: [{hparams: {layers: 0}}]}}";
+    let mut study = StudySpec::from_yaml(text).unwrap().on(facts.clone()).unwrap();
+    study.train.initial_weights.as_mut().unwrap().digest = Some(Digest::of(b"one"));
+    let with = |key: &str, value: &str| {
+        let set = [(key.to_owned(), value.to_owned())];
+        let study = StudySpec::from_yaml_with(&study.to_yaml(), &set).unwrap();
+        (study.data.facts, study.train.initial_weights.unwrap().digest)
+    };
+    let recorded = (Some(facts.clone()), Some(Digest::of(b"one")));
+    assert_eq!(with("data.name", "other"), (None, recorded.1));
+    assert_eq!(with("train.initial_weights.name", "two"), (Some(facts), None));
+    assert_eq!(with("data.name", "mine"), recorded, "the same name means what it meant");
+    assert_eq!(with("seed", "3"), recorded);
 }

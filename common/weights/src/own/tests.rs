@@ -134,5 +134,9 @@ fn a_model_json_beside_the_file_tells_the_model() {
     tensors.retain(|(name, ..)| name != "dense_1.weight");
     assert!(problem(folder.path(), &tensors).contains("`dense_1` is missing or has another shape"));
     fs::write(folder.path().join("model.json"), "{").unwrap();
-    assert!(problem(folder.path(), &tensors).contains("model.json`: it is no model.json"));
+    let foreign = problem(folder.path(), &tensors);
+    assert!(
+        foreign.contains("model.json`: it is no model.json")
+            && foreign.ends_with("to add the weights without it")
+    );
 }

@@ -2,15 +2,15 @@
 
 use common::{hparams::Hparams, ids::TrialNumber, study::StudySpec};
 
-use super::{Used, permutation::Permutation};
+use super::{Used, digest, permutation::Permutation};
 
-/// Points that are looked at for one trial; where none of so many is admitted, the grid counts as exhausted.
+/// Points that are looked at for one trial; where none of so many is admitted and unused, the grid counts as exhausted.
 const MOST_LOOKS: u128 = 1 << 20;
 
 /// The first point in the seed's order that is admitted and unused.
 ///
-/// Every trial before took the first such point too, one each, but for those that are tried first by the study's own
-/// list. So all admitted points before the place of that many trials are used.
+/// Trials take such points in the order of their numbers, but for those that the study's own list tries first. So all
+/// admitted points before the last one that was taken are used, and looking goes on behind it.
 pub(super) fn draw(
     spec: &StudySpec,
     points: u128,
@@ -18,9 +18,33 @@ pub(super) fn draw(
     used: &mut Used<'_>,
 ) -> Option<Hparams> {
     let order = Permutation::new(spec.seed, points);
-    let first = u128::from(trial.0).saturating_sub(spec.sampler.first().len() as u128);
-    (first..points.min(first.saturating_add(MOST_LOOKS))).find_map(|place| {
+    let (place, hparams) = looks(used.next, points).find_map(|place| {
         let hparams = spec.space.point(order.at(place));
-        (spec.admits(&hparams) && used.insert(&hparams)).then_some(hparams)
-    })
+        (spec.admits(&hparams) && used.insert(&hparams)).then_some((place, hparams))
+    })?;
+    if is_in_order(spec, trial) {
+        used.next = place + 1;
+    }
+    Some(hparams)
+}
+
+/// The place behind the point that a trial took, where looking had begun at `next`.
+pub(super) fn behind(spec: &StudySpec, trial: TrialNumber, hparams: &Hparams, next: u128) -> u128 {
+    let Some(points) = spec.space.points().filter(|_| spec.sampler.is_grid() && is_in_order(spec, trial))
+    else {
+        return next;
+    };
+    let (order, taken) = (Permutation::new(spec.seed, points), digest(hparams));
+    let found = looks(next, points).find(|place| digest(&spec.space.point(order.at(*place))) == taken);
+    found.map_or(next, |place| place + 1)
+}
+
+/// The places that are looked at from one on.
+fn looks(next: u128, points: u128) -> std::ops::Range<u128> {
+    next..points.min(next.saturating_add(MOST_LOOKS))
+}
+
+/// Whether a trial takes the next point: neither the study's own list says what it is, nor a list of all trials.
+fn is_in_order(spec: &StudySpec, trial: TrialNumber) -> bool {
+    trial.0 as usize >= spec.sampler.first().len() && spec.scheduler.listed().is_empty()
 }

@@ -47,7 +47,8 @@ fn drawn(spec: &StudySpec, trial: TrialNumber, draws: Range<u32>, used: &mut Use
     drawn_around(spec, &Hparams::default(), (trial, draws), used)
 }
 
-/// A configuration with values that are given: the first of a few draws that is admitted and unused.
+/// A configuration with values that are given: the first of a few draws in which all of them are active, and that is admitted
+/// and unused.
 pub(super) fn around(
     spec: &StudySpec,
     given: &Hparams,
@@ -66,7 +67,8 @@ fn drawn_around(
     let stream = Stream::new(spec.seed, Purpose::Draw).epoch(trial.0);
     draws.find_map(|draw| {
         let hparams = spec.space.draw_around(given, &mut stream.step(draw).words());
-        (spec.admits(&hparams) && used.insert(&hparams)).then_some(hparams)
+        let whole = given.iter().all(|(name, _)| hparams.get(name).is_some());
+        (whole && spec.admits(&hparams) && used.insert(&hparams)).then_some(hparams)
     })
 }
 

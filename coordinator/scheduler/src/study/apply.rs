@@ -22,7 +22,7 @@ impl Study {
             Event::Created { .. } => {}
             Event::Drawn { trial, ref hparams, seed } => {
                 let cost = queue::cost(&self.spec, hparams);
-                self.drawn.insert(hparams);
+                self.drawn.insert(&self.spec, trial, hparams);
                 self.queue.drew(cost);
                 self.draw(Trial::new(trial, self.bracket_of(trial), hparams.clone(), seed, cost));
             }

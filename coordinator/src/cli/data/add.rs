@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use common::{ids::DataName, study::DataFacts, view::DataView};
+use common::{ids::DataName, split, study::DataFacts, view::DataView};
 use data::{Format, Packed, Reading};
 use serde::Serialize;
 
@@ -96,11 +96,20 @@ pub(super) async fn run(args: AddArgs) -> Result<(), Failure> {
     check_name(&args.name).map_err(Failure::bad_input)?;
     let (name, path) = (args.name.to_string(), args.path.clone());
     let read = tokio::task::spawn_blocking(move || data::read(&name, &path, &reading));
-    let Packed { bytes, .. } = read.await??;
+    let Packed { bytes, dataset } = read.await??;
+    let holdout = split::holdout(&dataset.train.labels, dataset.classes.len(), &dataset.digest, 0);
     let bytes = Bytes::from(bytes);
     let add = async |remote: &Remote| remote.add_data(&args.name, bytes.clone()).await;
     let set = with_coordinator(&args.target.target(), None, add).await?;
-    output::message(&format!("a study trains on it with `data: {{name: {}}}`", set.name));
+    output::message(&match holdout.validation.is_empty() {
+        false => format!("a study trains on it with `data: {{name: {}}}`", set.name),
+        // What each trial would find only when it begins.
+        true => format!(
+            "it is small: no class has five training samples, and so a tenth to validate on. A study trains on it with \
+             `data: {{name: {}, split: none}}` and an objective of training, as `objective: {{metric: train_loss}}`",
+            set.name
+        ),
+    });
     output::show(&Added::from(set), args.output.format)
 }
 

@@ -97,7 +97,7 @@ fn a_folder_of_one_class_is_refused() {
     colour(folder.path(), "cats", 4, (2, 2));
     // Its classes are a level further down, so its one folder holds no image.
     let below = problem(&path, &reading(Format::Folder));
-    assert!(below.contains("it is no .png"), "{below}");
+    assert!(below.contains("all/a`: it is a folder in a class's folder"), "{below}");
     fs::remove_dir_all(&path).unwrap();
     let error = problem(folder.path(), &reading(Format::Folder));
     assert!(
