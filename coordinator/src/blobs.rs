@@ -25,6 +25,7 @@ pub use error::BlobError;
 pub use key::{ObjectKey, ObjectKind};
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -50,14 +51,20 @@ use turns::Turns;
 /// The folder of objects in a state folder.
 pub(crate) const FOLDER: &str = "objects";
 
-/// Where a packed data set lies: study ids are eight hexadecimal digits, so none is `datasets`.
+/// The folder of packed data sets among the objects: study ids are eight hexadecimal digits, so none is called so.
+const DATA: &str = "datasets";
+
+/// The folder of packed weights among the objects.
+const MODELS: &str = "models";
+
+/// Where a packed data set lies.
 pub(crate) fn data_path(digest: Digest) -> StorePath {
-    StorePath::from(format!("datasets/{digest}.safetensors"))
+    StorePath::from(format!("{DATA}/{digest}.safetensors"))
 }
 
 /// Where packed weights lie.
 pub(crate) fn model_path(digest: Digest) -> StorePath {
-    StorePath::from(format!("models/{digest}.safetensors"))
+    StorePath::from(format!("{MODELS}/{digest}.safetensors"))
 }
 
 /// The objects of a state folder; clones are the same objects.
@@ -72,10 +79,14 @@ pub struct Blobs {
     quota: Arc<Quota>,
     /// Told whenever there was no room.
     crowded: Arc<Notify>,
-    /// Objects on their way out.
+    /// Trials' objects on their way out.
     memory: Arc<Memory>,
-    /// Objects on their way in.
+    /// Trials' objects on their way in.
     arriving: Arc<Memory>,
+    /// Data sets and weights on their way out, so that a large one keeps no checkpoint waiting.
+    sets: Arc<Memory>,
+    /// Data sets and weights on their way in.
+    arriving_sets: Arc<Memory>,
     /// Objects that are stored or deleted now.
     changing: Arc<Turns>,
     /// Objects that are brought into memory now.
@@ -116,6 +127,8 @@ impl Blobs {
             crowded: Arc::default(),
             memory: Arc::new(Memory::new(memory::MAX_BYTES)),
             arriving: Arc::new(Memory::new(memory::MAX_BYTES)),
+            sets: Arc::new(Memory::new(memory::MAX_BYTES)),
+            arriving_sets: Arc::new(Memory::new(memory::MAX_BYTES)),
             changing: Arc::default(),
             reading: Arc::default(),
             ahead: Ahead::default(),
@@ -146,9 +159,23 @@ impl Blobs {
         self.crowded.notified().await;
     }
 
-    /// Waits until so many bytes of an object that comes in may be in memory. Whoever waits holds no other object.
+    /// Waits until so many bytes of a trial's object that comes in may be in memory. Whoever waits holds no other object.
     pub(crate) async fn share(&self, bytes: u64) -> Share {
         self.arriving.share(bytes).await
+    }
+
+    /// Waits as [`share`](Self::share) does, for a data set or weights.
+    pub(crate) async fn share_of_set(&self, bytes: u64) -> Share {
+        self.arriving_sets.share(bytes).await
+    }
+
+    /// The memory that an object takes on its way out.
+    fn outgoing(&self, path: &StorePath) -> &Arc<Memory> {
+        let folder = path.parts().next();
+        match folder.as_ref().map(AsRef::as_ref) {
+            Some(DATA | MODELS) => &self.sets,
+            _ => &self.memory,
+        }
     }
 
     /// Keeps a study's objects out of what is found, until the mark is dropped: they are stored before the study is, and
@@ -205,6 +232,20 @@ impl Blobs {
     /// Deletes packed weights; those that are gone already are as good.
     pub async fn delete_model(&self, digest: Digest) -> Result<(), BlobError> {
         self.removed(model_path(digest)).await
+    }
+
+    /// Deletes the packed data sets and weights that are not named: those of an addition that came to nothing, or of a removal
+    /// that was cut short. For a start, when nobody adds any.
+    pub(crate) async fn delete_unnamed(&self, named: &BTreeSet<StorePath>) -> Result<(), BlobError> {
+        for folder in [DATA, MODELS] {
+            for object in self.list(Some(&StorePath::from(folder))).await? {
+                if !named.contains(&object.location) {
+                    tracing::info!(object = %object.location, "an object without a name is deleted");
+                    self.removed(object.location).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn write(&self, path: &StorePath, digest: Digest, bytes: Bytes) -> Result<(), BlobError> {

@@ -1,8 +1,10 @@
 //! A coordinator from start to stop.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -64,6 +66,9 @@ impl Server {
         }
         let mut machine = Machine::recover(store.load()?, settings.lease, clock.now())?;
         machine.restore_data(store.data()?);
+        if let Err(error) = blobs.delete_unnamed(&machine.named_objects()).await {
+            tracing::warn!(%error, "objects without a name are left");
+        }
         let opened = Opened::of(&settings, folder.path(), address)?;
         Ok(Self { settings, folder, store, blobs, machine, clock, opened, listener, address })
     }
@@ -198,13 +203,21 @@ impl Publication {
 
     /// Writes a file whole, so that nobody reads half an address.
     fn put(&mut self, file: &Path, text: &str) -> Result<(), RunError> {
-        let unfinished = file.with_extension("tmp");
-        fs::write(&unfinished, text)
-            .and_then(|()| fs::rename(&unfinished, file))
-            .map_err(RunError::Publish)?;
+        whole(file, text).map_err(RunError::Publish)?;
         self.0.push((file.to_owned(), text.to_owned()));
         Ok(())
     }
+}
+
+/// Writes a file under a name of its own, then gives it this one.
+fn whole(file: &Path, text: &str) -> io::Result<()> {
+    let parent = file.parent().filter(|parent| *parent != Path::new(""));
+    let mut unfinished = tempfile::NamedTempFile::new_in(parent.unwrap_or_else(|| Path::new(".")))?;
+    unfinished.write_all(text.as_bytes())?;
+    // Temporary files are their owner's alone; an address is for whoever may read the folder.
+    unfinished.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    unfinished.persist(file)?;
+    Ok(())
 }
 
 impl Drop for Publication {

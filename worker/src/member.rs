@@ -35,7 +35,16 @@ enum Way {
     ///
     /// `spare` while the token may still be tried in place of a certificate that was not accepted: once, so that whatever
     /// is wrong does not use it up.
-    Certified { place: Place, pin: Pin, token: Option<Token>, spare: bool, renewal: Renewal },
+    /// `asked` is the request that a token was last shown with: asked again with it, a coordinator whose answer was lost counts no
+    /// further use of the token.
+    Certified {
+        place: Place,
+        pin: Pin,
+        token: Option<Token>,
+        spare: bool,
+        renewal: Renewal,
+        asked: Option<Box<Request>>,
+    },
 }
 
 /// What is done about a certificate that is not accepted although, by this machine's date, it has not ended. By the
@@ -78,7 +87,14 @@ impl Member {
             return Ok(Self {
                 address,
                 worker: place.worker().clone(),
-                way: Way::Certified { place, pin, token, spare: true, renewal: Renewal::Possible },
+                way: Way::Certified {
+                    place,
+                    pin,
+                    token,
+                    spare: true,
+                    renewal: Renewal::Possible,
+                    asked: None,
+                },
             });
         }
         let published =
@@ -91,7 +107,14 @@ impl Member {
             return Ok(Self {
                 address,
                 worker,
-                way: Way::Certified { place, pin, token: None, spare: false, renewal: Renewal::Possible },
+                way: Way::Certified {
+                    place,
+                    pin,
+                    token: None,
+                    spare: false,
+                    renewal: Renewal::Possible,
+                    asked: None,
+                },
             });
         }
         let worker = id.cloned().unwrap_or_else(host::worker_id);
@@ -243,15 +266,20 @@ impl Member {
 
     /// Exchanges the token for a certificate.
     async fn join(&mut self, token: &Token) -> Result<(), Unjoined> {
-        let Way::Certified { place, pin, .. } = &mut self.way else { return Ok(()) };
+        let Way::Certified { place, pin, asked, .. } = &mut self.way else { return Ok(()) };
         let dial = Dial::tls(&self.address, &Trust::Pinned(*pin), None, Bearer::new(Some(token)))
             .map_err(refused)?;
-        let request = Request::new(self.worker.clone()).map_err(refused)?;
+        let request = match asked.take() {
+            Some(request) => request,
+            None => Box::new(Request::new(self.worker.clone()).map_err(refused)?),
+        };
         let wire = CertificateRequest { worker: self.worker.to_string(), csr: request.csr.clone().into() };
+        let request = asked.insert(request);
         let reply = AccessServiceClient::new(open(&dial).await?).join(limited(wire)).await;
         let certificate = reply.map_err(|status| unjoined(&status))?.into_inner().certificate;
         let identity = request.answered(&self.address, *pin, certificate.to_vec()).map_err(refused)?;
         place.keep(identity).map_err(refused)?;
+        *asked = None;
         info!(worker = %self.worker, coordinator = self.address, "joined the cluster, and keeps a certificate");
         Ok(())
     }

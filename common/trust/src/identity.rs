@@ -47,6 +47,12 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({}, key …)", self.worker)
+    }
+}
+
 /// A key of a worker's own, and the request for a certificate of it. The key never leaves this machine.
 pub struct Request {
     worker: WorkerId,
@@ -71,7 +77,7 @@ impl Request {
 
     /// The identity that an authority's answer makes of it; refuses a certificate that is another's.
     pub fn answered(
-        self,
+        &self,
         coordinator: &str,
         pin: Pin,
         certificate: Vec<u8>,
@@ -82,7 +88,13 @@ impl Request {
             return Err(IdentityError::Broken("the certificate that came is somebody else's".to_owned()));
         }
         let key = self.key.serialize_der();
-        Ok(Identity { coordinator: coordinator.to_owned(), worker: self.worker, pin, certificate, key })
+        Ok(Identity {
+            coordinator: coordinator.to_owned(),
+            worker: self.worker.clone(),
+            pin,
+            certificate,
+            key,
+        })
     }
 }
 

@@ -25,7 +25,7 @@ mod files;
 pub use files::{CERTIFICATES_MOST, pem_certificates, pem_key, read_private, write_private};
 
 mod published;
-pub use published::{ADDRESS_FILE, Published, default_state};
+pub use published::{ADDRESS_FILE, LOCK_FILE, Published, default_state};
 
 mod identity;
 pub use identity::{Identities, Identity, IdentityError, Place, Request};

@@ -1,17 +1,20 @@
 use std::{
+    fs::{File, TryLockError},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use etcetera::BaseStrategy as _;
-use nix::{sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 
 use crate::{Pin, Token, read_private, write_private};
 
 /// The file in a state folder that says where its coordinator listens.
 pub const ADDRESS_FILE: &str = "coordinator.json";
+
+/// The file in a state folder that its coordinator keeps locked.
+pub const LOCK_FILE: &str = "lock";
 
 /// What [`ADDRESS_FILE`] says to programs of the coordinator's own user, who alone can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,15 +35,14 @@ pub struct Published {
 }
 
 impl Published {
-    /// What a coordinator has written into its state folder; none where none has, or its process is gone.
+    /// What a coordinator has written into its state folder; none where none has, or it is gone.
     ///
-    /// A killed coordinator leaves the file behind, and by now another one, of another folder, may have its port. So it
-    /// counts only as long as its process lives; a process that may not be signalled is another user's, and no coordinator
-    /// of this folder.
+    /// A killed coordinator leaves the file behind, and by now another program, of another user perhaps, may have its port,
+    /// and yet another one its process's number. So it counts only as long as the folder is locked, which ends with the
+    /// process however that ends.
     pub fn of_folder(state: &Path) -> Option<Self> {
         let published: Self = serde_json::from_slice(&read_private(&state.join(ADDRESS_FILE)).ok()?).ok()?;
-        let process = Pid::from_raw(i32::try_from(published.pid).ok()?);
-        kill(process, None).is_ok().then_some(published)
+        is_locked(&state.join(LOCK_FILE)).then_some(published)
     }
 
     /// Writes it for the owner of a file alone.
@@ -58,6 +60,12 @@ impl Published {
         };
         address == self.address || local(address).is_some_and(|asked| local(&self.address) == Some(asked))
     }
+}
+
+/// Whether a coordinator has locked a file.
+fn is_locked(lock: &Path) -> bool {
+    // Not by itself alone, for the moment that it takes: several may ask at a time.
+    File::open(lock).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Whether an address, `HOST:PORT`, is this machine's own: packets to it never leave the machine.
@@ -81,40 +89,39 @@ mod tests {
     use super::*;
     use crate::{Role, Secret};
 
-    fn published(pid: u32) -> Published {
+    fn published() -> Published {
         let token = Token { role: Role::Admin, secret: Secret::draw(), pin: None };
         Published {
             address: "127.0.0.1:7070".to_owned(),
-            pid,
+            pid: std::process::id(),
             token: Some(token),
             pin: None,
             of_command: false,
         }
     }
 
-    #[test]
-    fn a_note_counts_while_its_process_lives() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(ADDRESS_FILE);
-        assert_eq!(Published::of_folder(folder.path()), None);
-        let living = published(std::process::id());
-        living.write(&file).unwrap();
-        assert_eq!(Published::of_folder(folder.path()), Some(living));
-        let mut short_lived = std::process::Command::new("true").spawn().unwrap();
-        short_lived.wait().unwrap();
-        published(short_lived.id()).write(&file).unwrap();
-        assert_eq!(Published::of_folder(folder.path()), None);
-        write_private(&file, b"{\"addr").unwrap();
-        assert_eq!(Published::of_folder(folder.path()), None);
+    /// A folder's lock, as its coordinator has it.
+    fn locked(folder: &Path) -> File {
+        let lock = File::create(folder.join(LOCK_FILE)).unwrap();
+        lock.try_lock().unwrap();
+        lock
     }
 
     #[test]
-    fn a_process_of_another_user_is_not_believed() {
+    fn a_note_counts_while_its_folder_is_locked() {
         let folder = tempfile::tempdir().unwrap();
-        published(1).write(&folder.path().join(ADDRESS_FILE)).unwrap();
-        // Where the tests are root's, the first process is no other user's.
-        let own = kill(Pid::from_raw(1), None).is_ok();
-        assert_eq!(Published::of_folder(folder.path()).is_some(), own);
+        let file = folder.path().join(ADDRESS_FILE);
+        assert_eq!(Published::of_folder(folder.path()), None);
+        let note = published();
+        note.write(&file).unwrap();
+        assert_eq!(Published::of_folder(folder.path()), None, "nobody has locked it");
+        let lock = locked(folder.path());
+        assert_eq!(Published::of_folder(folder.path()), Some(note));
+        drop(lock);
+        assert_eq!(Published::of_folder(folder.path()), None);
+        let _lock = locked(folder.path());
+        write_private(&file, b"{\"addr").unwrap();
+        assert_eq!(Published::of_folder(folder.path()), None);
     }
 
     #[test]
@@ -122,7 +129,8 @@ mod tests {
         use std::{fs, os::unix::fs::PermissionsExt as _};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(ADDRESS_FILE);
-        published(std::process::id()).write(&file).unwrap();
+        let _lock = locked(folder.path());
+        published().write(&file).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(Published::of_folder(folder.path()), None);
     }
@@ -140,7 +148,7 @@ mod tests {
         ] {
             assert_eq!(is_loopback(address), own, "{address}");
         }
-        let here = published(1);
+        let here = published();
         assert!(here.answers_at("localhost:7070") && here.answers_at("127.0.0.1:7070"));
         assert!(!here.answers_at("127.0.0.1:7071") && !here.answers_at("10.0.0.1:7070"));
     }

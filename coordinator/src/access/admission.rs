@@ -45,7 +45,18 @@ impl Access {
             if gate.prove(credential.clone(), left)
                 && let Some(credential) = credential.or_else(|| own_worker(&caller, headers))
             {
-                self.attach(credential, gate);
+                if !self.attach(credential, gate) {
+                    gate.close();
+                    return Err(Status::resource_exhausted(format!(
+                        "{} connections are open by this token or certificate: no more at a time",
+                        limits::PER_CREDENTIAL
+                    )));
+                }
+                // A revocation closes what is attached: one that has come since the caller was judged, too.
+                if let Err(reason) = self.caller(gate, headers, now) {
+                    gate.close();
+                    return Err(Status::unauthenticated(reason));
+                }
             }
         }
         Ok((rule, caller))
@@ -89,9 +100,8 @@ impl Access {
                 Ok((if role == Role::Worker { Caller::Joiner(id) } else { person }, Some(left)))
             }
             TokenState::Expired => Err(format!("token {id} has expired: `rung token create` makes another")),
-            TokenState::UsedUp => Err(format!(
-                "token {id} is used up: as many workers as it was for have joined; `rung token create` makes another"
-            )),
+            // It lets nobody in, but for a worker that joined by it and never got the answer.
+            TokenState::UsedUp => Ok((Caller::Joiner(id), Some(limits::PROOF))),
             TokenState::Revoked => Err(format!("token {id} was revoked")),
         }
     }
@@ -128,13 +138,19 @@ impl Access {
         }
     }
 
-    fn attach(&self, credential: Credential, gate: &Arc<Gate>) {
+    /// Notes that a connection is open by a credential; false where too many are.
+    fn attach(&self, credential: Credential, gate: &Arc<Gate>) -> bool {
         let mut open = lock(&self.open);
         open.retain(|_, gates| {
             gates.retain(|gate| gate.strong_count() > 0);
             !gates.is_empty()
         });
-        open.entry(credential).or_default().push(Arc::downgrade(gate));
+        let gates = open.entry(credential).or_default();
+        let room = gates.len() < limits::PER_CREDENTIAL;
+        if room {
+            gates.push(Arc::downgrade(gate));
+        }
+        room
     }
 }
 

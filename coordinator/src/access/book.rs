@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use common::{ids::WorkerId, time::Timestamp};
+use common::{checkpoint::Digest, ids::WorkerId, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use trust::{Pin, Role, Secret, Token, read_private, write_private};
 
@@ -49,6 +49,9 @@ pub struct StoredToken {
     /// Workers that have joined by it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub joined: BTreeSet<WorkerId>,
+    /// What each of them asked with last: the same request again is no further use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    requests: BTreeMap<WorkerId, Digest>,
     hash: String,
 }
 
@@ -174,6 +177,7 @@ impl Book {
             uses_left: wanted.uses,
             revoked: false,
             joined: BTreeSet::new(),
+            requests: BTreeMap::new(),
             hash: token.secret.hash(),
         };
         let mut pages = self.pages.clone();
@@ -192,17 +196,34 @@ impl Book {
         Ok((token, stored))
     }
 
-    /// Counts one use of a worker's token.
-    pub(crate) fn spend(&mut self, id: &TokenId, worker: &WorkerId, now: Timestamp) -> io::Result<Spending> {
+    /// Counts one use of a worker's token, unless the worker asks with the same request again: then the answer to it was lost,
+    /// and whoever has the request's key is the one that it was for.
+    pub(crate) fn spend(
+        &mut self,
+        id: &TokenId,
+        (worker, csr): (&WorkerId, &[u8]),
+        now: Timestamp,
+    ) -> io::Result<Spending> {
         let mut pages = self.pages.clone();
-        let valid = |token: &&mut StoredToken| token.id == *id && token.state(now) == TokenState::Valid;
-        let Some(token) = pages.tokens.iter_mut().find(valid) else { return Ok(Spending::Over) };
+        let Some(token) = pages.tokens.iter_mut().find(|token| token.id == *id) else {
+            return Ok(Spending::Over);
+        };
+        let request = Digest::of(csr);
+        let again = token.requests.get(worker) == Some(&request);
+        match token.state(now) {
+            TokenState::Valid => {}
+            TokenState::UsedUp if again => {}
+            _ => return Ok(Spending::Over),
+        }
         if self.revoked(worker).is_some_and(|revoked| token.created < revoked) {
             return Ok(Spending::Older);
         }
-        token.uses_left = token.uses_left.saturating_sub(1);
-        token.joined.insert(worker.clone());
-        self.turn(pages)?;
+        if !again {
+            token.uses_left = token.uses_left.saturating_sub(1);
+            token.joined.insert(worker.clone());
+            token.requests.insert(worker.clone(), request);
+            self.turn(pages)?;
+        }
         Ok(Spending::Joined)
     }
 
@@ -268,11 +289,15 @@ mod tests {
         let mut book = Book::open(folder.path()).unwrap();
         let (now, worker) = (Timestamp(1_000), "node-1".parse().unwrap());
         let (token, stored) = book.create(worker_token(2), None, now).unwrap();
-        assert_eq!(book.spend(&stored.id, &worker, now).unwrap(), Spending::Joined);
+        let spend = |book: &mut Book, csr: &[u8]| book.spend(&stored.id, (&worker, csr), now).unwrap();
+        assert_eq!(spend(&mut book, b"one"), Spending::Joined);
         let mut book = Book::open(folder.path()).unwrap();
-        let remembered = book.spend(&stored.id, &worker, now).unwrap();
-        assert_eq!(remembered, Spending::Joined, "what was spent is remembered");
-        assert_eq!(book.spend(&stored.id, &worker, now).unwrap(), Spending::Over, "and so is the last use");
+        assert_eq!(spend(&mut book, b"one"), Spending::Joined, "the answer was lost: that is no second use");
+        assert_eq!(spend(&mut book, b"two"), Spending::Joined, "what was spent is remembered");
+        assert_eq!(spend(&mut book, b"three"), Spending::Over, "and so is the last use");
+        assert_eq!(spend(&mut book, b"two"), Spending::Joined, "and whose it was");
+        let other = "node-2".parse().unwrap();
+        assert_eq!(book.spend(&stored.id, (&other, b"two"), now).unwrap(), Spending::Over);
         let state = |book: &Book, at| book.token(&token.secret).unwrap().state(at);
         assert_eq!(state(&book, now), TokenState::UsedUp);
         assert_eq!(state(&book, now + HOUR), TokenState::Expired);
@@ -291,18 +316,18 @@ mod tests {
         let (_, used) = book.create(worker_token(9), None, made).unwrap();
         let (_, older) = book.create(worker_token(9), None, made).unwrap();
         assert!(!book.has_joined(&worker));
-        book.spend(&used.id, &worker, made).unwrap();
+        book.spend(&used.id, (&worker, b"csr"), made).unwrap();
         assert!(book.has_joined(&worker));
         assert_eq!(book.revoke_certificates(&worker, revoked), std::slice::from_ref(&used.id));
         book.store().unwrap();
         let mut book = Book::open(folder.path()).unwrap();
-        assert_eq!(book.spend(&used.id, &worker, revoked).unwrap(), Spending::Over);
-        assert_eq!(book.spend(&older.id, &worker, revoked).unwrap(), Spending::Older);
-        assert_eq!(book.spend(&older.id, &other, revoked).unwrap(), Spending::Joined);
+        assert_eq!(book.spend(&used.id, (&worker, b"csr"), revoked).unwrap(), Spending::Over);
+        assert_eq!(book.spend(&older.id, (&worker, b"csr"), revoked).unwrap(), Spending::Older);
+        assert_eq!(book.spend(&older.id, (&other, b"csr"), revoked).unwrap(), Spending::Joined);
         // In the same moment, and by a clock that was set back since.
         for now in [revoked, made] {
             let (_, later) = book.create(worker_token(1), None, now).unwrap();
-            assert_eq!(book.spend(&later.id, &worker, now).unwrap(), Spending::Joined);
+            assert_eq!(book.spend(&later.id, (&worker, b"csr"), now).unwrap(), Spending::Joined);
         }
     }
 

@@ -61,7 +61,7 @@ impl Access {
         }
         // Signed first, so that a request that makes no sense costs no use of the token.
         let certificate = self.sign(authority, worker, csr)?;
-        match self.book().spend(token, worker, date())? {
+        match self.book().spend(token, (worker, csr), date())? {
             Spending::Joined => Ok(certificate),
             Spending::Over => Err(GrantError::Spent(token.clone())),
             Spending::Older => Err(GrantError::Older { token: token.clone(), worker: worker.clone() }),
@@ -126,8 +126,10 @@ pub enum GrantError {
     /// There is no such token.
     #[error("there is no token {0}; `rung token list` shows them")]
     UnknownToken(String),
-    /// The token's last use was taken a moment ago.
-    #[error("token {0} is used up: `rung token create` makes another")]
+    /// The token's last use was taken.
+    #[error(
+        "token {0} is used up: as many workers as it was for have joined; `rung token create` makes another"
+    )]
     Spent(TokenId),
     /// The token is older than the worker's revocation.
     #[error(

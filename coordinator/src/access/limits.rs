@@ -11,6 +11,9 @@ pub(crate) const PROOF: Duration = Duration::from_secs(10);
 /// Most connections at a time.
 pub(crate) const CONNECTIONS: usize = 16_384;
 
+/// Most connections at a time by one token or certificate: whoever has it must not take all of them.
+pub(crate) const PER_CREDENTIAL: usize = CONNECTIONS / 4;
+
 /// Most connections at a time that have not proven anything; beyond, the oldest of them is closed.
 pub(crate) const UNPROVEN: usize = 512;
 

@@ -1,6 +1,6 @@
 //! What is begun comes to its end.
 
-use std::panic::resume_unwind;
+use std::{panic::resume_unwind, sync::Arc};
 
 use bytes::Bytes;
 use common::checkpoint::Digest;
@@ -29,16 +29,17 @@ impl Blobs {
     pub(super) async fn fetched(&self, path: StorePath, digest: Digest) -> Result<Bytes, BlobError> {
         // Whoever comes for the same meanwhile finds it in memory.
         let turn = self.reading.at(&path).await;
-        if let Some(bytes) = self.memory.held(&path) {
+        let memory = Arc::clone(self.outgoing(&path));
+        if let Some(bytes) = memory.held(&path) {
             return Ok(bytes);
         }
         // Why it has no size is better told by reading it.
-        let share = self.memory.share(self.size(&path).await.unwrap_or(0)).await;
+        let share = memory.share(self.size(&path).await.unwrap_or(0)).await;
         let blobs = self.clone();
         let read = async move {
             let _turn = turn;
             let bytes = blobs.read(&path, digest).await?;
-            Ok(blobs.memory.keep(path, share, bytes))
+            Ok(memory.keep(path, share, bytes))
         };
         self.to_the_end(read).await
     }
@@ -48,7 +49,7 @@ impl Blobs {
         let blobs = self.clone();
         let remove = async move {
             let _turn = blobs.changing.at(&path).await;
-            blobs.memory.forget(&path);
+            blobs.outgoing(&path).forget(&path);
             blobs.remove(&path).await
         };
         self.to_the_end(remove).await

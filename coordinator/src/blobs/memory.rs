@@ -9,8 +9,8 @@ use bytes::Bytes;
 use object_store::path::Path as StorePath;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most bytes of objects in memory at a time on their way in, and as many on their way out: one of the largest each way,
-/// whatever comes the other. Usual checkpoints have some megabytes, so hundreds of them travel at a time.
+/// Most bytes of trials' objects in memory at a time on their way in, and as many on their way out, and the same of data sets and
+/// weights: one of the largest each way, whatever comes the other. Usual checkpoints have some megabytes, so hundreds of them travel at a time.
 pub(super) const MAX_BYTES: u32 = 1 << 30;
 
 /// A limit on the bytes of objects that are in memory, and those objects that are there to be read.

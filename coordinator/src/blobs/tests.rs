@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use common::ids::TrialNumber;
 use tokio::task::JoinSet;
 
@@ -149,6 +151,29 @@ async fn what_comes_in_and_what_goes_out_do_not_wait_for_each_other() {
     drop(bytes);
     let _in = blobs.share(7).await;
     assert_eq!(out, "weights");
+    // Data sets have room of their own, each way.
+    let (digest, set) = (Digest::of(b"data set"), Bytes::from_static(b"data set"));
+    blobs.put_data(digest, blobs.share_of_set(8).await.hold(set)).await.unwrap();
+    assert_eq!(blobs.get_data(digest).await.unwrap(), "data set");
+}
+
+#[tokio::test]
+async fn data_sets_and_weights_without_a_name_are_deleted_and_nothing_else() {
+    let state = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(state.path()).unwrap().limited(Some(1_000)).await.unwrap();
+    let [one, two] = [&b"one"[..], b"two"].map(|bytes| (Digest::of(bytes), Bytes::copy_from_slice(bytes)));
+    let key = key(b"weights");
+    blobs.put(&key, Bytes::from_static(b"weights")).await.unwrap();
+    for (digest, bytes) in [&one, &two] {
+        blobs.put_data(*digest, bytes.clone()).await.unwrap();
+        blobs.put_model(*digest, bytes.clone()).await.unwrap();
+    }
+    blobs.delete_unnamed(&BTreeSet::from([data_path(one.0), model_path(two.0)])).await.unwrap();
+    assert!(blobs.get_data(one.0).await.is_ok() && blobs.get_model(two.0).await.is_ok());
+    for gone in [blobs.get_data(two.0).await, blobs.get_model(one.0).await] {
+        assert!(matches!(gone, Err(BlobError::Missing(_))), "{gone:?}");
+    }
+    assert_eq!((blobs.stored().await.unwrap(), blobs.get(&key).await.unwrap()), (13, "weights".into()));
 }
 
 #[tokio::test]
@@ -156,7 +181,7 @@ async fn readers_of_one_object_read_it_once_and_one_beyond_the_limit_passes() {
     let state = tempfile::tempdir().unwrap();
     let (blobs, gated) = gated(state.path(), 100).await;
     gated.open();
-    let blobs = Blobs { memory: Arc::new(Memory::new(4)), ..blobs };
+    let blobs = Blobs { sets: Arc::new(Memory::new(4)), ..blobs };
     let digest = Digest::of(b"data set");
     blobs.put_data(digest, Bytes::from_static(b"data set")).await.unwrap();
     let (first, second) = tokio::join!(blobs.get_data(digest), blobs.get_data(digest));

@@ -89,9 +89,8 @@ fn state(target: &Target, running: bool) -> Check {
     if !folder.exists() {
         return Check::good("state folder", format!("{name} is not there yet; the first study makes it"));
     }
-    // Taking the folder, as a coordinator would, tells whether one could.
-    let usable = match StateFolder::lock(&folder) {
-        Ok(_) => Ok(()),
+    let usable = match StateFolder::check(&folder) {
+        Ok(()) => Ok(()),
         Err(FolderError::InUse(_)) if running => Ok(()),
         Err(error) => Err(error),
     };

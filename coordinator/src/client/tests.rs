@@ -69,8 +69,10 @@ async fn a_coordinator_and_its_state_folder_tell_the_same() {
 #[tokio::test]
 async fn a_note_that_a_killed_coordinator_left_is_no_coordinator() {
     let state = tempfile::tempdir().unwrap();
-    let note = br#"{"address":"127.0.0.1:1","pid":1}"#;
-    trust::write_private(&state.path().join(trust::ADDRESS_FILE), note).unwrap();
+    // Its process's number is another's by now.
+    let note = format!(r#"{{"address":"127.0.0.1:1","pid":{}}}"#, std::process::id());
+    std::fs::write(state.path().join(trust::LOCK_FILE), "").unwrap();
+    trust::write_private(&state.path().join(trust::ADDRESS_FILE), note.as_bytes()).unwrap();
     assert!(matches!(target(state.path()).cluster().await.unwrap(), Cluster::Stored(_)));
 }
 

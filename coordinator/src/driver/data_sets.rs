@@ -28,12 +28,24 @@ impl DataSets {
         Self { sets, uses: stored.uses.into_iter().collect() }
     }
 
-    /// Takes a data set up; the one that is there where it has the same content, and whether it is new.
-    pub(super) fn add(&mut self, set: DataView) -> Result<(DataView, bool), Refused> {
+    /// Whether a data set can be taken up; the one that is there where it has the same name and content.
+    pub(super) fn check(&self, set: &DataView) -> Result<Option<&DataView>, Refused> {
         check_name(&set.name)?;
         match self.sets.get(&set.name) {
-            Some(there) if there.facts == set.facts => Ok((there.clone(), false)),
-            Some(_) => Err(Refused::DataTaken(set.name)),
+            Some(there) if there.facts != set.facts => Err(Refused::DataTaken(set.name.clone())),
+            there => Ok(there),
+        }
+    }
+
+    /// The objects that names mean and studies use.
+    pub(super) fn objects(&self) -> impl Iterator<Item = Digest> {
+        self.sets.values().map(|set| set.facts.digest).chain(self.uses.values().copied())
+    }
+
+    /// Takes a data set up; the one that is there where it has the same content, and whether it is new.
+    pub(super) fn add(&mut self, set: DataView) -> Result<(DataView, bool), Refused> {
+        match self.check(&set)? {
+            Some(there) => Ok((there.clone(), false)),
             None => {
                 self.sets.insert(set.name.clone(), set.clone());
                 Ok((set, true))

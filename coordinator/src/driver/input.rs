@@ -165,10 +165,14 @@ pub enum Request {
     LeasesFrom(Option<WorkerId>, Digest),
     /// Give a stored object a name; when it was added is the driver's to say.
     AddData(DataView),
+    /// Whether the cluster would take a data set: asked before its object is stored.
+    CheckData(DataView),
     /// Take away a data set's name.
     RemoveData(DataName),
     /// Give a stored object of weights a name; when they were added is the driver's to say.
     AddModel(ModelView),
+    /// Whether the cluster would take weights: asked before their object is stored.
+    CheckModel(ModelView),
     /// Take away the name of weights.
     RemoveModel(ModelName),
 }

@@ -22,6 +22,7 @@ use common::{
     time::Timestamp,
     view::{LeaseId, StudyPhase},
 };
+use object_store::path::Path as StorePath;
 use scheduler::{Event, Input as StudyInput, ReplayError, Study};
 
 use super::{
@@ -31,7 +32,10 @@ use super::{
     roster::{HEAR_OUT, Roster},
     stored_weights::StoredWeights,
 };
-use crate::store::{StoredData, StoredStudy};
+use crate::{
+    blobs,
+    store::{StoredData, StoredStudy},
+};
 
 /// All unfinished studies and all workers.
 ///
@@ -75,6 +79,13 @@ impl Machine {
     pub fn restore_data(&mut self, mut stored: StoredData) {
         self.weights = StoredWeights::new(std::mem::take(&mut stored.models));
         self.data_sets = DataSets::new(stored);
+    }
+
+    /// Where the packed data sets and weights lie that a name means or a study uses.
+    pub fn named_objects(&self) -> BTreeSet<StorePath> {
+        let begun = self.studies.values().filter_map(|live| live.study().spec().train.initial_object());
+        let models = self.weights.objects().chain(begun).map(blobs::model_path);
+        self.data_sets.objects().map(blobs::data_path).chain(models).collect()
     }
 
     /// Puts a study back to what its log says, after a commit that failed.

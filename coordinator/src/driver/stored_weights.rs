@@ -23,15 +23,27 @@ impl StoredWeights {
         Self(stored.into_iter().map(|model| (model.name.clone(), model)).collect())
     }
 
-    /// Takes weights up; those that are there where they are the same, and whether they are new.
-    pub(super) fn add(&mut self, model: ModelView) -> Result<(ModelView, bool), Refused> {
+    /// Whether weights can be taken up; those that are there where they have the same name and are the same.
+    pub(super) fn check(&self, model: &ModelView) -> Result<Option<&ModelView>, Refused> {
         let name = model.name.as_str();
         if preset::ALL.contains(&name) {
             return Err(Refused::Model(format!("`{name}` is a preset that rung knows: use another name")));
         }
         match self.0.get(&model.name) {
-            Some(there) if there.facts == model.facts => Ok((there.clone(), false)),
-            Some(_) => Err(Refused::ModelTaken(model.name)),
+            Some(there) if there.facts != model.facts => Err(Refused::ModelTaken(model.name.clone())),
+            there => Ok(there),
+        }
+    }
+
+    /// The objects that names mean.
+    pub(super) fn objects(&self) -> impl Iterator<Item = Digest> {
+        self.0.values().map(|model| model.facts.digest)
+    }
+
+    /// Takes weights up; those that are there where they are the same, and whether they are new.
+    pub(super) fn add(&mut self, model: ModelView) -> Result<(ModelView, bool), Refused> {
+        match self.check(&model)? {
+            Some(there) => Ok((there.clone(), false)),
             None => {
                 self.0.insert(model.name.clone(), model.clone());
                 Ok((model, true))

@@ -46,11 +46,14 @@ impl DataDesk {
         let set = DataView { name, facts, size: bytes.len() as u64, created: Timestamp(0) };
 
         let _turn = self.turn.lock().await;
+        // Where the name is taken nothing is stored.
+        let check = self.driver.ask(driver::Request::CheckData(set.clone())).await;
+        check.map_err(|error| status::refused(&error))?;
         self.blobs.put_data(digest, bytes).await.map_err(|error| status::blob(&error))?;
         match self.driver.ask(driver::Request::AddData(set)).await {
             Ok(Answer::Data(set)) => Ok(set.into()),
             Ok(_) => Err(Status::internal("another answer than asked for")),
-            // The object stays where it is: another name may have it, and one that has none is only space.
+            // The object stays where it is: another name may have it, and the next start deletes one that has none.
             Err(error) => Err(status::refused(&error)),
         }
     }
@@ -58,15 +61,20 @@ impl DataDesk {
     /// Takes a data set's name away, and its object where no other name has it.
     pub(super) async fn remove(&self, name: &str) -> Result<(), Status> {
         let name = name.parse().map_err(|error| status::malformed(&Malformed::new("data.name", error)))?;
-        let _turn = self.turn.lock().await;
-        match self.driver.ask(driver::Request::RemoveData(name)).await {
-            Ok(Answer::DataRemoved(None)) => Ok(()),
-            Ok(Answer::DataRemoved(Some(object))) => {
-                self.blobs.delete_data(object).await.map_err(|error| status::blob(&error))
+        let Self { driver, blobs, turn } = self.clone();
+        // By a task of its own: where the caller goes away, the object goes with its name all the same.
+        let removed = tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            match driver.ask(driver::Request::RemoveData(name)).await {
+                Ok(Answer::DataRemoved(None)) => Ok(()),
+                Ok(Answer::DataRemoved(Some(object))) => {
+                    blobs.delete_data(object).await.map_err(|error| status::blob(&error))
+                }
+                Ok(_) => Err(Status::internal("another answer than asked for")),
+                Err(error) => Err(status::refused(&error)),
             }
-            Ok(_) => Err(Status::internal("another answer than asked for")),
-            Err(error) => Err(status::refused(&error)),
-        }
+        });
+        removed.await.map_err(|_| Status::internal("the removal panicked"))?
     }
 }
 

@@ -46,11 +46,14 @@ impl ModelDesk {
         let model = ModelView { name, facts, size: bytes.len() as u64, created: Timestamp(0) };
 
         let _turn = self.turn.lock().await;
+        // Where the name is taken nothing is stored.
+        let check = self.driver.ask(driver::Request::CheckModel(model.clone())).await;
+        check.map_err(|error| status::refused(&error))?;
         self.blobs.put_model(digest, bytes).await.map_err(|error| status::blob(&error))?;
         match self.driver.ask(driver::Request::AddModel(model)).await {
             Ok(Answer::Model(model)) => Ok(model.into()),
             Ok(_) => Err(Status::internal("another answer than asked for")),
-            // The object stays where it is: another name may have it, and one that has none is only space.
+            // The object stays where it is: another name may have it, and the next start deletes one that has none.
             Err(error) => Err(status::refused(&error)),
         }
     }
@@ -58,15 +61,20 @@ impl ModelDesk {
     /// Takes the name of weights away, and their object where no other name has it.
     pub(super) async fn remove(&self, name: &str) -> Result<(), Status> {
         let name = name.parse().map_err(|error| status::malformed(&Malformed::new("model.name", error)))?;
-        let _turn = self.turn.lock().await;
-        match self.driver.ask(driver::Request::RemoveModel(name)).await {
-            Ok(Answer::ModelRemoved(None)) => Ok(()),
-            Ok(Answer::ModelRemoved(Some(object))) => {
-                self.blobs.delete_model(object).await.map_err(|error| status::blob(&error))
+        let Self { driver, blobs, turn } = self.clone();
+        // By a task of its own: where the caller goes away, the object goes with its name all the same.
+        let removed = tokio::spawn(async move {
+            let _turn = turn.lock().await;
+            match driver.ask(driver::Request::RemoveModel(name)).await {
+                Ok(Answer::ModelRemoved(None)) => Ok(()),
+                Ok(Answer::ModelRemoved(Some(object))) => {
+                    blobs.delete_model(object).await.map_err(|error| status::blob(&error))
+                }
+                Ok(_) => Err(Status::internal("another answer than asked for")),
+                Err(error) => Err(status::refused(&error)),
             }
-            Ok(_) => Err(Status::internal("another answer than asked for")),
-            Err(error) => Err(status::refused(&error)),
-        }
+        });
+        removed.await.map_err(|_| Status::internal("the removal panicked"))?
     }
 }
 

@@ -249,7 +249,7 @@ impl StudyService for StudyServer {
         let (reader, stream) = mpsc::channel(4);
         let server = self.clone();
         self.tasks.spawn(async move {
-            if let Err(status) = server.send_history(study.id, reader.clone(), limits::SILENCE).await {
+            if let Err(status) = server.send_history(study.id, reader.clone(), limits::PACE).await {
                 let _ = reader.send(Err(status)).await;
             }
         });

@@ -51,7 +51,7 @@ impl<N: FromStr<Err: Display>> Upload<N> {
                 "an object may have {MAX_OBJECT_BYTES} bytes at most"
             )));
         }
-        let share = blobs.share(size).await;
+        let share = blobs.share_of_set(size).await;
         let bytes = share.hold(whole(size, first.data, chunks.map(|chunk| chunk.map(|c| c.data))).await?);
         if Digest::of(&bytes) != digest {
             return Err(Status::invalid_argument("the bytes are not those that the header says"));

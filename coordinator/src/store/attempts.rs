@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use common::ids::{Attempt, StudyId, TrialNumber};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use scheduler::Event;
 
 use super::StoreError;
@@ -93,8 +93,40 @@ impl Fence {
     }
 }
 
-/// Fills in what the logs of an earlier release say, which had no such fence.
+/// Whether what is stored of a study's attempts is not what its log says: these rows have no seal, and a wrong one would refuse
+/// every commit that it is asked about.
+pub(super) fn is_wrong(
+    connection: &Connection,
+    study: &StudyId,
+    log: &[Event],
+) -> Result<bool, rusqlite::Error> {
+    let mut query = connection.prepare("SELECT trial, attempt, live FROM attempts WHERE study = ?")?;
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, i64>(0)?, (row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)))
+    };
+    // A number that is none any more is as wrong as another one.
+    let stored: Option<BTreeMap<_, _>> =
+        query.query_map([study.as_str()], row)?.collect::<Result<_, _>>().ok();
+    let said = folded(log).into_iter();
+    let said = said.map(|(trial, fence)| (i64::from(trial.0), (fence.last.0 as i64, fence.live))).collect();
+    Ok(stored != Some(said))
+}
+
+/// Stores what a study's log says of attempts, in place of whatever is there: of a release that had no such fence, or
+/// [wrong](is_wrong).
 pub(super) fn fill(transaction: &Transaction<'_>, study: &StudyId, log: &[Event]) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM attempts WHERE study = ?", [study.as_str()])?;
+    for (trial, fence) in folded(log) {
+        transaction.execute(
+            "INSERT INTO attempts (study, trial, attempt, live) VALUES (?, ?, ?, ?)",
+            params![study.as_str(), trial.0, fence.last.0 as i64, fence.live],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a log says of each trial's attempts.
+fn folded(log: &[Event]) -> BTreeMap<TrialNumber, Fence> {
     let mut fences: BTreeMap<TrialNumber, Fence> = BTreeMap::new();
     for event in log {
         if let Event::BudgetEnded { .. } = event {
@@ -104,11 +136,5 @@ pub(super) fn fill(transaction: &Transaction<'_>, study: &StudyId, log: &[Event]
         let fence = fences.entry(trial).or_default();
         *fence = fence.after(event).unwrap_or(*fence);
     }
-    for (trial, fence) in fences {
-        transaction.execute(
-            "INSERT OR REPLACE INTO attempts (study, trial, attempt, live) VALUES (?, ?, ?, ?)",
-            params![study.as_str(), trial.0, fence.last.0 as i64, fence.live],
-        )?;
-    }
-    Ok(())
+    fences
 }

@@ -130,7 +130,22 @@ impl Store for SqliteStore {
             Ok(StoredStudy { id: view.id, name: view.name, log })
         };
         studies::check_complete(connection)?;
-        studies::all(connection, Layout::CURRENT)?.into_iter().map(study).collect()
+        let studies: Result<Vec<StoredStudy>, StoreError> =
+            studies::all(connection, Layout::CURRENT)?.into_iter().map(study).collect();
+        let studies = studies?;
+        let mut wrong = Vec::new();
+        for study in studies.iter().filter(|study| !study.log.is_empty()) {
+            if attempts::is_wrong(connection, &study.id, &study.log)? {
+                tracing::warn!(study = %study.id, "what was stored of its attempts was damaged: its log says what they are");
+                wrong.push(study);
+            }
+        }
+        if !wrong.is_empty() {
+            self.transact(|transaction| {
+                wrong.iter().try_for_each(|study| attempts::fill(transaction, &study.id, &study.log))
+            })?;
+        }
+        Ok(studies)
     }
 
     fn log(&mut self, study: &StudyId) -> Result<Vec<Event>, StoreError> {

@@ -1,16 +1,26 @@
 //! What lets nobody in, and is said so within five seconds.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::v1::{
     CertificateRequest, ListStudiesRequest, WhoAmIRequest, WorkerRef,
     access_service_client::AccessServiceClient, study_service_client::StudyServiceClient,
 };
-use tonic::{Code, Status};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Status,
+    codegen::http::{HeaderMap, header::AUTHORIZATION},
+};
 use trust::{Bearer, Dial, Identity, Request, Role, Secret, Token, Trust};
 
 use super::{Coordinator, SOON, open};
-use crate::{access::NewToken, settings::ServeSettings};
+use crate::{
+    access::{NewToken, gate::Gate, judge::Presented, limits, seats::Seats},
+    settings::ServeSettings,
+};
 
 async fn who_am_i(dial: &Dial) -> Result<String, Status> {
     let reply = AccessServiceClient::new(open(dial).await).who_am_i(WhoAmIRequest {}).await?;
@@ -27,6 +37,32 @@ async fn refused<T: std::fmt::Debug>(
     assert!(started.elapsed() < SOON);
     assert_eq!(status.code(), code, "{status:?}");
     assert!(status.message().contains(says), "{status:?} does not say {says}");
+}
+
+#[tokio::test]
+async fn one_token_does_not_take_all_connections() {
+    let coordinator = Coordinator::start().await;
+    let (token, _) = coordinator.token(Role::Viewer, 0);
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {}", token.reveal()).parse().unwrap());
+    let connect = || {
+        let close = CancellationToken::new();
+        let seat = Seats::default().take([127, 0, 0, 1].into(), &close).unwrap();
+        let peer = ([127, 0, 0, 1], 5).into();
+        Gate::new((peer, Presented::Nothing), close, seat, tokio::time::Instant::now())
+    };
+    let admit = |gate: &Arc<Gate>| {
+        coordinator.access.admit(gate, "/rung.v1.StudyService/ListStudies", &headers).map(drop)
+    };
+    let mut gates: Vec<_> = (0..limits::PER_CREDENTIAL).map(|_| connect()).collect();
+    assert!(gates.iter().all(|gate| admit(gate).is_ok()));
+    assert!(admit(&gates[0]).is_ok(), "another call on one of them");
+    let more = connect();
+    assert_eq!(admit(&more).unwrap_err().code(), Code::ResourceExhausted);
+    assert!(!more.is_open());
+    gates.pop();
+    assert!(admit(&connect()).is_ok());
+    coordinator.stop().await;
 }
 
 #[tokio::test]
@@ -111,7 +147,7 @@ async fn a_workers_certificate_is_no_servers() {
         .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let server = tokio::spawn(async move {
         let (socket, _) = listener.accept().await.unwrap();
         acceptor.accept(socket).await.is_err()

@@ -166,9 +166,11 @@ impl LocalWorker {
         if let Some(path) = defaults::read() {
             command.env("RUNG_CONFIG", path);
         }
+        // It is let in as this user, and is one of several; what is in the environment is for this program.
+        for variable in ["RUNG_TOKEN", "RUNG_TLS_CA", "RUNG_TLS_CERT", "RUNG_TLS_KEY", "RUNG_ID"] {
+            command.env_remove(variable);
+        }
         let mut child = command
-            // It is let in as this user; what is in the environment is for this program.
-            .env_remove("RUNG_TOKEN")
             .args(["--join", join, "--cores", cores, "--exit-with-parent", "--scratch"])
             .arg(&scratch)
             .arg("--state")

@@ -38,6 +38,7 @@ impl Machine {
             Request::Workers => Ok(Answer::Workers(self.roster.views(now))),
             Request::DrainWorker(text) => self.drain(&text, group),
             Request::AddData(set) => self.add_data(now, set, group),
+            Request::CheckData(set) => Ok(Answer::Holds(self.data_sets.check(&set)?.is_some())),
             Request::RemoveData(name) => {
                 let names = &self.names;
                 let called = |id: &StudyId| {
@@ -49,6 +50,7 @@ impl Machine {
                 Ok(Answer::DataRemoved(object))
             }
             Request::AddModel(model) => self.add_model(now, model, group),
+            Request::CheckModel(model) => Ok(Answer::Holds(self.weights.check(&model)?.is_some())),
             Request::RemoveModel(name) => self.remove_model(name, group),
             Request::Damaged(key) => {
                 self.damaged(now, &key, group);

@@ -226,7 +226,16 @@ async fn a_data_set_whose_commit_fails_has_no_name() {
     bench.full.store(false, Ordering::SeqCst);
     let remove = || bench.driver.ask(Request::RemoveData(set.name.clone()));
     assert!(matches!(remove().await, Err(Refused::Data(_))), "it is not there");
+    let check = |set: &DataView| bench.driver.ask(Request::CheckData(set.clone()));
+    assert_eq!(check(&set).await, Ok(Answer::Holds(false)));
     assert!(matches!(add().await, Ok(Answer::Data(stored)) if stored.created > Timestamp(0)));
+    assert_eq!(check(&set).await, Ok(Answer::Holds(true)));
+    let facts = DataFacts { digest: Digest::of(b"other"), ..set.facts.clone() };
+    assert_eq!(
+        check(&DataView { facts, ..set.clone() }).await,
+        Err(Refused::DataTaken(set.name.clone())),
+        "so that nothing of it is stored"
+    );
     bench.full.store(true, Ordering::SeqCst);
     assert!(matches!(remove().await, Err(Refused::Store(_))));
     bench.full.store(false, Ordering::SeqCst);

@@ -1,22 +1,27 @@
 //! A study's history as a stream of pages.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::ops::ControlFlow;
 
 use common::{history::History, ids::StudyId};
+use prost::Message as _;
 use proto::v1 as pb;
-use tokio::sync::mpsc::{self, error::SendTimeoutError};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tonic::Status;
 
 use super::StudyServer;
+use crate::access::limits::Pace;
 
 impl StudyServer {
-    /// Sends a study's history page by page, as fast as it is read; fails rather than end short, and where a page is not
-    /// taken within `patience`. Waits while as many others are read as may be.
+    /// Sends a study's history page by page, as fast as it is read; fails rather than end short, and where pages are taken
+    /// slower than `pace`. Waits while as many others are read as may be.
     pub(super) async fn send_history(
         &self,
         study: StudyId,
         reader: mpsc::Sender<Result<pb::HistoryPage, Status>>,
-        patience: Duration,
+        pace: Pace,
     ) -> Result<(), Status> {
         let _turn = tokio::select! {
             turn = self.histories.acquire() => turn,
@@ -25,19 +30,20 @@ impl StudyServer {
         };
         let (runtime, shutdown) = (tokio::runtime::Handle::current(), self.shutdown.clone());
         let history = self.read(move |store| {
-            let mut unread = false;
+            let (begun, mut passed, mut unread) = (Instant::now(), 0, false);
             store.history(&study, |page: History| {
-                let sent = runtime.block_on(async {
+                let room = runtime.block_on(async {
                     tokio::select! {
-                        sent = reader.send_timeout(Ok(page.into()), patience) => sent,
-                        () = shutdown.cancelled() => Ok(()),
+                        room = timeout_at(pace.due(begun, passed), reader.reserve()) => Some(room),
+                        () = shutdown.cancelled() => None,
                     }
                 });
-                unread = matches!(sent, Err(SendTimeoutError::Timeout(_)));
-                match sent {
-                    Ok(()) if !shutdown.is_cancelled() => ControlFlow::Continue(()),
-                    _ => ControlFlow::Break(()),
-                }
+                unread = matches!(room, Some(Err(_)));
+                let Some(Ok(Ok(room))) = room else { return ControlFlow::Break(()) };
+                let page = pb::HistoryPage::from(page);
+                passed += page.encoded_len() as u64;
+                room.send(Ok(page));
+                ControlFlow::Continue(())
             })?;
             Ok(unread)
         });
@@ -45,7 +51,10 @@ impl StudyServer {
         if self.shutdown.is_cancelled() {
             Err(stopping())
         } else if unread {
-            Err(Status::deadline_exceeded(format!("no page of the history was taken in {patience:?}")))
+            let Pace { silence, rate } = pace;
+            Err(Status::deadline_exceeded(format!(
+                "no page of the history was taken in {silence:?}, or they are taken too slowly: {rate} bytes a second are the fewest"
+            )))
         } else {
             Ok(())
         }
@@ -58,7 +67,7 @@ fn stopping() -> Status {
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, sync::Arc};
+    use std::{pin::pin, sync::Arc, time::Duration};
 
     use common::{
         ids::TrialNumber,
@@ -75,6 +84,10 @@ mod tests {
         played::Played,
         store::{Commit, Store as _},
     };
+
+    fn pace(silence: u64, rate: u64) -> Pace {
+        Pace { silence: Duration::from_millis(silence), rate }
+    }
 
     /// A service over a study with so many epochs; its driver does not run.
     async fn server(epochs: u32) -> (tempfile::TempDir, StudyServer, StudyId) {
@@ -100,7 +113,7 @@ mod tests {
     async fn a_history_that_nobody_reads_ends() {
         let (_folder, server, id) = server(30_000).await;
         let (reader, mut pages) = mpsc::channel(4);
-        let status = server.send_history(id, reader, Duration::from_millis(20)).await.unwrap_err();
+        let status = server.send_history(id, reader, pace(20, 64 << 10)).await.unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded);
         for _ in 0..4 {
             pages.recv().await.unwrap().unwrap();
@@ -109,10 +122,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_history_that_is_read_too_slowly_ends_although_no_pause_is_long() {
+        let (_folder, server, id) = server(60_000).await;
+        let (reader, mut pages) = mpsc::channel(1);
+        let sent = tokio::spawn(async move { server.send_history(id, reader, pace(2_000, u64::MAX)).await });
+        let mut taken = 0;
+        while pages.recv().await.is_some() {
+            taken += 1;
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        let status = sent.await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{taken} pages");
+        assert!(taken > 2, "{taken}");
+    }
+
+    #[tokio::test]
     async fn a_history_waits_for_its_turn_no_longer_than_its_reader() {
         let (_folder, server, id) = server(1).await;
         let turns = server.histories.acquire_many(HISTORIES as u32).await.unwrap();
-        let send = |reader| server.send_history(id.clone(), reader, Duration::from_secs(30));
+        let send = |reader| server.send_history(id.clone(), reader, pace(30_000, 64 << 10));
         let (reader, pages) = mpsc::channel(4);
         let mut waiting = pin!(send(reader));
         assert!(poll!(&mut waiting).is_pending());

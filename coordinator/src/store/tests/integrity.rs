@@ -89,6 +89,34 @@ fn every_attempt_is_checked_in_the_transaction_that_stores_it() {
     assert!(append(&mut store, 5, &[lost(2)]).is_err(), "the end of training has taken it back");
 }
 
+#[test]
+fn damaged_attempts_are_made_anew_from_the_log_at_the_start() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(state.path()).unwrap();
+    store.commit(&created()).unwrap();
+    append(&mut store, 1, &[granted(1), lost(1)]).unwrap();
+    let connection = rusqlite::Connection::open(state.path().join("rung.db")).unwrap();
+    let attempts = || {
+        connection
+            .prepare("SELECT trial, attempt, live FROM attempts")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .collect::<Result<Vec<(i64, i64, bool)>, _>>()
+            .unwrap()
+    };
+    let before = attempts();
+    for damage in
+        ["UPDATE attempts SET attempt = 9", "UPDATE attempts SET live = 1", "UPDATE attempts SET trial = 7"]
+    {
+        connection.execute_batch(damage).unwrap();
+        assert_ne!(attempts(), before);
+        assert_eq!(store.load().unwrap().len(), 1);
+        assert_eq!(attempts(), before, "{damage}");
+    }
+    append(&mut store, 3, &[granted(2)]).unwrap();
+}
+
 /// Whether a check of everything finds damage.
 fn fsck_names(state: &Path) -> bool {
     let reader = Reader::open(state).unwrap();
