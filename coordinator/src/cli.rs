@@ -77,7 +77,7 @@ mod man;
 #[cfg(test)]
 mod fixture;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{
     Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
@@ -85,7 +85,8 @@ use clap::{
     error::ContextKind,
 };
 
-use failure::Failure;
+use failure::{Code, Failure};
+use interrupt::Interrupt;
 
 /// Rung tunes hyperparameters on every machine you can reach.
 ///
@@ -209,11 +210,21 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(cli.command.run()) {
+    match runtime.block_on(cli.command.run_until_interrupted()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failed(&failure),
+        Err(failure) => {
+            let code = failed(&failure);
+            if failure.code == Code::Interrupted {
+                // What still computes is not waited for.
+                runtime.shutdown_background();
+            }
+            code
+        }
     }
 }
+
+/// How long a command that is interrupted has to let go of what it holds.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// What a command line says, or what is wrong with it.
 fn parsed(program: clap::Command, typed: &[OsString]) -> Result<ArgMatches, clap::Error> {
@@ -238,6 +249,40 @@ fn without_variables(program: clap::Command) -> clap::Command {
 }
 
 impl Command {
+    /// Whether it heeds signals itself.
+    fn heeds_signals(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Train(_)
+                | Self::Serve(_)
+                | Self::Ensemble(_)
+                | Self::Study(_)
+                | Self::Login(_)
+        )
+    }
+
+    /// Runs to the end or until somebody interrupts. Either way its values are dropped, and so temporary folders deleted.
+    async fn run_until_interrupted(self) -> Result<(), Failure> {
+        if self.heeds_signals() {
+            return self.run().await;
+        }
+        let mut interrupt = Interrupt::listen()?;
+        let (asked, heard) = tokio::sync::oneshot::channel();
+        // By a task of its own: the command may compute, and not come to hear anything.
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            let _ = asked.send(());
+            tokio::time::sleep(LETTING_GO).await;
+            std::process::exit(Code::Interrupted as i32);
+        });
+        tokio::select! {
+            biased;
+            done = self.run() => done,
+            Ok(()) = heard => Err(Failure::interrupted("what was not done yet is left undone")),
+        }
+    }
+
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Run(args) => run::run(args).await,

@@ -1,8 +1,11 @@
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use common::{trial::TrialState, view::StudyPhase};
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tests::{Cluster, Ran, rung, scratch};
 
@@ -239,9 +242,52 @@ async fn trials_of_the_study_vote_without_training() -> Result<()> {
     assert!((found - tested).abs() < 3e-4, "{found} is not {tested}");
     let study = cluster.until("parent-ensemble", 60, |study| study.phase == StudyPhase::Finished).await?;
     assert_eq!((study.epochs, study.test_touches), (0, 2));
+    let folder = scratch();
+    let out = folder.path().display();
+    for trial in [0, 1] {
+        let line = format!("export parent-ensemble --to safetensors --trial {trial} --out {out}/{trial}");
+        command(&cluster, &line).await?.ok();
+        let model: Value = serde_json::from_str(&file(folder.path(), &format!("{trial}/model.json"))?)?;
+        assert!(model["test"]["accuracy"].is_f64(), "it was measured: {model}");
+    }
+    command(&cluster, &format!("report parent-ensemble --out {out}/report")).await?.ok();
+    assert!(file(folder.path(), "report/report.html")?.contains("Its trials are those of another study"));
+    let none = "ensemble parent --members 1 --set data.split=none --set objective.metric=train_loss";
+    let ran = command(&cluster, none).await?;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("study parent-ensemble validates on nothing"), "{}", ran.stderr);
+    leaves_nothing_when_interrupted(&cluster).await?;
     // The last study is the ensemble now, and who says how many members there shall be means the tuned one.
     let ran = command(&cluster, "ensemble @last --members 1 --from trials -o json").await?.ok();
     assert_eq!((&ran.json()["parent"], &ran.json()["members"]), (&Value::from("parent"), &Value::from(1)));
+    Ok(())
+}
+
+/// A command that waits for its worker's answer when somebody interrupts deletes its temporary files and says how it ended.
+async fn leaves_nothing_when_interrupted(cluster: &Cluster) -> Result<()> {
+    let folder = scratch();
+    let (temporary, worker) = (folder.path().join("temporary"), folder.path().join("rung-worker"));
+    fs::create_dir(&temporary)?;
+    fs::write(&worker, "#!/bin/sh\nexec sleep 60\n")?;
+    fs::set_permissions(&worker, fs::Permissions::from_mode(0o755))?;
+    let left = || fs::read_dir(&temporary).map(Iterator::count);
+    let mut command = tokio::process::Command::new(tests::program("rung"));
+    command.args(["evaluate", "parent"]).env("RUNG_STATE", cluster.state()).env("RUNG_CONFIG", "/dev/null");
+    command.env("TMPDIR", &temporary).env("RUNG_WORKER", &worker).stderr(Stdio::piped()).kill_on_drop(true);
+    let child = command.spawn()?;
+    let begun = async {
+        while left().is_ok_and(|left| left == 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begun).await?;
+    let id = child.id().context("it runs")?;
+    kill(Pid::from_raw(id as i32), Signal::SIGINT)?;
+    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait_with_output()).await??;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted: what was not done yet is left undone"), "{said}");
+    assert_eq!(left()?, 0);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use common::{
     ids::{StudyName, TrialNumber},
     metrics::{CleanMetrics, Metric, TestMetrics},
     study::ModelKind,
-    view::{BestView, EndReason},
+    view::{BestView, EndReason, StudyPhase},
 };
 use serde::Serialize;
 
@@ -66,6 +66,8 @@ pub(super) struct BestReport {
     complete: bool,
     end_reason: Option<EndReason>,
     test: Option<TestMetrics>,
+    #[serde(skip)]
+    phase: StudyPhase,
 }
 
 impl BestReport {
@@ -86,6 +88,7 @@ impl BestReport {
             complete: best.study.complete,
             end_reason: best.study.end_reason,
             test: best.study.test,
+            phase: best.study.phase,
         }
     }
 }
@@ -112,6 +115,9 @@ impl Show for BestReport {
                         facts.push(("contaminated", format!("{score} on all, validation samples included")));
                     }
                 }
+            }
+            None if self.phase == StudyPhase::Finished => {
+                facts.push(("test accuracy", "none: its evaluation failed".to_owned()));
             }
             None => facts.push(("test accuracy", "not evaluated yet".to_owned())),
         }

@@ -11,7 +11,7 @@ mod show;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use common::{ids::DataName, nearest::nearest, study::DataSpec, view::DataView};
+use common::{checkpoint::Digest, ids::DataName, nearest::nearest, study::DataSpec, view::DataView};
 use data::{Dataset, Sources};
 use serde::Serialize;
 
@@ -116,28 +116,35 @@ pub(super) async fn open(target: &Target, name: &str) -> Result<Opened, Failure>
         return Ok(Opened { dataset, folder: Some(folder) });
     }
     let cluster = target.cluster().await?;
-    let sets = cluster.data().await?;
-    let Some(set) = sets.iter().find(|set| set.name.as_str() == name) else {
-        return Err(unknown(name, &sets));
-    };
-    let bytes = cluster.data_object(set.facts.digest).await?;
+    let bytes = cluster.data_object(named(&cluster.data().await?, name)?).await?;
     let name = name.to_owned();
-    let dataset = tokio::task::spawn_blocking(move || data::verified(&name, &bytes)).await??;
+    let dataset = tokio::task::spawn_blocking(move || data::unpack(&name, &bytes)).await??;
     Ok(Opened { dataset, folder: None })
 }
 
-/// A study's own data set, whatever its name means by now: off this machine, or out of the cluster's store.
+/// A study's own data set, whatever its name means by now: off this machine, or out of the cluster's store. Where the study
+/// has not recorded what the name means, it is what the name means now.
 pub(super) async fn of_study(cluster: &Cluster, spec: &DataSpec) -> Result<Dataset, Failure> {
     let (spec, sources) = (spec.clone(), Sources::from_env());
-    let Some(digest) = spec.object() else {
+    if spec.is_known() {
         let opened = tokio::task::spawn_blocking(move || data::open(&spec.name, &sources)).await?;
         return opened.map_err(|error| {
             Failure::from(error)
                 .help("this needs the study's data set on this machine: name its folder in RUNG_DATA")
         });
+    }
+    let digest = match spec.object() {
+        Some(digest) => digest,
+        None => named(&cluster.data().await?, &spec.name)?,
     };
     let bytes = cluster.data_object(digest).await?;
-    Ok(tokio::task::spawn_blocking(move || data::verified(&spec.name, &bytes)).await??)
+    Ok(tokio::task::spawn_blocking(move || data::unpack(&spec.name, &bytes)).await??)
+}
+
+/// The object of the data set that a name means.
+fn named(sets: &[DataView], name: &str) -> Result<Digest, Failure> {
+    let set = sets.iter().find(|set| set.name.as_str() == name);
+    set.map(|set| set.facts.digest).ok_or_else(|| unknown(name, sets))
 }
 
 /// The failure of a name that no data set has.

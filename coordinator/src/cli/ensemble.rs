@@ -127,21 +127,36 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
     }
     let labelled = Labelled::of(&cluster, &plan.spec.data).await?;
     let (format, out) = (options.output.format, options.out.clone());
-    let show = async |cluster: Cluster, view: &StudyView| {
+    let Plan { spec, finished, .. } = plan;
+    let show = async |cluster: Cluster, view: &StudyView, asked: &DataSpec| {
+        // With --resume it is what it was when it began, whatever is asked for now.
+        let (_, spec) = cluster.study(view.id.as_str()).await?;
+        let labelled = match asked.agrees(&spec.data) {
+            true => labelled,
+            false => Labelled::of(&cluster, &spec.data).await?,
+        };
+        let parent = plan::parent(&cluster, &spec).await?;
+        let plan = Plan { spec, parent, finished: None };
         let (report, gathered) = assemble(&cluster, view, (&plan, &labelled), vote).await?;
+        // Files first: nobody may read what is shown.
+        let written = match &out {
+            Some(folder) => {
+                let of = (&report, &gathered, &labelled);
+                Some((write::write(&cluster, (view, &plan.spec), of, folder).await?, folder))
+            }
+            None => None,
+        };
         output::show(&report, format)?;
-        if let Some(folder) = &out {
-            let written =
-                write::write(&cluster, (view, &plan.spec), (&report, &gathered, &labelled), folder).await?;
+        if let Some((written, folder)) = written {
             output::message(&format!("wrote {} to {}", write::listed(&written), folder.display()));
         }
         Ok::<(), Failure>(())
     };
-    match &plan.finished {
-        Some(view) => show(cluster, view).await,
+    match &finished {
+        Some(view) => show(cluster, view, &spec.data).await,
         None => {
-            let spec = plan.spec.clone();
-            run::tune_then(spec, options, async |done| show(done.cluster, done.study).await).await
+            let data = spec.data.clone();
+            run::tune_then(spec, options, async |done| show(done.cluster, done.study, &data).await).await
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// For how long signals count as one with the first. `timeout`, for example, signals a process and then its group, so that
@@ -42,6 +43,11 @@ impl Interrupt {
             }
         }
     }
+
+    /// Lets go of requests that have come and were not asked for.
+    pub(crate) fn forget(&mut self) {
+        while self.recv().now_or_never().is_some() {}
+    }
 }
 
 /// Tells requests to end apart.
@@ -75,6 +81,22 @@ mod tests {
         let begins =
             [0, 3, 999, 1000, 1500, 2500].map(|at| requests.begins(start + Duration::from_millis(at)));
         assert_eq!(begins, [true, false, false, true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_forgotten_is_none() {
+        let kinds = [SignalKind::window_change(), SignalKind::io()];
+        let mut interrupt = Interrupt::of(kinds).unwrap();
+        raise(Raised::SIGWINCH).unwrap();
+        timeout(Duration::from_secs(30), interrupt.recv()).await.unwrap();
+        let mut interrupt = Interrupt { requests: Requests::default(), ..interrupt };
+        raise(Raised::SIGWINCH).unwrap();
+        // The signal is delivered by a task of its own.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        interrupt.forget();
+        interrupt.requests = Requests::default();
+        let again = timeout(Duration::from_millis(500), interrupt.recv()).await;
+        assert!(again.is_err(), "the signal is still there");
     }
 
     #[tokio::test]

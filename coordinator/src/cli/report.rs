@@ -54,8 +54,9 @@ pub(super) async fn run(args: ReportArgs) -> Result<(), Failure> {
     let subject = gather(&cluster, best).await?;
     let mut files = numbers(&subject)?.files(&subject)?;
     files.push(("trials.csv".to_owned(), TrialRows::new(&subject.trials).csv().to_csv()?.into_bytes()));
+    let another = args.out.join(Report::FILE).exists();
     write(&args.out, &files)
-        .and_then(|()| forget_others(&args.out, &files))
+        .and_then(|()| if another { forget_others(&args.out, &files) } else { Ok(()) })
         .map_err(|error| Failure::failed(format!("cannot write to {}: {error}", args.out.display())))?;
     let pictures = files.iter().filter(|(path, _)| path.ends_with(".svg")).count();
     let names: Vec<_> =

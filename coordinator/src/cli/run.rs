@@ -7,7 +7,7 @@ mod session;
 mod summary;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use common::{
     duration,
     ids::StudyId,
     study::StudySpec,
-    view::{StudyPhase, StudyView},
+    view::{BestView, StudyPhase, StudyView},
 };
 
 use super::{
@@ -145,10 +145,19 @@ pub(super) async fn tune_then(
     let done = match followed {
         Ok((study, summary)) => {
             let cluster = Cluster::Remote(Box::new(session.remote.clone()));
-            then(Finished { study: &study, cluster, options: &options, summary }).await
+            let finished = Finished { study: &study, cluster, options: &options, summary };
+            tokio::select! {
+                biased;
+                done = then(finished) => done,
+                () = interrupt.recv() => Err(Failure::interrupted(shown_by(&study, &spec))),
+            }
         }
         Err(failure) => Err(failure),
     };
+    if done.is_ok() {
+        // Whoever asked while the last of it was written has what was asked for.
+        interrupt.forget();
+    }
     let left = done.as_ref().is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::TimedOut));
     if left && !session.workers.is_empty() {
         output::message("stopping: local workers save what they train; Ctrl-C again quits at once");
@@ -296,18 +305,34 @@ async fn finish(finished: Finished<'_>) -> Result<(), Failure> {
     }
     let best = cluster.best(study.id.as_str()).await?;
     let text = summary.end(&cluster, &best).await?;
-    output::show(&super::best::BestReport::new(&best), options.output.format)?;
+    // Files first: nobody may read what is shown.
+    let wrote = match &options.out {
+        Some(folder) => write(&cluster, &best, folder).await.map(Some),
+        None => Ok(None),
+    };
+    let shown = output::show(&super::best::BestReport::new(&best), options.output.format);
     output::message(&text);
-    if let Some(folder) = &options.out {
-        let mut written = files::write(&cluster, &best, folder).await?;
-        // The result is there; a machine without the data set is no reason to fail after all that training.
-        match super::report::page(&cluster, &best, folder).await {
-            Ok(()) => written.push("report.html"),
-            Err(failure) => output::message(&format!("no report.html: {}", failure.message)),
-        }
-        output::message(&format!("wrote {} to {}", written.join(", "), folder.display()));
+    if let Some(wrote) = wrote? {
+        output::message(&wrote);
     }
-    Ok(())
+    shown
+}
+
+/// Writes a result's files; says which.
+async fn write(cluster: &Cluster, best: &BestView, folder: &Path) -> Result<String, Failure> {
+    let mut written = files::write(cluster, best, folder).await?;
+    // The result is there; a machine without the data set is no reason to fail after all that training.
+    match super::report::page(cluster, best, folder).await {
+        Ok(()) => written.push("report.html"),
+        Err(failure) => output::message(&format!("no report.html: {}", failure.message)),
+    }
+    Ok(format!("wrote {} to {}", written.join(", "), folder.display()))
+}
+
+/// Says that a study has its result, and which command shows it.
+fn shown_by(study: &StudyView, spec: &StudySpec) -> String {
+    let (name, verb) = (&study.name, if spec.parent.is_some() { "ensemble" } else { "best" });
+    format!("study {name} has finished, and its result is stored; `rung {verb} {name}` shows it")
 }
 
 /// Says what becomes of a study that was left before its end, and how to go on with it.

@@ -29,6 +29,7 @@ use common::{
     ids::TrialNumber,
     model_file::{Architecture, ModelFile},
     model_spec::ModelSpec,
+    trial::TrialState,
     view::{BestView, Leader},
 };
 use tempfile::TempDir;
@@ -142,10 +143,13 @@ async fn chosen(cluster: &Cluster, study: &str, trial: Option<TrialNumber>) -> R
         ))
         .help(format!("`rung trial list {study}` shows those that have weights"))
     })?;
-    let value = trial.value.unwrap_or(f64::NAN);
+    // While it trains, its value is of its last rung and its checkpoint of a later epoch.
+    let settled = trial.state.is_final() || trial.state == TrialState::Paused;
+    let value = trial.value.filter(|_| settled).unwrap_or(f64::NAN);
     view.best = Some(Leader { trial: number, value, epochs: checkpoint.epoch, checkpoint });
-    // What was tested is the study's best trial.
-    view.test = None;
+    // What the study says is of its best trial.
+    let own = trial.evaluation.filter(|evaluation| evaluation.epoch == checkpoint.epoch);
+    view.test = own.map(|evaluation| evaluation.test.metrics);
     let shape = spec.data.shape();
     let model = shape.and_then(|shape| ModelSpec::build(spec.model, &trial.hparams, &shape).ok());
     let parameters = model.map_or(0, |model| model.parameters());

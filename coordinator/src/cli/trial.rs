@@ -292,6 +292,12 @@ mod tests {
         };
         assert!(said("rung trial list --limit 0").contains("a whole number from 1 to "));
         assert!(said("rung trial show @last x").contains("a whole number from 0 to 4294967295 is expected"));
+        assert!(said("rung run mnist --local 1025").contains("a whole number from 0 to 1024 is expected"));
+        assert!(
+            said("rung predict @last x.png --top 0").contains("a whole number from 1 to 1000 is expected")
+        );
+        assert!(said("rung export --to csv --out x --trial best").contains("a whole number from 0 to "));
+        assert!(said("rung evaluate @last --shift-averaging 1.5").contains("a whole number from 0 to "));
         Cli::try_parse_from(["rung", "trial", "list", "--limit", "1"]).unwrap();
     }
 

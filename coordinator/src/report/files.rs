@@ -5,6 +5,9 @@ use std::io;
 use super::{Report, Subject, page, picture::Picture, tables};
 
 impl Report {
+    /// The file of all numbers, which every report has.
+    pub const FILE: &str = "report.json";
+
     /// Every file of the report by its path in the report's folder; trials.csv is the caller's.
     pub fn files(&self, subject: &Subject) -> io::Result<Vec<(String, Vec<u8>)>> {
         let (page, pictures) = page::page(self, subject);
@@ -12,7 +15,7 @@ impl Report {
         json.push(b'\n');
         let mut files = vec![
             ("report.html".to_owned(), page.into_bytes()),
-            ("report.json".to_owned(), json),
+            (Self::FILE.to_owned(), json),
             ("curves.csv".to_owned(), tables::curves(subject)?),
             ("board.csv".to_owned(), tables::board(&self.board)?),
             ("best_so_far.csv".to_owned(), tables::rows(&self.best_so_far)?),
@@ -40,7 +43,7 @@ impl Report {
     pub fn may_have(path: &str) -> bool {
         const FILES: [&str; 12] = [
             "report.html",
-            "report.json",
+            Report::FILE,
             "curves.csv",
             "board.csv",
             "best_so_far.csv",
@@ -148,6 +151,9 @@ mod tests {
             file("mistakes.csv")
         );
         let json: serde_json::Value = serde_json::from_str(&file("report.json")).unwrap();
+        assert_eq!(json["planned_trials"], 17);
+        let keys = file("report.json").matches("\n  \"").count();
+        assert_eq!(json.as_object().map(|all| all.len()), Some(keys), "no key comes twice");
         assert_eq!(json["trials"].as_array().map(Vec::len), Some(fixture::subject().trials.len()));
         assert!(json["trials"][3]["hparams"].is_object() && json["trials"][3]["value"].is_number(), "{json}");
     }

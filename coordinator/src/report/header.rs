@@ -30,7 +30,7 @@ pub(super) struct Header {
     pub(super) test: Option<TestMetrics>,
     /// How often a checkpoint was measured on the test part: of `evaluate: all` once for each trial.
     pub(super) test_touches: u32,
-    pub(super) trials: u32,
+    pub(super) planned_trials: u32,
     pub(super) states: BTreeMap<&'static str, u32>,
     pub(super) epochs: u64,
     pub(super) planned_epochs: u64,
@@ -92,7 +92,7 @@ impl Header {
             best: BestTrial::new(subject),
             test: view.test,
             test_touches: view.test_touches,
-            trials: view.trials,
+            planned_trials: view.trials,
             states: TrialState::ALL.map(|state| (state.as_str(), view.count(state))).into(),
             epochs: view.epochs,
             planned_epochs: view.planned_epochs,

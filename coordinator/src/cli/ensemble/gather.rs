@@ -2,6 +2,7 @@
 
 use common::{
     ids::TrialNumber,
+    trial::TrialState,
     view::{StudyView, TrialView},
 };
 use serde::Serialize;
@@ -68,8 +69,11 @@ async fn member(
     (trial, labelled): (&TrialView, &Labelled),
 ) -> Result<Result<Member, String>, Failure> {
     let Some(evaluation) = &trial.evaluation else {
-        let reason = trial.failure.clone().unwrap_or_else(|| "its evaluation failed".to_owned());
-        return Ok(Err(reason));
+        let reason = match trial.state {
+            TrialState::Stopped => "it was stopped before its training ended",
+            _ => "its evaluation failed",
+        };
+        return Ok(Err(trial.failure.clone().unwrap_or_else(|| reason.to_owned())));
     };
     let keys = ObjectKey::of_evaluation(&study.id, trial.trial, evaluation);
     let [test, validation] = keys.as_slice() else {

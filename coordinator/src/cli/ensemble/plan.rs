@@ -44,10 +44,9 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         return Err(Failure::bad_input(format!("study {name} trains no model: a formula has no votes")));
     }
     if spec.data.split == Split::None {
-        let failure = Failure::bad_input(format!(
-            "study {name} validates on nothing (split: none), so there is nothing to choose a vote by"
-        ));
-        return Err(failure.help("tune with `data: {split: holdout}`, and make the ensemble of that study"));
+        return Err(
+            unvalidated(name).help("tune with `data: {split: holdout}`, and make the ensemble of that study")
+        );
     }
     if spec.parent.is_some() {
         if args.choose() {
@@ -75,7 +74,18 @@ pub(super) async fn of(cluster: &Cluster, study: &str, args: &MemberArgs) -> Res
         }
         Origin::Trials => top(&best, &cluster.trials(view.id.as_str()).await?, members)?,
     };
-    Ok(Plan { spec: spec_of(&best, scheduler, &args.set)?, parent: Some(view.name), finished: None })
+    let spec = spec_of(&best, scheduler, &args.set)?;
+    if spec.data.split == Split::None {
+        return Err(unvalidated(&spec.name).help("--set data.split=holdout keeps a tenth to validate on"));
+    }
+    Ok(Plan { spec, parent: Some(view.name), finished: None })
+}
+
+/// The refusal of an ensemble without validation samples.
+fn unvalidated(name: &StudyName) -> Failure {
+    Failure::bad_input(format!(
+        "study {name} validates on nothing (split: none), so there is nothing to choose a vote by"
+    ))
 }
 
 /// What the study is called that an ensemble was made of, as far as it is still there.

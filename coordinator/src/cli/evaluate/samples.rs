@@ -1,5 +1,7 @@
 //! The samples of a data set as a model takes them. What both have names for is found by its name.
 
+use std::borrow::Cow;
+
 use ::data::{Dataset, Values};
 use common::{
     model_file::ModelFile,
@@ -41,12 +43,12 @@ impl Samples {
         let own = model.data_digest.as_ref() == Some(&dataset.digest);
         let (picked, clean) = match part {
             Part::Test if own && model.split == Split::Paper => {
-                (dataset.test.clone(), others(&validation(), dataset.test.count))
+                (Cow::Borrowed(&dataset.test), others(&validation(), dataset.test.count))
             }
-            Part::Test => (dataset.test.clone(), None),
+            Part::Test => (Cow::Borrowed(&dataset.test), None),
             Part::Validation => {
                 let judged = if model.split == Split::Paper { &dataset.test } else { &dataset.train };
-                (judged.pick(&validation()), None)
+                (Cow::Owned(judged.pick(&validation())), None)
             }
         };
         let values = match (&picked.values, &dataset.scale, &places) {

@@ -8,7 +8,10 @@ use std::{
     path::Path,
 };
 
-use common::{ballot::Ballot, model_file::ModelFile};
+use common::{
+    ballot::{Ballot, Voter},
+    model_file::ModelFile,
+};
 
 use super::super::failure::Failure;
 
@@ -51,8 +54,9 @@ fn unwritable(folder: &Path, error: &io::Error) -> Failure {
 }
 
 /// Takes away what another model or another vote left where files are to be written, so that files of two never stand side by
-/// side, whenever the writing ends. Where model.json or ensemble.json is there already as it will be, what stands beside it is of
-/// the same model or vote, in another form perhaps, and stays.
+/// side, whenever the writing ends. What stands beside a model.json or ensemble.json is of the model or vote that it describes:
+/// where there is none, nothing was left, and where it is there already as it will be, the rest is of the same one, in another
+/// form perhaps. Both stay.
 pub(crate) fn make_way(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), Failure> {
     // Backwards: ensemble.json is behind the members that it names, and goes before any of them.
     for (name, bytes) in files.iter().rev() {
@@ -62,15 +66,33 @@ pub(crate) fn make_way(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> 
             Some(Ballot::FILE) => &OF_VOTE,
             _ => continue,
         };
-        if fs::read(&path).is_ok_and(|there| there == *bytes) {
-            continue;
-        }
-        forget(&path)?;
-        for other in beside {
-            forget(&path.with_file_name(other))?;
+        let there = match fs::read(&path) {
+            Ok(there) if there != *bytes => there,
+            _ => continue,
+        };
+        leave(&path, beside)?;
+        for member in members(&there) {
+            let own = folder.join(member);
+            leave(&own.join(ModelFile::NAME), &OF_MODEL)?;
+            // It stays where something else is in it.
+            drop(fs::remove_dir(own));
         }
     }
     Ok(())
+}
+
+/// Removes a file after what it describes, which is so never left without it.
+fn leave(path: &Path, beside: &[&str]) -> Result<(), Failure> {
+    for other in beside {
+        forget(&path.with_file_name(other))?;
+    }
+    forget(path)
+}
+
+/// The folders of those that vote by an ensemble.json; none where it is none.
+fn members(json: &[u8]) -> Vec<String> {
+    let ballot: Option<Ballot> = serde_json::from_slice(json).ok();
+    ballot.map_or_else(Vec::new, |ballot| ballot.voters.iter().map(|v| Voter::folder_of(v.trial)).collect())
 }
 
 /// Removes a file, if it is there.
@@ -114,6 +136,8 @@ pub(crate) fn whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use common::{ballot::Vote, ids::TrialNumber};
 
     use super::*;
     use crate::cli::failure::Code;
@@ -183,6 +207,42 @@ mod tests {
         assert_eq!(names(folder.path()), ["best.json", "model.json", "model.safetensors", "notes.txt"]);
         put(folder.path(), &["trials.csv"], "three");
         assert!(folder.path().join("model.json").exists(), "tables are of no model");
+    }
+
+    #[test]
+    fn what_no_model_left_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["model.py", "predictions.csv"] {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        put(folder.path(), &["model.safetensors", "model.json"], "one");
+        put(folder.path(), &["ensemble.csv", "ensemble.json"], "one");
+        for name in ["model.py", "predictions.csv"] {
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "mine");
+        }
+    }
+
+    #[test]
+    fn members_of_another_vote_leave_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ballot = |trials: &[u32]| {
+            let voters = trials.iter().map(|trial| Voter { trial: TrialNumber(*trial), weight: 1 }).collect();
+            let ensemble = "s".parse().unwrap();
+            serde_json::to_vec(&Ballot { ensemble, vote: Vote::Soft, temperature: 1.0, voters }).unwrap()
+        };
+        let write = |trials: &[u32]| {
+            let member = |trial: &u32| (format!("member-{trial}/model.json"), trial.to_string().into_bytes());
+            let mut files: Vec<_> = trials.iter().map(member).collect();
+            files.push(("ensemble.json".to_owned(), ballot(trials)));
+            make_way(folder.path(), &files).unwrap();
+            write_all(folder.path(), &files).unwrap();
+        };
+        write(&[0, 1, 2]);
+        fs::write(folder.path().join("member-2/notes.txt"), "mine").unwrap();
+        write(&[0, 3]);
+        assert_eq!(names(folder.path()), ["ensemble.json", "member-0", "member-2", "member-3"]);
+        assert_eq!(names(&folder.path().join("member-2")), ["notes.txt"]);
+        assert_eq!(names(&folder.path().join("member-0")), ["model.json"]);
     }
 
     #[test]

@@ -58,9 +58,14 @@ impl Reader {
         let bytes = idx::uncompressed(bytes).map_err(bad)?;
         if bytes.starts_with(&[0, 0]) {
             let ([count, height, width], pixels) = idx::parse::<3>(bytes).map_err(bad)?;
-            for (i, image) in pixels.chunks_exact((height * width).max(1)).take(count).enumerate() {
+            if count * height * width == 0 {
+                return Err(bad(format!(
+                    "it has {count} images of {height} × {width} pixels: nothing to tell"
+                )));
+            }
+            for (i, image) in pixels.chunks_exact(height * width).enumerate() {
                 let image = GrayImage::from_raw(width as u32, height as u32, image.to_vec());
-                let image = image.ok_or_else(|| bad("its images have no pixel".to_owned()))?;
+                let image = image.ok_or_else(|| bad("its images are too large".to_owned()))?;
                 self.take(format!("{name}[{i}]"), DynamicImage::ImageLuma8(image), to)?;
             }
             return Ok(());

@@ -39,18 +39,8 @@ impl Answer {
 impl TrainedModel {
     /// The model's answers to samples, floats as model.json asks for them, one after another.
     pub(in crate::cli) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
-        self.ask_bytes(&Self::bytes_of(samples), device).await
-    }
-
-    /// Samples as `rung-worker` takes them.
-    pub(super) fn bytes_of(samples: &[f32]) -> Vec<u8> {
-        samples.iter().flat_map(|value| value.to_le_bytes()).collect()
-    }
-
-    /// The model's answers to samples as bytes.
-    pub(super) async fn ask_bytes(&self, bytes: &[u8], device: &str) -> Result<Vec<Answer>, Failure> {
         let arguments = ["--device", device];
-        let out = worker("ask", &self.folder, |command| command.args(arguments), bytes).await?;
+        let out = worker("ask", &self.folder, |command| command.args(arguments), samples).await?;
         let (classes, averages) = (self.architecture.shape.classes as usize, self.averages());
         let numbers: Vec<f32> = out.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let answers = numbers.chunks_exact(2 * classes).map(|row| Answer {
@@ -70,12 +60,15 @@ pub(super) async fn torchscript(model: &Path) -> Result<Vec<u8>, Failure> {
     Ok(std::fs::read(&path)?)
 }
 
-/// Runs a subcommand of `rung-worker` on a model's folder; what it writes to its stdout.
+/// Floats that are made bytes at a time: samples may be gigabytes, and are not to be in memory twice.
+const PIECE: usize = 1 << 16;
+
+/// Runs a subcommand of `rung-worker` on a model's folder with floats on its stdin, little-endian; what it writes to its stdout.
 async fn worker(
     verb: &str,
     folder: &Path,
     more: impl FnOnce(&mut Command) -> &mut Command,
-    input: &[u8],
+    input: &[f32],
 ) -> Result<Vec<u8>, Failure> {
     let program = run::worker_program().map_err(|failure| {
         failure.help(
@@ -90,9 +83,13 @@ async fn worker(
     let mut child = command.spawn().map_err(failed)?;
     let mut stdin = child.stdin.take();
     let feed = async {
-        if let Some(mut pipe) = stdin.take() {
+        let Some(mut pipe) = stdin.take() else { return };
+        for piece in input.chunks(PIECE) {
+            let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
             // A worker that ended early says why; that nobody read is no news then.
-            let _ = pipe.write_all(input).await;
+            if pipe.write_all(&bytes).await.is_err() {
+                return;
+            }
         }
     };
     let ((), output) = tokio::join!(feed, child.wait_with_output());

@@ -104,8 +104,7 @@ impl Voters {
 
     /// The vote's answers to samples, at its temperature.
     pub(super) async fn ask(&self, samples: &[f32], device: &str) -> Result<Vec<Answer>, Failure> {
-        let bytes = TrainedModel::bytes_of(samples);
-        let asked = self.members.iter().map(|member| member.ask_bytes(&bytes, device));
+        let asked = self.members.iter().map(|member| member.ask(samples, device));
         let said: Vec<Vec<Answer>> = stream::iter(asked).buffered(self.at_once(device)).try_collect().await?;
         if let Some(short) = said.iter().find(|answers| answers.len() != said[0].len()) {
             let (one, other) = (said[0].len(), short.len());

@@ -16,8 +16,15 @@ use crate::cli::text::{count, plural};
 /// Most brackets that are drawn; report.json has all.
 const MOST_BRACKETS: usize = 60;
 
+/// Why a study has no results of its own.
+pub(super) const ADOPTED: &str = "Its trials are those of another study, which trained them.";
+
 /// Who was on which rung, and who was cut.
 pub(super) fn board(report: &Report) -> Part {
+    if report.header.spec.is_adopted() {
+        let body = html! { p { (ADOPTED) " Its report has the board of their brackets." } };
+        return Part { id: "board", heading: "Bracket board", body, pictures: Vec::new() };
+    }
     let (board, metric) = (&report.board, report.header.metric);
     let ramp = charts::Ramp::new(board.values(), report.header.goal);
     let shown = &board.brackets[..board.brackets.len().min(MOST_BRACKETS)];

@@ -94,7 +94,7 @@ pub(super) fn study(report: &Report) -> Part {
             format!(
                 "{} of {} planned: {}",
                 count(header.states.values().sum::<u32>()),
-                count(header.trials),
+                count(header.planned_trials),
                 states.join(", ")
             ),
         ),

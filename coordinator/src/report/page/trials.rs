@@ -9,6 +9,7 @@ use super::{
         progress::{Step, improvements},
     },
     Part,
+    study::ADOPTED,
     table::{four, table},
 };
 use crate::cli::text::count;
@@ -63,6 +64,9 @@ fn row(trial: &TopTrial) -> Vec<String> {
 
 /// The best value so far.
 pub(super) fn progress(report: &Report) -> Part {
+    if report.header.spec.is_adopted() {
+        return absent("progress", "Best so far", ADOPTED);
+    }
     if report.best_so_far.is_empty() {
         return absent("progress", "Best so far", "No trial has a finite value.");
     }
