@@ -136,8 +136,8 @@ fn a_grid_is_every_point_once_in_an_order_of_the_seed() {
 
 #[test]
 fn a_grid_of_which_few_points_are_admitted_has_all_its_trials() {
-    // Three of 65,536 widths satisfy it, so that 51 trials need more looks than a single one may have.
-    let space = "space: {layers: {int: [1, 1]}, units: {int: [16, 65551]}, dropout: {choice: [0.0, 0.1, 0.2, 0.3]}, \
+    // Three of 65,521 widths satisfy it, so that 51 trials need more looks than a single one may have.
+    let space = "space: {layers: {int: [1, 1]}, units: {int: [16, 65536]}, dropout: {choice: [0.0, 0.1, 0.2, 0.3]}, \
                  lr: {choice: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008]}}";
     let text = format!(
         "name: tight\nmodel: mlp\n{space}\nconstraints: {{parameters: '< 15k'}}\nsampler: {{kind: grid}}\n\
