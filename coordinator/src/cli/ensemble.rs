@@ -142,15 +142,15 @@ pub(super) async fn run(args: EnsembleArgs) -> Result<(), Failure> {
         let written = match &out {
             Some(folder) => {
                 let of = (&report, &gathered, &labelled);
-                Some((write::write(&cluster, (view, &plan.spec), of, folder).await?, folder))
+                Some((write::write(&cluster, (view, &plan.spec), of, folder).await, folder))
             }
             None => None,
         };
-        output::show(&report, format)?;
+        let shown = output::show(&report, format);
         if let Some((written, folder)) = written {
-            output::message(&format!("wrote {} to {}", write::listed(&written), folder.display()));
+            output::message(&format!("wrote {} to {}", write::listed(&written?), folder.display()));
         }
-        Ok::<(), Failure>(())
+        shown
     };
     match &finished {
         Some(view) => show(cluster, view, &spec.data).await,

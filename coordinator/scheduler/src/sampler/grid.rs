@@ -30,10 +30,10 @@ pub(super) fn draw(
 
 /// The place behind the point that a trial took, where looking had begun at `next`.
 pub(super) fn behind(spec: &StudySpec, trial: TrialNumber, hparams: &Hparams, next: u128) -> u128 {
-    let Some(points) = spec.space.points().filter(|_| spec.sampler.is_grid() && is_in_order(spec, trial))
-    else {
+    if !spec.sampler.is_grid() || !is_in_order(spec, trial) {
         return next;
-    };
+    }
+    let Some(points) = spec.space.points() else { return next };
     let (order, taken) = (Permutation::new(spec.seed, points), digest(hparams));
     let found = looks(next, points).find(|place| digest(&spec.space.point(order.at(*place))) == taken);
     found.map_or(next, |place| place + 1)
