@@ -47,3 +47,5 @@ pub mod view;
 pub mod history;
 
 pub mod nearest;
+
+pub mod shown;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use common::{checkpoint::Digest, study::DataFacts};
+use common::{checkpoint::Digest, shown, study::DataFacts};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ pub(crate) fn flaw_of_names(classes: &[String], columns: &[String]) -> Option<St
     let classes = classes.iter().enumerate().map(|(at, name)| ("class", at, name));
     let mut names = classes.chain(columns.iter().enumerate().map(|(at, name)| ("column", at, name)));
     names.find_map(|(what, at, name)| {
-        let flaw = DataFacts::flaw_of_name(name)?;
+        let flaw = shown::flaw(name)?;
         let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
         Some(format!("the name of {what} {at}, `{shown}…`, {flaw}"))
     })

@@ -1,6 +1,6 @@
 //! The values that one parameter may take.
 
-use crate::{hparams::Scalar, random::Words};
+use crate::{hparams::Scalar, random::Words, shown};
 
 /// The largest whole number that every JSON reader keeps.
 const WHOLE: i64 = (1 << 53) - 1;
@@ -135,11 +135,9 @@ fn check_choice(values: &[Scalar]) -> Result<(), String> {
             return Err(format!("{value} is not finite"));
         }
         if let Scalar::Text(text) = value
-            && (text.len() > 200 || text.chars().any(char::is_control))
+            && let Some(flaw) = shown::flaw(text)
         {
-            return Err(format!(
-                "value {i} of `choice` is longer than 200 bytes, or has a control character"
-            ));
+            return Err(format!("value {i} of `choice` {flaw}"));
         }
         if values[..i].iter().any(|other| other.same(value)) {
             return Err(format!("`choice` lists {value} twice"));

@@ -107,6 +107,7 @@ fn a_space_reads_the_same_from_a_mapping_and_from_a_list() {
 const SENSELESS: &[(&str, &str)] = &[
     (r#"{"choice": []}"#, "lists no value"),
     (r#"{"choice": [1, 2, 1.0]}"#, "lists 1.0 twice"),
+    (r#"{"choice": ["a", "b\u001b[2J"]}"#, "value 1 of `choice` has a control character"),
     (r#"{"int": [3, 2]}"#, "min 3 is above max 2"),
     (r#"{"int": [1, 2], "step": 0}"#, "step 0 is not above 0"),
     (r#"{"int": [1, 2], "step": 0.5}"#, "no whole number"),

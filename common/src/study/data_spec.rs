@@ -171,9 +171,6 @@ impl DataFacts {
     /// Most classes: a label is one byte.
     pub const MOST_CLASSES: usize = 256;
 
-    /// Most characters of a class's or a column's name.
-    pub const MOST_CHARACTERS: usize = 200;
-
     /// What the classes of Fashion-MNIST are called.
     pub const FASHION_MNIST: &[&str] = &[
         "T-shirt/top",
@@ -191,16 +188,6 @@ impl DataFacts {
     /// What is known of a data set that Rung knows by name.
     pub fn known(name: &str) -> Option<Self> {
         (name == "fashion-mnist").then(fashion_mnist)
-    }
-
-    /// What keeps a text from being the name of a class or column, if anything: names are shown on terminals, and sent with every
-    /// study.
-    pub fn flaw_of_name(text: &str) -> Option<String> {
-        if text.chars().any(char::is_control) {
-            return Some("has a control character".to_owned());
-        }
-        let long = text.chars().nth(Self::MOST_CHARACTERS).is_some();
-        long.then(|| format!("has more than {} characters", Self::MOST_CHARACTERS))
     }
 
     /// Reads facts that were stored or sent.

@@ -21,7 +21,7 @@ pub const LOCK_FILE: &str = "lock";
 pub struct Published {
     /// Where programs of this machine reach it, `HOST:PORT`.
     pub address: String,
-    /// Its process.
+    /// Its process, for people who look for it.
     pub pid: u32,
     /// Lets in for everything; kept over restarts, so that who was let in before one goes on. None where the coordinator asks nobody who they are.
     #[serde(default, with = "crate::revealed", skip_serializing_if = "Option::is_none")]
