@@ -1,7 +1,7 @@
 //! Who may do what: the outermost layer of a coordinator.
 //!
 //! In the order of a call's life: [`listener`] takes a connection, within [`limits`], and speaks TLS; [`judge`] says what
-//! a certificate is worth, [`book`] what a token is; [`guard`] asks [`Access`] whether the [`policy`] lets this caller make
+//! a certificate is worth, [`book`] what a [`token`] is; [`guard`] asks [`Access`] whether the [`policy`] lets this caller make
 //! this call, and writes acts and refusals to the [`audit`] log. [`gate`] ends connections whose access has ended.
 
 mod admission;
@@ -21,16 +21,17 @@ mod seats;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use audit::Entry;
 pub use authority::AuthorityError;
-pub use book::{NewToken, StoredToken, TokenId, TokenState};
 pub use caller::Caller;
 pub use grants::GrantError;
 pub(crate) use guard::About;
 pub use guard::{Guard, GuardLayer};
 pub(crate) use listener::accept;
 pub use setup::{AccessError, Opened};
+pub use token::{NewToken, StoredToken, TokenId, TokenState};
 
 use std::{
     collections::BTreeMap,
@@ -54,7 +55,7 @@ use crate::clock::date;
 /// Decides about every call, and gives and takes access.
 #[derive(Debug)]
 pub struct Access {
-    book: Mutex<Book>,
+    book: Book,
     audit: Audit,
     authority: Option<Authority>,
     /// The hash of the secret that the coordinator's own user has; none where nobody is asked.
@@ -108,10 +109,6 @@ impl Access {
         let known = policy::rule(path).and_then(|rule| rule.path.rsplit('/').next());
         let call = known.unwrap_or("(unknown)").to_owned();
         Entry { at: date(), who: caller.to_string(), from: peer.to_string(), call, about, outcome }
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        lock(&self.book)
     }
 }
 

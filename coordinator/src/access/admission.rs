@@ -86,8 +86,8 @@ impl Access {
         if self.local.as_ref() == Some(&token.secret.hash()) {
             return Ok((Caller::Local, None));
         }
-        let book = self.book();
-        let Some(stored) = book.token(&token.secret) else {
+        let pages = self.book.pages();
+        let Some(stored) = pages.token(&token.secret) else {
             return Err("the token is not known here: it is another coordinator's, or was forgotten long after its end; \
                         `rung token create` makes one"
                 .to_owned());
@@ -108,7 +108,7 @@ impl Access {
 
     fn certified(&self, subject: &Subject, now: Timestamp) -> Result<(Caller, Option<Duration>), String> {
         let name = &subject.name;
-        if let Some(revoked) = self.book().revoked(name)
+        if let Some(revoked) = self.book.pages().revoked(name)
             && subject.not_before * 1000 <= revoked.0
         {
             let again = self.another_certificate();

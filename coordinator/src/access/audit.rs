@@ -117,17 +117,11 @@ impl Audit {
         }
     }
 
-    /// The newest entries, oldest first. A line that was cut off by a crash is left out.
+    /// The newest entries, oldest first. A line that was cut off by a crash, or is just being written, is left
+    /// out.
     pub(crate) fn last(&self, most: usize) -> io::Result<Vec<Entry>> {
         let mut entries = VecDeque::new();
-        // Held, so that no file moves while it is read.
-        let _open = self.lock();
-        for number in (0..=KEPT).rev() {
-            let file = match File::open(numbered(&self.path, number)) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
+        for file in self.files()? {
             for line in BufReader::new(file).split(b'\n') {
                 let Ok(entry) = serde_json::from_slice(&line?) else { continue };
                 if entries.len() >= most {
@@ -138,6 +132,16 @@ impl Audit {
         }
         entries.truncate(most);
         Ok(entries.into())
+    }
+
+    /// Its files, oldest first: opened while none can move, and then read beside whoever writes.
+    fn files(&self) -> io::Result<Vec<File>> {
+        let _open = self.lock();
+        let opened = (0..=KEPT).rev().map(|number| File::open(numbered(&self.path, number)));
+        let missing = |file: &io::Result<File>| {
+            file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        opened.filter(|file| !missing(file)).collect()
     }
 
     fn write(&self, open: &mut Open, entry: &Entry) {

@@ -3,7 +3,7 @@ use std::fmt;
 use common::ids::WorkerId;
 use trust::{Role, Subject};
 
-use super::book::TokenId;
+use super::token::TokenId;
 
 /// Who makes a call, as far as is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]

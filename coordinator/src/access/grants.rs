@@ -20,35 +20,35 @@ impl Access {
         if self.local.is_none() {
             return Err(GrantError::NobodyAsked);
         }
-        Ok(self.book().create(wanted, self.pin(), date())?)
+        Ok(self.book.create(wanted, self.pin(), date())?)
     }
 
     /// All tokens, oldest first, and whether they let in.
     pub fn tokens(&self) -> Vec<(StoredToken, TokenState)> {
         let now = date();
-        self.book().tokens().iter().map(|token| (token.clone(), token.state(now))).collect()
+        self.book.pages().tokens().iter().map(|token| (token.clone(), token.state(now))).collect()
     }
 
     /// Takes a token's access away and closes what is open by it, and stores that.
     pub fn revoke_token(&self, id: &str) -> Result<(), GrantError> {
-        let revoked = self.book().revoke_token(id);
+        let revoked = self.book.revoke_token(id);
         let id = revoked.ok_or_else(|| GrantError::UnknownToken(id.chars().take(64).collect()))?;
         self.detach(&Credential::Token(id));
-        self.book().store().map_err(GrantError::NotStored)
+        self.book.store().map_err(GrantError::NotStored)
     }
 
     /// Takes the certificates of a worker away, and the tokens by which it joined, and closes what is open by them, and
     /// stores that. Tells whether the worker is known: by an open connection, or by a token.
     pub fn revoke_worker(&self, worker: &WorkerId) -> Result<bool, GrantError> {
         let certificate = Credential::Certificate(worker.clone());
-        let known = self.is_connected(&certificate) || self.book().has_joined(worker);
+        let known = self.is_connected(&certificate) || self.book.pages().has_joined(worker);
         if !known && self.is_connected(&Credential::Own(worker.clone())) {
             return Err(GrantError::Own(worker.clone()));
         }
-        let tokens = self.book().revoke_certificates(worker, date());
+        let tokens = self.book.revoke_certificates(worker, date());
         tokens.into_iter().for_each(|token| self.detach(&Credential::Token(token)));
         self.detach(&certificate);
-        self.book().store().map_err(GrantError::NotStored)?;
+        self.book.store().map_err(GrantError::NotStored)?;
         Ok(known)
     }
 
@@ -61,7 +61,7 @@ impl Access {
         }
         // Signed first, so that a request that makes no sense costs no use of the token.
         let certificate = self.sign(authority, worker, csr)?;
-        match self.book().spend(token, (worker, csr), date())? {
+        match self.book.spend(token, (worker, csr), date())? {
             Spending::Joined => Ok(certificate),
             Spending::Over => Err(GrantError::Spent(token.clone())),
             Spending::Older => Err(GrantError::Older { token: token.clone(), worker: worker.clone() }),
@@ -77,14 +77,14 @@ impl Access {
     /// certificates count seconds.
     pub(crate) fn until_valid(&self, worker: &WorkerId) -> Duration {
         let now = date();
-        let revoked = self.book().revoked(worker).map_or(0, |at| (at.0 / 1000 + 1) * 1000);
+        let revoked = self.book.pages().revoked(worker).map_or(0, |at| (at.0 / 1000 + 1) * 1000);
         Duration::from_millis(revoked.saturating_sub(now.0))
     }
 
     fn sign(&self, authority: &Authority, worker: &WorkerId, csr: &[u8]) -> Result<Vec<u8>, GrantError> {
         let now = date();
         // Certificates count seconds: one that is given in the second of a revocation must be later than it.
-        let revoked = self.book().revoked(worker).map_or(0, |at| at.0 / 1000 + 1);
+        let revoked = self.book.pages().revoked(worker).map_or(0, |at| at.0 / 1000 + 1);
         let from = Duration::from_secs((now.0 / 1000).max(revoked));
         let signed = authority.sign(csr, worker, (from, from + self.certificate_life));
         signed.map_err(|error| GrantError::Request(error.to_string()))

@@ -80,7 +80,7 @@ impl Opened {
         };
         let token = settings.auth.then(|| local(&folder)).transpose().map_err(unusable)?;
         let access = Access {
-            book: Mutex::new(book),
+            book,
             audit,
             local: token.as_ref().map(|token| token.secret.hash()),
             certificate_life: settings.certificate_life,

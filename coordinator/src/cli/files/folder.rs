@@ -30,15 +30,27 @@ pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
     tempfile::tempfile_in(existing).map(drop).map_err(|error| unwritable(folder, &error))
 }
 
-/// Checks as [`check`] does, and that a folder has no file of this name: it says that the folder is an ensemble's, or that it is a
-/// single model's, and beside the files of the other nobody could say which is meant.
+/// Checks as [`check`] does, that a folder has no file of this name (it says that the folder is an ensemble's, or that it is a
+/// single model's, and beside the files of the other nobody could say which is meant), and that what it has under the names of
+/// both is Rung's: other programs write a model.json, too, and would miss it.
 pub(crate) fn check_apart(folder: &Path, other: &str) -> Result<(), Failure> {
+    let taken = |has: String| {
+        let message = format!("{} has {has}", folder.display());
+        Failure::bad_input(message).help("name another folder with --out")
+    };
     if folder.join(other).exists() {
-        return Err(Failure::bad_input(format!(
-            "{} has {other}: one folder holds a model or an ensemble, not both",
-            folder.display()
-        ))
-        .help("name another folder with --out"));
+        return Err(taken(format!("{other}: one folder holds a model or an ensemble, not both")));
+    }
+    for name in [ModelFile::NAME, Ballot::FILE] {
+        let Ok(bytes) = fs::read(folder.join(name)) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let is_ours = match name {
+            ModelFile::NAME => ModelFile::from_json(&text).is_ok(),
+            _ => Ballot::from_json(&text).is_ok(),
+        };
+        if !is_ours {
+            return Err(taken(format!("a {name} that is not Rung's, or of a newer Rung")));
+        }
     }
     check(folder)
 }
@@ -150,6 +162,13 @@ mod tests {
         write_all(folder, &files).unwrap();
     }
 
+    /// An ensemble.json.
+    fn ballot(trials: &[u32]) -> Vec<u8> {
+        let voters = trials.iter().map(|trial| Voter { trial: TrialNumber(*trial), weight: 1 }).collect();
+        let ensemble = "s".parse().unwrap();
+        serde_json::to_vec(&Ballot { ensemble, vote: Vote::Soft, temperature: 1.0, voters }).unwrap()
+    }
+
     /// The files of a folder by name.
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)
@@ -186,11 +205,22 @@ mod tests {
     fn a_folder_holds_a_model_or_an_ensemble() {
         let folder = tempfile::tempdir().unwrap();
         check_apart(folder.path(), Ballot::FILE).unwrap();
-        fs::write(folder.path().join(Ballot::FILE), "{}").unwrap();
+        fs::write(folder.path().join(Ballot::FILE), ballot(&[0])).unwrap();
         let failure = check_apart(folder.path(), Ballot::FILE).unwrap_err();
         assert_eq!(failure.code, Code::BadInput);
         assert!(failure.message.contains("has ensemble.json"), "{}", failure.message);
         check_apart(folder.path(), ModelFile::NAME).unwrap();
+    }
+
+    #[test]
+    fn what_another_program_calls_a_model_is_not_written_over() {
+        for (name, other) in [(ModelFile::NAME, Ballot::FILE), (Ballot::FILE, ModelFile::NAME)] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), r#"{"format": "layers-model"}"#).unwrap();
+            let failure = check_apart(folder.path(), other).unwrap_err();
+            assert_eq!(failure.code, Code::BadInput);
+            assert!(failure.message.contains(&format!("has a {name} that is not")), "{}", failure.message);
+        }
     }
 
     #[test]
@@ -225,11 +255,6 @@ mod tests {
     #[test]
     fn members_of_another_vote_leave_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let ballot = |trials: &[u32]| {
-            let voters = trials.iter().map(|trial| Voter { trial: TrialNumber(*trial), weight: 1 }).collect();
-            let ensemble = "s".parse().unwrap();
-            serde_json::to_vec(&Ballot { ensemble, vote: Vote::Soft, temperature: 1.0, voters }).unwrap()
-        };
         let write = |trials: &[u32]| {
             let member = |trial: &u32| (format!("member-{trial}/model.json"), trial.to_string().into_bytes());
             let mut files: Vec<_> = trials.iter().map(member).collect();
