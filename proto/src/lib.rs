@@ -1,7 +1,7 @@
 //! Rung's wire protocol, `rung.v1`, and the only files that know both it and the domain.
 
 /// Protocol version that a worker and a coordinator must share.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Largest message between a coordinator and its workers, in bytes; objects travel in chunks of [`CHUNK_BYTES`].
 pub const MESSAGE_BYTES: usize = 4 << 20;

@@ -1,8 +1,12 @@
 //! What this worker would train on, and whether it can.
 
-use std::{env, io::Write};
+use std::{collections::BTreeMap, env, io::Write};
 
-use common::{study::ModelKind, view::DeviceFacts};
+use common::{
+    study::{DataSpec, ModelKind},
+    view::DeviceFacts,
+};
+use data::Sources;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +30,10 @@ struct Findings {
     device: Option<DeviceFacts>,
     /// Why a trainer does not start.
     problem: Option<String>,
+    /// Data sets that are on this machine.
+    data: Vec<&'static str>,
+    /// Those that are not, and why: studies of these are left to other workers.
+    missing_data: BTreeMap<&'static str, String>,
 }
 
 /// Starts a trainer as a worker would and prints what it finds; false where the trainer does not start.
@@ -46,8 +54,15 @@ pub async fn run(args: &DoctorArgs, to: &mut impl Write) -> anyhow::Result<bool>
     let trained =
         ModelKind::ALL.into_iter().filter(|kind| cfg!(feature = "torch") || *kind == ModelKind::Formula);
     let models = trained.map(ModelKind::as_str).collect();
-    let findings =
-        Findings { version: env!("CARGO_PKG_VERSION"), models, cores: host::cores(), device, problem };
+    let (mut data, mut missing_data) = (Vec::new(), BTreeMap::new());
+    for name in DataSpec::NAMES.iter().copied() {
+        match Sources::from_env().locate(name) {
+            Ok(_) => data.push(name),
+            Err(problem) => drop(missing_data.insert(name, problem.to_string())),
+        }
+    }
+    let (version, cores) = (env!("CARGO_PKG_VERSION"), host::cores());
+    let findings = Findings { version, models, cores, device, problem, data, missing_data };
     match args.output {
         Output::Json => writeln!(to, "{}", serde_json::to_string_pretty(&findings)?)?,
         Output::Text => print(&findings, to)?,
@@ -68,6 +83,10 @@ fn print(findings: &Findings, to: &mut impl Write) -> anyhow::Result<()> {
         line("libtorch", &device.libtorch)?;
         line("kernels", &device.capability)?;
         line("memory", &format!("{:.1} GiB", device.memory_bytes as f64 / f64::from(1 << 30)))?;
+    }
+    line("data", &findings.data.join(", "))?;
+    for problem in findings.missing_data.values() {
+        line("no data", problem)?;
     }
     if let Some(problem) = &findings.problem {
         line("problem", problem)?;

@@ -1,6 +1,7 @@
 //! `rung-worker`: joins a coordinator and trains its trials.
 
 use std::{
+    env,
     io::{self, IsTerminal as _},
     process::{self, ExitCode},
     thread,
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    log_to_stderr(matches!(cli.command, Some(Command::Trainer(_))));
+    if let Err(error) = log_to_stderr(matches!(cli.command, Some(Command::Trainer(_)))) {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
     let done = match cli.command {
         Some(Command::Trainer(args)) => trainer::process::run(&args).map(|()| true),
         Some(Command::Doctor(args)) => {
@@ -57,6 +61,7 @@ async fn join(args: JoinArgs) -> anyhow::Result<()> {
     if args.exit_with_parent {
         thread::spawn(exit_with_stdin);
     }
+    allow_trainers();
     let settings = Settings::try_from(args).and_then(Settings::possible).unwrap_or_else(|error| error.exit());
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -84,6 +89,15 @@ async fn join(args: JoinArgs) -> anyhow::Result<()> {
     }
 }
 
+/// Raises this process's limit of open files to what the system allows it, where it can: each trainer takes four, and the usual
+/// 1,024 are too few for a machine of some hundred cores.
+fn allow_trainers() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
+}
+
 /// Waits until stdin closes, then ends the process; its trainers end with the pipes that it holds.
 fn exit_with_stdin() {
     // An error means that there is nothing left to wait for, as the end does.
@@ -94,15 +108,19 @@ fn exit_with_stdin() {
 /// A worker's own messages, and what goes wrong in libraries; `RUNG_LOG` says otherwise.
 ///
 /// A trainer's log goes through its supervisor, which adds the time.
-fn log_to_stderr(trainer: bool) {
-    let filter = EnvFilter::try_from_env("RUNG_LOG").unwrap_or_else(|_| EnvFilter::new("warn,worker=info"));
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+fn log_to_stderr(trainer: bool) -> Result<(), String> {
+    let filter = match env::var_os("RUNG_LOG") {
+        None => EnvFilter::new("warn,worker=info"),
+        Some(_) => EnvFilter::try_from_env("RUNG_LOG").map_err(|error| format!("RUNG_LOG: {error}"))?,
+    };
+    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
     if trainer {
         log.without_time().with_target(false).init();
     } else {
         log.init();
     }
+    Ok(())
 }
 
 /// The supervisor waits far more than it computes: two threads leave the cores to the trainers.

@@ -1,7 +1,7 @@
 //! How this worker is known by its coordinator: by the file that a coordinator of its own user has published, by a
 //! certificate of the cluster's authority, or by one of its operator's own.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::ids::WorkerId;
 use proto::v1::{CertificateRequest, access_service_client::AccessServiceClient};
@@ -44,6 +44,8 @@ enum Way {
         spare: bool,
         renewal: Renewal,
         asked: Option<Box<Request>>,
+        /// When this process was given its certificate; none where it was kept by an earlier one.
+        given: Option<Instant>,
     },
 }
 
@@ -94,6 +96,7 @@ impl Member {
                     spare: true,
                     renewal: Renewal::Possible,
                     asked: None,
+                    given: None,
                 },
             });
         }
@@ -114,6 +117,7 @@ impl Member {
                     spare: false,
                     renewal: Renewal::Possible,
                     asked: None,
+                    given: None,
                 },
             });
         }
@@ -180,9 +184,9 @@ impl Member {
                     None => Dial::plain(&self.address, bearer),
                 }
             }
-            Way::Certified { place, token, renewal, .. } => {
+            Way::Certified { place, token, renewal, given, .. } => {
                 match (&place.identity, token) {
-                    (Some(identity), _) if now() < ends(identity) && *renewal != Renewal::Due => {}
+                    (Some(identity), _) if !is_over(identity, *given) && *renewal != Renewal::Due => {}
                     (Some(_), _) => self.renew_late().await?,
                     (None, Some(token)) => self.join(&token.clone()).await?,
                     (None, None) => return Err(Unjoined::Refused("its certificate is gone".to_owned())),
@@ -226,22 +230,27 @@ impl Member {
 
     /// How long until half of the certificate's life is over; none where there is none to renew.
     pub(crate) fn renewal_in(&self) -> Option<Duration> {
-        let Way::Certified { place: Place { identity: Some(identity), .. }, .. } = &self.way else {
+        let Way::Certified { place: Place { identity: Some(identity), .. }, given, .. } = &self.way else {
             return None;
         };
-        let (from, until) = identity.validity();
-        Some(Duration::from_secs(from + (until - from) / 2).saturating_sub(now()))
+        let (begun, life) = life(identity);
+        // Where this machine's date is wrong, a certificate that it was just given is none the older.
+        Some(match given {
+            Some(given) => (life / 2).saturating_sub(given.elapsed()),
+            None => (begun + life / 2).saturating_sub(now()),
+        })
     }
 
     /// Gets the next certificate, over a connection that was made with this one.
     pub(crate) async fn renew(&mut self, link: Link) -> Result<(), Status> {
-        let Way::Certified { place, pin, .. } = &mut self.way else { return Ok(()) };
+        let Way::Certified { place, pin, given, .. } = &mut self.way else { return Ok(()) };
         let broken = |error: IdentityError| Status::internal(error.to_string());
         let request = Request::new(self.worker.clone()).map_err(broken)?;
         let wire = CertificateRequest { worker: self.worker.to_string(), csr: request.csr.clone().into() };
         let reply = AccessServiceClient::new(link).renew(limited(wire)).await?.into_inner();
         let identity = request.answered(&self.address, *pin, reply.certificate.to_vec()).map_err(broken)?;
         place.keep(identity).map_err(broken)?;
+        *given = Some(Instant::now());
         info!(worker = %self.worker, "certificate renewed");
         Ok(())
     }
@@ -266,7 +275,7 @@ impl Member {
 
     /// Exchanges the token for a certificate.
     async fn join(&mut self, token: &Token) -> Result<(), Unjoined> {
-        let Way::Certified { place, pin, asked, .. } = &mut self.way else { return Ok(()) };
+        let Way::Certified { place, pin, asked, given, .. } = &mut self.way else { return Ok(()) };
         let dial = Dial::tls(&self.address, &Trust::Pinned(*pin), None, Bearer::new(Some(token)))
             .map_err(refused)?;
         let request = match asked.take() {
@@ -279,7 +288,7 @@ impl Member {
         let certificate = reply.map_err(|status| unjoined(&status))?.into_inner().certificate;
         let identity = request.answered(&self.address, *pin, certificate.to_vec()).map_err(refused)?;
         place.keep(identity).map_err(refused)?;
-        *asked = None;
+        (*asked, *given) = (None, Some(Instant::now()));
         info!(worker = %self.worker, coordinator = self.address, "joined the cluster, and keeps a certificate");
         Ok(())
     }
@@ -339,8 +348,17 @@ fn refused(error: impl ToString) -> Unjoined {
     Unjoined::Refused(error.to_string())
 }
 
-fn ends(identity: &Identity) -> Duration {
-    Duration::from_secs(identity.validity().1)
+/// The date at which a certificate begins to hold, and for how long it does.
+fn life(identity: &Identity) -> (Duration, Duration) {
+    let (from, until) = identity.validity();
+    (Duration::from_secs(from), Duration::from_secs(until.saturating_sub(from)))
+}
+
+/// Whether a certificate has ended: by this machine's date where an earlier process was given it, which may be wrong, as the
+/// coordinator's answer then tells; by how long ago this one was.
+fn is_over(identity: &Identity, given: Option<Instant>) -> bool {
+    let (begun, life) = life(identity);
+    given.map_or_else(|| now() >= begun + life, |given| given.elapsed() >= life)
 }
 
 /// The date, which certificates are about.

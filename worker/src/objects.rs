@@ -6,9 +6,10 @@ pub(crate) use cache::Cache;
 mod transfer;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -38,8 +39,8 @@ pub(crate) struct Objects {
     link: watch::Receiver<Option<Link>>,
     cache: Arc<Cache>,
     data: Arc<Cache>,
-    /// Held while a data set or initial weights are fetched: slots that wait for the same then find it.
-    fetching: Arc<Mutex<()>>,
+    /// Held while a data set or initial weights are fetched, each by its own: slots that wait for the same then find it.
+    fetching: Arc<std::sync::Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>>,
 }
 
 /// Why an object cannot be stored or fetched, now or ever.
@@ -139,46 +140,41 @@ impl Objects {
     }
 
     async fn put(&self, object: Object<'_>, path: &Path) -> Result<Digest, ObjectError> {
-        let path = path.to_owned();
-        let read = path.clone();
-        let (bytes, digest) = blocking(move || {
-            let bytes = std::fs::read(read)?;
-            let digest = Digest::of(&bytes);
-            Ok((bytes, digest))
-        })
-        .await?;
-        let header = pb::ObjectHeader {
-            name: Some(object.name(digest)),
-            size: bytes.len() as u64,
-            lease: Some(object.lease.clone().into()),
-        };
-        let patience = patience(bytes.len() as u64);
-        let bytes = Bytes::from(bytes);
-        self.retry("store", |channel| {
-            let sent = timeout(patience, transfer::put(channel, header.clone(), bytes.clone()));
-            async {
-                sent.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("the upload took too long")))
-            }
-        })
-        .await?;
-        remember(&self.cache, digest, path).await;
+        let digest = self.retry("store", |channel| upload(channel, object, path)).await?;
+        remember(&self.cache, digest, path.to_owned()).await;
         Ok(digest)
     }
 
     /// Brings a data set's object into a folder, verified. Waits for as long as the coordinator is away.
     pub(crate) async fn fetch_data(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
-        let _turn = self.fetching.lock().await;
         let path = folder.join("data.safetensors");
-        self.bring(&self.data, digest, &path, |channel| transfer::get_data(channel, digest)).await?;
+        self.fetch_shared(digest, &path, |channel| transfer::get_data(channel, digest)).await?;
         Ok(path)
     }
 
     /// Brings the object of initial weights into a folder, verified. Waits for as long as the coordinator is away.
     pub(crate) async fn fetch_model(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
-        let _turn = self.fetching.lock().await;
         let path = folder.join("initial.safetensors");
-        self.bring(&self.data, digest, &path, |channel| transfer::get_model(channel, digest)).await?;
+        self.fetch_shared(digest, &path, |channel| transfer::get_model(channel, digest)).await?;
         Ok(path)
+    }
+
+    /// Makes an object appear at a path that many slots may want at the same time: one of them fetches it.
+    async fn fetch_shared<F>(
+        &self,
+        digest: Digest,
+        path: &Path,
+        transfer: impl Fn(Link) -> F,
+    ) -> Result<(), ObjectError>
+    where
+        F: Future<Output = Result<Vec<u8>, Status>>,
+    {
+        let own = {
+            let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(fetching.entry(digest).or_default())
+        };
+        let _turn = own.lock().await;
+        self.bring(&self.data, digest, path, transfer).await
     }
 
     async fn get(&self, object: Object<'_>, digest: Digest, path: &Path) -> Result<(), ObjectError> {
@@ -197,10 +193,14 @@ impl Objects {
         F: Future<Output = Result<Vec<u8>, Status>>,
     {
         let (here, to) = (cache.clone(), path.to_owned());
-        if blocking(move || here.take(digest, &to)).await? {
+        if blocking(move || Ok(here.take(digest, &to))).await? {
             return Ok(());
         }
-        let bytes = self.retry("fetch", transfer).await?;
+        let fetch = |channel| {
+            let came = transfer(channel);
+            async { came.await.map_err(ObjectError::Refused) }
+        };
+        let bytes = self.retry("fetch", fetch).await?;
         let to = path.to_owned();
         let intact = blocking(move || {
             let intact = Digest::of(&bytes) == digest;
@@ -219,7 +219,7 @@ impl Objects {
     /// Tries until it goes well or the coordinator says that it never will.
     async fn retry<T, F>(&self, what: &'static str, transfer: impl Fn(Link) -> F) -> Result<T, ObjectError>
     where
-        F: Future<Output = Result<T, Status>>,
+        F: Future<Output = Result<T, ObjectError>>,
     {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
         let mut link = self.link.clone();
@@ -230,15 +230,29 @@ impl Objects {
             };
             let Some(channel) = channel else { continue };
             match transfer(channel).await {
-                Ok(done) => return Ok(done),
-                Err(status) if is_final(status.code()) => return Err(ObjectError::Refused(status)),
-                Err(status) => {
+                Err(ObjectError::Refused(status)) if !is_final(status.code()) => {
                     debug!(what, reason = status.message(), "object transfer failed, trying again")
                 }
+                ended => return ended,
             }
             sleep(backoff.wait()).await;
         }
     }
+}
+
+/// Sends a file's bytes to the coordinator. They are read for each try, so that none are in memory while it is away.
+async fn upload(channel: Link, object: Object<'_>, path: &Path) -> Result<Digest, ObjectError> {
+    let path = path.to_owned();
+    let bytes = Bytes::from(blocking(move || std::fs::read(path)).await?);
+    let digest = Digest::of(&bytes);
+    let header = pb::ObjectHeader {
+        name: Some(object.name(digest)),
+        size: bytes.len() as u64,
+        lease: Some(object.lease.clone().into()),
+    };
+    let sent = timeout(patience(header.size), transfer::put(channel, header, bytes)).await;
+    let sent = sent.unwrap_or_else(|_| Err(Status::deadline_exceeded("the upload took too long")));
+    sent.map(|()| digest).map_err(ObjectError::Refused)
 }
 
 /// Keeps an object for later; a cache that does not work costs only time.

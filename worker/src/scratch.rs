@@ -83,7 +83,7 @@ fn sweep(base: &Path, user: u32) -> io::Result<()> {
         let Ok(lock) = lock_file(&entry.path().join(LOCK)) else { continue };
         match lock.try_lock() {
             Ok(()) => {
-                let removed = fs::remove_dir_all(entry.path());
+                let removed = remove(&entry.path());
                 debug!(folder = %entry.path().display(), ?removed, "scratch of a dead worker swept");
             }
             Err(TryLockError::WouldBlock) => {}
@@ -91,6 +91,32 @@ fn sweep(base: &Path, user: u32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes a worker's folder, the lock last: a folder that was half removed when its turn was cut short is still swept.
+fn remove(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        // Not through links.
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(folder)
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left of it then, an empty folder, goes with the guard.
+        if let Err(error) = remove(self.folder.path()) {
+            debug!(%error, folder = %self.folder.path().display(), "scratch not removed");
+        }
+    }
 }
 
 /// Opens a lock file, which is a plain file; never waits, whatever it is instead.

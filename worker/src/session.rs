@@ -36,6 +36,10 @@ use self::{
     slots::Slots,
 };
 
+/// How long a lease is kept whose work this worker cannot make sense of, as one of another release may: it goes back and counts
+/// against nothing, but not at once, or the same one would come again and again.
+const SENSELESS: Duration = Duration::from_secs(30);
+
 /// Longest time that a drain waits for leases to be handed back.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -50,6 +54,8 @@ pub struct Session {
     /// Leases whose end is not durable yet.
     held: BTreeSet<LeaseId>,
     slots: Slots,
+    /// Leases whose work makes no sense here, and when they go back.
+    senseless: BTreeMap<LeaseId, Instant>,
     /// Credits that the coordinator knows of; none where a grant may have used some of them up.
     told: Option<u32>,
     /// Leases that have come by this stream.
@@ -72,6 +78,7 @@ impl Session {
             studies: BTreeMap::new(),
             held: BTreeSet::new(),
             slots,
+            senseless: BTreeMap::new(),
             told: None,
             granted: 0,
             beat: false,
@@ -116,7 +123,8 @@ impl Session {
     /// When [`timeout`](Self::timeout) is to be called next.
     pub fn deadline(&self) -> Option<Instant> {
         let fence = if self.held.is_empty() { None } else { self.contact.fence_at() };
-        [fence, self.contact.heartbeat_at(), self.drain].into_iter().flatten().min()
+        let senseless = self.senseless.values().min().copied();
+        [fence, self.contact.heartbeat_at(), senseless, self.drain].into_iter().flatten().min()
     }
 
     /// Whether a drain is over: everything is handed back, or it took too long.
@@ -145,7 +153,7 @@ impl Session {
         match message {
             Incoming::Welcome(welcome) => self.welcomed(now, welcome),
             Incoming::Study { id, spec } => drop(self.studies.insert(id, spec)),
-            Incoming::Grants(grants) => self.granted(grants),
+            Incoming::Grants(grants) => self.granted(now, grants),
             Incoming::Ack(sequence) => self.acked(sequence),
             Incoming::Revoke(leases) => leases.iter().for_each(|lease| self.forget(lease)),
             Incoming::Drain => self.drain(now),
@@ -184,6 +192,9 @@ impl Session {
         if self.contact.fence(now) {
             self.hand_back();
         }
+        let (due, later) = mem::take(&mut self.senseless).into_iter().partition(|(_, until)| *until <= now);
+        self.senseless = later;
+        release(&mut self.outbox, BTreeMap::into_keys(due));
     }
 
     fn welcomed(&mut self, now: Instant, welcome: Welcome) {
@@ -198,7 +209,7 @@ impl Session {
         }
     }
 
-    fn granted(&mut self, grants: Vec<Result<Grant, Unusable>>) {
+    fn granted(&mut self, now: Instant, grants: Vec<Result<Grant, Unusable>>) {
         // Even if the slot is free again before anything is sent: the coordinator counts what it gives out.
         self.told = None;
         self.granted += grants.len() as u64;
@@ -219,7 +230,10 @@ impl Session {
             };
             match grant.map_err(|unusable| unusable.reason).and_then(|grant| Ok((grant, study?))) {
                 Ok((grant, study)) => self.slots.push(Assignment { grant, study }),
-                Err(reason) => self.outbox.push(Report { lease, news: News::Failed { reason } }),
+                Err(reason) => {
+                    self.senseless.insert(lease.clone(), now + SENSELESS);
+                    self.actions.push(Action::Complain { lease, reason });
+                }
             }
         }
         if self.drain.is_some() {
@@ -240,6 +254,7 @@ impl Session {
     fn forget(&mut self, lease: &LeaseId) {
         if self.held.remove(lease) {
             self.slots.forget(lease);
+            self.senseless.remove(lease);
             self.outbox.forget(lease);
             self.actions.push(Action::Abandon(lease.clone()));
         }
@@ -247,9 +262,8 @@ impl Session {
 
     /// Begins to hand back all leases; what has not begun is handed back as it came.
     fn hand_back(&mut self) {
-        for lease in self.slots.take_waiting() {
-            self.outbox.push(Report { lease, news: News::Released { checkpoint: None } });
-        }
+        let senseless = mem::take(&mut self.senseless).into_keys();
+        release(&mut self.outbox, self.slots.take_waiting().chain(senseless));
         self.actions.extend(self.held.iter().cloned().map(Action::HandBack));
     }
 
@@ -259,6 +273,16 @@ impl Session {
 
     /// How many more leases the worker can take now.
     fn credits(&self) -> u32 {
-        if self.drain.is_some() { 0 } else { self.slots.credits(self.held.len()) }
+        match self.drain {
+            Some(_) => 0,
+            None => self.slots.credits(self.held.len()).saturating_sub(self.senseless.len() as u32),
+        }
+    }
+}
+
+/// Hands leases back as they came.
+fn release(outbox: &mut Outbox, leases: impl Iterator<Item = LeaseId>) {
+    for lease in leases {
+        outbox.push(Report { lease, news: News::Released { checkpoint: None } });
     }
 }

@@ -5,7 +5,11 @@ use access::AccessArgs;
 
 pub use config::{Coordinator, Cores, Device};
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use common::{duration, ids::WorkerId};
@@ -31,13 +35,13 @@ pub struct Cli {
     /// Something else than to join a coordinator.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to join a coordinator, where there is no command.
-    #[command(flatten)]
-    pub join: JoinArgs,
     /// File with defaults for flags; without it, rung/config.toml in your configuration folder (~/.config on Linux)
     // Read before the command line is.
     #[arg(long = "config", value_name = "FILE", env = "RUNG_CONFIG", global = true)]
     _config: Option<PathBuf>,
+    /// How to join a coordinator, where there is no command.
+    #[command(flatten)]
+    pub join: JoinArgs,
 }
 
 impl Cli {
@@ -79,8 +83,6 @@ pub struct JoinArgs {
     // Asked for when settings are made: clap would ask a subcommand for it too, as soon as any of these variables is set.
     #[arg(long, env = "RUNG_JOIN", value_name = "HOST:PORT")]
     join: Option<Coordinator>,
-    #[command(flatten)]
-    access: AccessArgs,
     /// What to train on: auto, cpu, cuda:N or mps
     #[arg(long, env = "RUNG_DEVICE", default_value_t = Device::Auto)]
     device: Device,
@@ -90,7 +92,7 @@ pub struct JoinArgs {
     /// This worker's name, unique in the cluster [default: the host's name and a random suffix]
     #[arg(long, env = "RUNG_ID", value_name = "NAME")]
     id: Option<WorkerId>,
-    /// Folder for checkpoints on their way; emptied at the end [default: the system's temporary folder]
+    /// Folder for checkpoints on their way, in a folder of the worker's own that goes with it [default: the system's temporary folder]
     #[arg(long, env = "RUNG_SCRATCH", value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// Folder with data sets, searched before the user's and the system's
@@ -109,6 +111,9 @@ pub struct JoinArgs {
     /// A checkpoint is taken at the end of an epoch when the last one is at least this old
     #[arg(long, env = "RUNG_CHECKPOINT_EVERY", value_name = "TIME", default_value = "10s", value_parser = duration::span)]
     checkpoint_every: Duration,
+    // Behind all others: what follows a group stands under its heading.
+    #[command(flatten)]
+    access: AccessArgs,
     #[command(flatten)]
     leave: LeaveArgs,
 }
@@ -256,9 +261,16 @@ impl TryFrom<JoinArgs> for Settings {
                 lifetime: args.leave.lifetime,
                 alone: args.leave.death_timeout,
             },
-            program: env::current_exe().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
+            program: this_program().map_err(|error| Cli::command().error(ErrorKind::Io, error))?,
         })
     }
+}
+
+/// The program that runs now, for its trainers. On Linux by a name that means it whatever is put in its place meanwhile: a trainer
+/// of another build would be understood by halves, and compute other numbers.
+fn this_program() -> io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { env::current_exe() }
 }
 
 impl Settings {

@@ -25,8 +25,12 @@ use tracing::{error, info, warn};
 
 use self::health::{Condition, Health};
 use crate::{
-    backoff::Backoff, error::WorkerError, event::Event, objects::Objects, scratch::Scratch,
-    session::Assignment,
+    backoff::Backoff,
+    error::WorkerError,
+    event::Event,
+    objects::Objects,
+    scratch::Scratch,
+    session::{Assignment, messages::News},
 };
 
 /// First wait before a trainer is started again.
@@ -89,7 +93,16 @@ impl Slot {
     ///
     /// [`Event::SlotFree`] is told once the trainer is up, and again after each order; so there is never more than one
     /// order on its way here.
-    pub(crate) async fn run(self, mut orders: Receiver<Order>, mut warm: Option<Child>) {
+    pub(crate) async fn run(self, mut orders: Receiver<Order>, warm: Option<Child>) {
+        self.serve(&mut orders, warm).await;
+        // One may have come in the moment that the trainer was lost for good.
+        orders.close();
+        while let Ok(order) = orders.try_recv() {
+            self.tell(&order.assignment.grant.lease, News::Released { checkpoint: None }).await;
+        }
+    }
+
+    async fn serve(&self, orders: &mut Receiver<Order>, mut warm: Option<Child>) {
         let end = self.shared.end.clone();
         let (mut respawn, mut health) = (respawn(), Health::new());
         let mut announced = false;

@@ -48,6 +48,7 @@ const EVENTS: usize = 256;
 
 /// Works for a coordinator until `shutdown` is cancelled, or the coordinator says to leave; then hands everything back.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let started_at = Instant::now();
     let scratch = Scratch::open(&settings.scratch)
         .map_err(|source| WorkerError::Scratch { folder: settings.scratch.clone(), source })?;
     let member = Member::open(&settings)?;
@@ -72,7 +73,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> Result<(), 
     info!(worker = %identity.worker, device = identity.device.device, slots = identity.slots, "worker started");
     let supervisor = Supervisor {
         session: Session::new(Instant::now(), identity),
-        leaving: Leaving::new(settings.leave, Instant::now()),
+        leaving: Leaving::new(settings.leave, started_at),
         inbox,
         orders,
         leashes: BTreeMap::new(),
@@ -196,6 +197,13 @@ impl Supervisor {
             Action::Start { slot, assignment } => self.start(slot, assignment),
             Action::HandBack(lease) => self.hand_back(&lease),
             Action::Abandon(lease) => self.abandon(&lease),
+            Action::Complain { lease, reason } => warn!(
+                study = %lease.study,
+                trial = %lease.trial,
+                attempt = %lease.attempt,
+                reason,
+                "this worker cannot make sense of the lease, and hands it back: is it of the coordinator's release?"
+            ),
         }
     }
 

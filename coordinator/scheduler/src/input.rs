@@ -1,5 +1,7 @@
 //! What happens to a study: requests and messages, before they are facts.
 
+use std::collections::BTreeSet;
+
 use common::{
     checkpoint::{Checkpoint, Digest},
     evaluation::Scored,
@@ -18,6 +20,8 @@ pub enum Input {
         worker: WorkerId,
         /// How many it can take.
         most: u32,
+        /// Who else could take them, now or once it has room: where one can, what has failed on the worker is not for it.
+        others: BTreeSet<WorkerId>,
     },
     /// A checkpoint inside a lease is stored.
     Checkpointed {
@@ -112,6 +116,11 @@ pub enum Input {
 }
 
 impl Input {
+    /// A worker that nobody else works beside has room for leases.
+    pub fn alone(worker: WorkerId, most: u32) -> Self {
+        Self::Lease { worker, most, others: BTreeSet::new() }
+    }
+
     /// The lease that the input is about, if it is about one.
     pub fn lease(&self) -> Option<(TrialNumber, Attempt)> {
         match *self {

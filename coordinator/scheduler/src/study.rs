@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     checkpoint::Checkpoint,
-    ids::{Attempt, TrialNumber},
+    ids::{Attempt, TrialNumber, WorkerId},
     metrics::Goal,
     study::{PromotionMode, SchedulerSpec, StudySpec},
     time::Timestamp,
@@ -77,6 +77,8 @@ pub struct Study {
     /// Brackets that have not ended.
     open: usize,
     leases: BTreeMap<TrialNumber, Lease>,
+    /// Workers on which an attempt has failed, of whatever trial.
+    failed_on: BTreeSet<WorkerId>,
     queue: Queue,
     best: Option<Best>,
     /// Epochs trained by results that count.
@@ -149,11 +151,12 @@ impl Study {
         events.extend(self.settle(now));
         // The end of draws may promote trials that the same worker can train. It comes once in a study.
         let ended = events.iter().any(|event| matches!(event, Event::DrawsEnded { .. }));
-        if let Input::Lease { worker, most } = input
+        if let Input::Lease { worker, most, others } = input
             && ended
         {
             let granted = events.iter().filter(|event| matches!(event, Event::Granted { .. })).count() as u32;
-            let rest = Input::Lease { worker: worker.clone(), most: most.saturating_sub(granted) };
+            let (worker, others) = (worker.clone(), others.clone());
+            let rest = Input::Lease { worker, most: most.saturating_sub(granted), others };
             events.extend(self.step(now, &rest)?);
         }
         Ok(events)
@@ -191,6 +194,7 @@ impl Study {
             open: brackets.len(),
             brackets,
             leases: BTreeMap::new(),
+            failed_on: BTreeSet::new(),
             queue: Queue::default(),
             best: None,
             epochs: 0,

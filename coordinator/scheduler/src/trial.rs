@@ -1,5 +1,7 @@
 //! A trial: one configuration, and how far it has come.
 
+use std::collections::BTreeSet;
+
 use common::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
@@ -74,6 +76,8 @@ pub struct Trial {
     pub(crate) charged: u32,
     /// Trainers that died on it.
     pub(crate) failures: u32,
+    /// The workers that they were of.
+    pub(crate) failed_on: BTreeSet<WorkerId>,
     /// Leases lost in a row without a new durable epoch.
     pub(crate) losses: u32,
     /// Leases to evaluate it that brought nothing.
@@ -111,6 +115,7 @@ impl Trial {
             result_checkpoint: None,
             charged: 0,
             failures: 0,
+            failed_on: BTreeSet::new(),
             losses: 0,
             evaluation_losses: EvaluationLosses::default(),
             cost,
@@ -133,6 +138,12 @@ impl Trial {
     /// Epochs that need not be trained again.
     pub fn durable_epochs(&self) -> u32 {
         self.checkpoint.map_or(0, |checkpoint| checkpoint.epoch)
+    }
+
+    /// Whether a worker on which it has failed is not to have it: where the machine is to blame it would fail there again and
+    /// again, for a machine that fails has always room. Not where none of the others is any better.
+    pub(crate) fn is_withheld(&self, worker: &WorkerId, others: &BTreeSet<WorkerId>) -> bool {
+        self.failed_on.contains(worker) && !others.is_subset(&self.failed_on)
     }
 
     /// Epochs trained since its last result, while it trains or waits to.

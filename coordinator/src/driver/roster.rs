@@ -249,6 +249,14 @@ impl Roster {
         self.members.iter().filter(|(_, m)| m.capacity() > 0).map(|(worker, _)| worker.clone()).collect()
     }
 
+    /// Workers beside one that take leases of a study, now or once they have room.
+    pub(super) fn others(&self, worker: &WorkerId, spec: &StudySpec) -> BTreeSet<WorkerId> {
+        let takes = |(other, member): &(&WorkerId, &Member)| {
+            *other != worker && member.session.is_some() && !member.draining && member.can_train(spec)
+        };
+        self.members.iter().filter(takes).map(|(other, _)| other.clone()).collect()
+    }
+
     /// A worker that is connected or holds leases.
     pub(super) fn get(&self, worker: &WorkerId) -> Option<&Member> {
         self.members.get(worker)

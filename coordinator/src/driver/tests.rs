@@ -37,6 +37,47 @@ fn a_study_ends_with_all_its_trials() {
 }
 
 #[test]
+fn a_machine_that_fails_whatever_it_is_given_costs_no_trial_more_than_one_attempt() {
+    let mut world = World::new(2);
+    // One that trains, and takes its time.
+    world.act(0, false);
+    for _ in 0..100 {
+        world.act_badly(1);
+    }
+    let failed: Vec<_> = failures(&world.log);
+    assert_eq!(failed, BTreeSet::from_iter(failed.clone()).into_iter().collect::<Vec<_>>(), "none twice");
+    assert_eq!(failed.len(), 16, "each but the one that the other has");
+    assert_eq!(world.play_out(), undisturbed());
+}
+
+#[test]
+fn a_machine_that_fails_alone_is_given_what_it_has_failed() {
+    let mut world = World::new(1);
+    for _ in 0..100 {
+        world.act_badly(0);
+    }
+    assert_eq!(failures(&world.log).len(), 3 * 17, "three attempts of every trial");
+    assert!(world.finished());
+    // Also where the other one leaves.
+    let mut world = World::new(2);
+    world.act(0, false);
+    (0..100).for_each(|_| world.act_badly(1));
+    world.kill_worker(0);
+    (0..2).for_each(|_| world.fall_silent());
+    (0..100).for_each(|_| world.act_badly(1));
+    assert!(world.finished());
+}
+
+/// Trials of which an attempt failed, in the order of these.
+fn failures(log: &[Event]) -> Vec<u32> {
+    let failed = |event: &Event| match event {
+        Event::AttemptFailed { trial, .. } => Some(trial.0),
+        _ => None,
+    };
+    log.iter().filter_map(failed).collect()
+}
+
+#[test]
 fn a_silent_worker_loses_its_leases_after_their_term() {
     let mut world = World::new(2);
     world.act(0, false);

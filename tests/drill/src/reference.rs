@@ -34,7 +34,7 @@ pub(crate) fn table_of(spec: &StudySpec, columns: Columns) -> Result<Vec<String>
         if study.phase() == StudyPhase::Finished {
             return Ok(table(&study, columns));
         }
-        let ask = Input::Lease { worker: "w".parse()?, most: 1 };
+        let ask = Input::alone("w".parse()?, 1);
         study.step(Timestamp(now), &ask)?;
         let Some((trial, lease)) = study.leases().next() else { continue };
         let (attempt, work) = (lease.attempt, lease.work);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use common::checkpoint::Digest;
+use nix::sys::statvfs::statvfs;
 
 /// Most bytes of checkpoints that are kept.
 const OBJECTS: u64 = 1 << 30;
@@ -36,21 +37,23 @@ impl Cache {
         Self { folder, limit: DATA }
     }
 
-    /// Makes an object appear at `to`, if it is here and intact.
-    pub(crate) fn take(&self, digest: Digest, to: &Path) -> io::Result<bool> {
+    /// Makes an object appear at `to`, if it is here, can be read and is intact.
+    ///
+    /// It is read again each time: a disk that forgets, or cannot be read there any more, must cost a download and not a wrong
+    /// result, nor one lease after another.
+    pub(crate) fn take(&self, digest: Digest, to: &Path) -> bool {
         let here = self.folder.join(digest.to_string());
-        match fs::hard_link(&here, to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+        if fs::hard_link(&here, to).is_err() {
+            return false;
         }
-        // Read again each time: a disk that forgets must cost a download, not a wrong result.
-        let intact = Digest::of(&fs::read(to)?) == digest;
+        let intact = fs::read(to).is_ok_and(|bytes| Digest::of(&bytes) == digest);
         if !intact {
-            fs::remove_file(&here)?;
-            fs::remove_file(to)?;
+            // Another slot may have been faster.
+            for name in [here.as_path(), to] {
+                drop(fs::remove_file(name));
+            }
         }
-        Ok(intact)
+        intact
     }
 
     /// Remembers an object that lies at `path` and is never changed there; drops the oldest beyond the limit.
@@ -61,6 +64,7 @@ impl Cache {
         }
     }
 
+    /// Drops the oldest objects beyond the limit, or beyond half of what the disk has for them: checkpoints must find room too.
     fn evict(&self) -> io::Result<()> {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -74,8 +78,10 @@ impl Cache {
         }
         files.sort();
         let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        let half = free(&self.folder).map_or(u64::MAX, |free| (free + total) / 2);
+        let limit = self.limit.min(half);
         for (_, size, path) in files {
-            if total <= self.limit {
+            if total <= limit {
                 break;
             }
             match fs::remove_file(path) {
@@ -85,6 +91,12 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Bytes that can still be written to a folder's disk; none where the system does not tell.
+fn free(folder: &Path) -> Option<u64> {
+    let facts = statvfs(folder).ok()?;
+    Some(facts.blocks_available() as u64 * facts.fragment_size() as u64)
 }
 
 #[cfg(test)]
@@ -113,9 +125,9 @@ mod tests {
         cache.keep(digest, &path).unwrap();
         cache.keep(digest, &path).unwrap();
         fs::remove_file(path).unwrap();
-        assert!(cache.take(digest, &work.join("b")).unwrap());
+        assert!(cache.take(digest, &work.join("b")));
         assert_eq!(fs::read(work.join("b")).unwrap(), b"12345");
-        assert!(!cache.take(Digest::of(b"other"), &work.join("c")).unwrap());
+        assert!(!cache.take(Digest::of(b"other"), &work.join("c")));
     }
 
     #[test]
@@ -124,9 +136,19 @@ mod tests {
         let (digest, path) = write(&work, "a", b"12345");
         cache.keep(digest, &path).unwrap();
         fs::write(path, b"12346").unwrap();
-        assert!(!cache.take(digest, &work.join("b")).unwrap());
+        assert!(!cache.take(digest, &work.join("b")));
         assert!(!work.join("b").exists());
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_fetched_again() {
+        let (cache, _dir, work) = bench();
+        let digest = Digest::of(b"12345");
+        // Neither a link to a folder can be made, nor a file be read in its place.
+        fs::create_dir(cache.folder.join(digest.to_string())).unwrap();
+        assert!(!cache.take(digest, &work.join("b")));
+        assert!(!work.join("b").exists());
     }
 
     #[test]
@@ -141,8 +163,7 @@ mod tests {
                 digest
             })
             .collect();
-        let found =
-            digests.iter().enumerate().map(|(i, d)| cache.take(*d, &work.join(format!("out{i}"))).unwrap());
+        let found = digests.iter().enumerate().map(|(i, d)| cache.take(*d, &work.join(format!("out{i}"))));
         assert_eq!(found.collect::<Vec<_>>(), [false, true, true]);
     }
 }

@@ -20,6 +20,13 @@ pub enum Action {
     HandBack(LeaseId),
     /// Stop whatever is done for a lease: it is somebody else's.
     Abandon(LeaseId),
+    /// Tell people that a lease, which goes back later, is for work that this worker cannot make sense of.
+    Complain {
+        /// The lease.
+        lease: LeaseId,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// A grant and the study that it belongs to.

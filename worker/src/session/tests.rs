@@ -77,7 +77,7 @@ impl Bench {
         self.receive(Incoming::Grants(grants));
         let started = |action| match action {
             Action::Start { slot, assignment } => Some((slot, assignment.grant.lease)),
-            Action::HandBack(_) | Action::Abandon(_) => None,
+            Action::HandBack(_) | Action::Abandon(_) | Action::Complain { .. } => None,
         };
         self.session.actions().into_iter().filter_map(started).collect()
     }
@@ -241,19 +241,42 @@ fn a_drain_without_coordinator_gives_up() {
     assert!(bench.session.is_over(bench.now + DRAIN));
 }
 
-#[test]
-fn work_that_makes_no_sense_fails_the_attempt_and_not_the_worker() {
+/// A worker of one slot with a lease of a study that it was not told of, and one whose work it cannot read.
+fn with_senseless() -> Bench {
     let mut bench = Bench::welcomed(1);
     let mut unknown = grant(4, 1);
     unknown.lease.study = "deadbeef".parse().unwrap();
     let unusable = Unusable { lease: lease(5, 1), reason: "no work".to_owned() };
     bench.receive(Incoming::Grants(vec![Ok(unknown), Err(unusable)]));
+    let actions = bench.session.actions();
+    assert!(matches!(&actions[..], [Action::Complain { .. }, Action::Complain { .. }]), "{actions:?}");
+    assert_eq!(bench.sent(), [credits(0, 2)], "no more of these");
+    bench
+}
+
+#[test]
+fn work_that_makes_no_sense_goes_back_later_and_counts_against_nothing() {
+    let mut bench = with_senseless();
+    bench.now += SENSELESS - SECOND;
+    bench.session.timeout(bench.now);
+    assert!(!bench.sent().iter().any(|message| matches!(message, Outgoing::Reports { .. })));
+    bench.now += SECOND;
+    assert!(bench.session.deadline().is_some_and(|deadline| deadline <= bench.now));
+    bench.session.timeout(bench.now);
     let sent = bench.sent();
     let [Outgoing::Reports { reports, .. }, Outgoing::Credits { free: 1, .. }] = &sent[..] else {
         panic!("{sent:?}")
     };
-    assert!(reports.iter().all(|report| matches!(report.news, News::Failed { .. })));
+    assert!(reports.iter().all(|report| matches!(report.news, News::Released { checkpoint: None })));
     assert_eq!(reports.len(), 2);
+}
+
+#[test]
+fn work_that_makes_no_sense_goes_back_with_all_else_when_the_worker_leaves() {
+    let mut bench = with_senseless();
+    bench.session.drain(bench.now);
+    let sent = bench.sent();
+    assert!(matches!(&sent[..], [Outgoing::Reports { reports, .. }] if reports.len() == 2), "{sent:?}");
 }
 
 #[test]

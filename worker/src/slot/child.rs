@@ -87,8 +87,14 @@ impl Child {
         launch: &Launch,
         tracker: &TaskTracker,
     ) -> Result<(Self, DeviceFacts), StartError> {
-        let mut process = spawn(launch)
-            .map_err(|error| StartError::Unusable(format!("{}: {error}", launch.program.display())))?;
+        let mut process = spawn(launch).map_err(|error| {
+            let reason = format!("{}: {error}", launch.program.display());
+            match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => StartError::Unusable(reason),
+                // No process, memory or descriptor is left, or the file is being written: that may pass.
+                _ => StartError::Lost(reason),
+            }
+        })?;
         let (Some(commands), Some(reports), Some(log)) =
             (process.stdin.take(), process.stdout.take(), process.stderr.take())
         else {

@@ -209,7 +209,7 @@ impl Slot {
         })
     }
 
-    async fn tell(&self, lease: &LeaseId, news: News) {
+    pub(super) async fn tell(&self, lease: &LeaseId, news: News) {
         // The supervisor stops listening only when the worker ends.
         drop(
             self.shared

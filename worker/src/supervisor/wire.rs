@@ -141,7 +141,7 @@ mod tests {
     fn another_protocol_is_refused_by_name() {
         let welcome = pb::Welcome { protocol: 9, ..pb::Welcome::default() };
         let error = message(pb::coordinator_message::Kind::Welcome(welcome)).unwrap_err();
-        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 4");
+        assert_eq!(error.to_string(), "field welcome.protocol: it is 9, this worker speaks 5");
     }
 
     #[test]

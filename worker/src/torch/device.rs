@@ -2,7 +2,7 @@
 
 use std::{env, path::Path, sync::OnceLock};
 
-use tch::Cuda;
+use tch::{Cuda, Kind, TchError, Tensor};
 use worker_ext::runtime;
 
 use crate::{settings::Device, trainer::TrainError};
@@ -26,6 +26,22 @@ pub(super) fn open(device: Device) -> Result<tch::Device, TrainError> {
             let reason = cuda_problem.map(|problem| format!(": {problem}")).unwrap_or_default();
             Err(TrainError::Other(format!("device {device} is not there{reason}")))
         }
+    }
+}
+
+/// Multiplies, differentiates and waits for the result: a device that is there may still be unable to compute, as where libtorch
+/// has no kernels for it. What a trainer cannot do at its start it would fail one trial after another for.
+pub(super) fn try_out(device: tch::Device) -> Result<(), TrainError> {
+    let tried = || -> Result<f64, TchError> {
+        let factor = Tensor::f_ones([8, 8], (Kind::Float, device))?.f_set_requires_grad(true)?;
+        factor.f_matmul(&factor)?.f_sum(Kind::Float)?.f_backward()?;
+        factor.f_grad()?.f_sum(Kind::Float)?.f_double_value(&[])
+    };
+    match tried() {
+        // Each of 64 factors is in eight products on the left and in eight on the right.
+        Ok(1024.0) => Ok(()),
+        Ok(other) => Err(TrainError::Other(format!("device {device:?} computes wrongly: {other}, not 1024"))),
+        Err(error) => Err(TrainError::Other(format!("device {device:?} cannot compute: {error}"))),
     }
 }
 
@@ -66,6 +82,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_is_an_error() {
         assert_eq!(open(Device::Cpu).unwrap(), tch::Device::Cpu);
+        try_out(tch::Device::Cpu).unwrap();
         let error = open(Device::Cuda(1000)).unwrap_err().to_string();
         assert!(error.contains("device cuda:1000 is not there"), "{error}");
     }

@@ -40,10 +40,12 @@ pub struct TorchTrainer {
 impl TorchTrainer {
     /// A trainer on a device, which opens data sets where `sources` say when a task first needs one.
     ///
-    /// Fails where the device is asked for by name and is not there.
+    /// Fails where the device is asked for by name and is not there, and where it cannot compute.
     pub fn new(device: Device, sources: Sources) -> Result<Self, TrainError> {
         runtime::keep_memory();
-        Ok(Self { device: device::open(device)?, sources, resident: None })
+        let device = device::open(device)?;
+        device::try_out(device)?;
+        Ok(Self { device, sources, resident: None })
     }
 
     /// A trainer on a device with a data set at hand; it knows no other.

@@ -30,7 +30,9 @@ impl Study {
             return self.message(trial, attempt, input);
         }
         let fact = match input {
-            Input::Lease { worker, most } => return Ok(self.grants(now, worker, *most)),
+            Input::Lease { worker, most, others } => {
+                return Ok(self.grants(now, (worker, others), *most));
+            }
             Input::Tick => self.clock.is_mark_due(now).then_some(Event::Ticked { at: now }),
             Input::Damaged { trial, checkpoint } => self.damaged(*trial, *checkpoint),
             Input::Stop if self.finished.is_some() && self.ended == Some(EndReason::Requested) => None,

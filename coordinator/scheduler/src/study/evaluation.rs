@@ -1,5 +1,7 @@
 //! Which checkpoints are measured on the validation and the test part, and how far that has come.
 
+use std::collections::BTreeSet;
+
 use common::{
     checkpoint::Checkpoint,
     evaluation::Evaluation,
@@ -18,11 +20,17 @@ use crate::{
 
 impl Study {
     /// Leases to evaluate, once training is over.
-    pub(super) fn evaluation_grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+    pub(super) fn evaluation_grants(
+        &self,
+        now: Timestamp,
+        (worker, others): (&WorkerId, &BTreeSet<WorkerId>),
+        most: u32,
+    ) -> Vec<Event> {
         let grant = |(trial, checkpoint): (&Trial, Checkpoint)| {
             self.granted(now, worker, (trial.number, trial.last_attempt), Work::Evaluate { checkpoint })
         };
-        self.to_evaluate().take(most as usize).map(grant).collect()
+        let open = self.to_evaluate().filter(|(trial, _)| !trial.is_withheld(worker, others));
+        open.take(most as usize).map(grant).collect()
     }
 
     /// Checkpoints that are to be measured and that nobody measures, once training is over: the best result's first.

@@ -1,5 +1,7 @@
 //! Leases for a worker that has room.
 
+use std::collections::BTreeSet;
+
 use common::{
     ids::{Attempt, TrialNumber, WorkerId},
     time::Timestamp,
@@ -17,19 +19,31 @@ use crate::{
 
 impl Study {
     /// The events that give a worker up to `most` leases.
-    pub(super) fn grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+    pub(super) fn grants(
+        &self,
+        now: Timestamp,
+        (worker, others): (&WorkerId, &BTreeSet<WorkerId>),
+        most: u32,
+    ) -> Vec<Event> {
         match self.phase() {
-            StudyPhase::Running => self.training_grants(now, worker, most),
-            StudyPhase::Evaluating => self.evaluation_grants(now, worker, most),
+            StudyPhase::Running => self.training_grants(now, (worker, others), most),
+            StudyPhase::Evaluating => self.evaluation_grants(now, (worker, others), most),
             StudyPhase::Paused | StudyPhase::Finished => Vec::new(),
         }
     }
 
     /// Leases to train, drawn trials and new ones merged in the order of their places.
-    fn training_grants(&self, now: Timestamp, worker: &WorkerId, most: u32) -> Vec<Event> {
+    fn training_grants(
+        &self,
+        now: Timestamp,
+        (worker, others): (&WorkerId, &BTreeSet<WorkerId>),
+        most: u32,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
         let mut granted = 0;
-        let mut waiting = self.queue.iter().peekable();
+        let withheld =
+            |place: &Place| self.trial(place.trial).is_some_and(|trial| trial.is_withheld(worker, others));
+        let mut waiting = self.queue.iter().filter(|place| !withheld(place)).peekable();
         let mut undrawn = self.undrawn().map(TrialNumber).peekable();
         let mut used = Used::new(&self.drawn);
         while granted < most {

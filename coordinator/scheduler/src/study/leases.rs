@@ -52,6 +52,12 @@ impl Study {
         };
         let died = matches!(event, Event::AttemptFailed { .. });
         let fruitless = !died && !lease.progressed;
+        if died {
+            self.failed_on.insert(lease.worker.clone());
+            self.change(number, |trial| {
+                trial.failed_on.insert(lease.worker.clone());
+            });
+        }
         if trains(&lease) {
             self.change(number, |trial| {
                 trial.failures += u32::from(died);

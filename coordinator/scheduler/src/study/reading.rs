@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{
     checkpoint::Checkpoint,
-    ids::TrialNumber,
+    ids::{TrialNumber, WorkerId},
     study::StudySpec,
     time::Timestamp,
     trial::TrialState,
@@ -82,13 +82,19 @@ impl Study {
 
     /// How many leases could be given now, at most.
     ///
-    /// It may be too high only where constraints exhaust the space: then the next request for a lease tells.
+    /// It may be too high where constraints exhaust the space: then the next request for a lease tells. And some may be withheld
+    /// from a worker that they have failed on.
     pub fn leasable(&self) -> u32 {
         match self.phase() {
             StudyPhase::Running => self.queue.len() as u32 + self.undrawn().len() as u32,
             StudyPhase::Evaluating => self.evaluable(),
             StudyPhase::Paused | StudyPhase::Finished => 0,
         }
+    }
+
+    /// Whether an attempt has failed on a worker, of whatever trial.
+    pub fn has_failed_on(&self, worker: &WorkerId) -> bool {
+        self.failed_on.contains(worker)
     }
 
     /// When the next [`crate::Input::Tick`] is due; none while no lease is out.

@@ -12,7 +12,7 @@ fn nine(budget: &str) -> StudySpec {
 }
 
 fn lease(study: &mut Study, now: u64, most: u32) -> Vec<Event> {
-    study.step(Timestamp(now), &Input::Lease { worker: worker(1), most }).unwrap()
+    study.step(Timestamp(now), &Input::alone(worker(1), most)).unwrap()
 }
 
 /// Reports the result of a leased trial.

@@ -36,7 +36,7 @@ fn adopted() -> StudySpec {
 }
 
 fn lease(study: &mut Study, most: u32) -> Vec<Event> {
-    study.step(Timestamp(1), &Input::Lease { worker: worker(0), most }).unwrap()
+    study.step(Timestamp(1), &Input::alone(worker(0), most)).unwrap()
 }
 
 fn finish(study: &mut Study, trial: u32) -> Vec<Event> {

@@ -19,7 +19,7 @@ fn leased_twice() -> Study {
 }
 
 fn ask() -> Input {
-    Input::Lease { worker: worker(1), most: 1 }
+    Input::alone(worker(1), 1)
 }
 
 fn finished(attempt: u64, epochs: u32, value: f64) -> Input {

@@ -6,7 +6,7 @@ use scheduler::{Event, Input, Study, Trial, Work};
 use crate::support::{Nature, begin, done, hyperband, spec, worker};
 
 fn lease(study: &mut Study, most: u32) -> Vec<u32> {
-    let events = study.step(Timestamp(1), &Input::Lease { worker: worker(0), most }).unwrap();
+    let events = study.step(Timestamp(1), &Input::alone(worker(0), most)).unwrap();
     let granted = |event: &Event| match event {
         Event::Granted { trial, .. } => Some(trial.0),
         _ => None,

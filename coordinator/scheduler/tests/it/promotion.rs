@@ -56,7 +56,7 @@ fn failures_leave_places_empty_and_block_nothing() {
         while study.phase() == StudyPhase::Running {
             now += 1;
             assert!(now < 100, "something waits");
-            log.extend(study.step(Timestamp(now), &Input::Lease { worker: worker(1), most: 99 }).unwrap());
+            log.extend(study.step(Timestamp(now), &Input::alone(worker(1), 99)).unwrap());
             for input in results(&study, |trial| (!failing.contains(&trial)).then_some(f64::from(trial))) {
                 log.extend(study.step(Timestamp(now), &input).unwrap());
             }
@@ -96,7 +96,7 @@ fn finished(trial: u32, attempt: Attempt, epochs: u32, value: f64) -> Input {
 #[test]
 fn a_promotion_comes_as_soon_as_it_is_certain_and_not_before() {
     let (mut study, _) = begin(sized(9, 3, "algorithm1"));
-    study.step(Timestamp(1), &Input::Lease { worker: worker(1), most: 9 }).unwrap();
+    study.step(Timestamp(1), &Input::alone(worker(1), 9)).unwrap();
     let mut said = Vec::new();
     for (trial, value) in
         [(4, 0.9), (0, 0.1), (1, 0.2), (2, 0.3), (3, 0.15), (5, 0.25), (6, 0.35), (7, 0.95), (8, 0.05)]
@@ -116,7 +116,7 @@ fn a_promotion_comes_as_soon_as_it_is_certain_and_not_before() {
 #[test]
 fn a_failure_counts_as_a_result_below_all_others() {
     let (mut study, _) = begin(sized(9, 3, "algorithm1"));
-    study.step(Timestamp(1), &Input::Lease { worker: worker(1), most: 9 }).unwrap();
+    study.step(Timestamp(1), &Input::alone(worker(1), 9)).unwrap();
     study.step(Timestamp(2), &finished(0, Attempt(1), 1, 0.5)).unwrap();
     let mut events = Vec::new();
     for trial in 1..7 {
@@ -130,7 +130,7 @@ fn a_failure_counts_as_a_result_below_all_others() {
 #[test]
 fn a_barrier_waits_for_the_whole_rung() {
     let (mut study, mut log) = begin(mode(sized(9, 3, "algorithm1"), PromotionMode::Barrier));
-    log.extend(study.step(Timestamp(1), &Input::Lease { worker: worker(1), most: 9 }).unwrap());
+    log.extend(study.step(Timestamp(1), &Input::alone(worker(1), 9)).unwrap());
     for trial in 0..8 {
         log.extend(study.step(Timestamp(2), &finished(trial, Attempt(1), 1, f64::from(trial))).unwrap());
         assert!(promoted(&log).is_empty());

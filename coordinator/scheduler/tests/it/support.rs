@@ -125,7 +125,7 @@ pub(crate) fn play(spec: StudySpec, nature: &Nature, workers: u32) -> (Study, Ve
     while study.phase() != StudyPhase::Finished {
         now += 1;
         assert!(now < 1_000_000, "the study does not end");
-        let ask = Input::Lease { worker: worker(0), most: workers };
+        let ask = Input::alone(worker(0), workers);
         log.extend(study.step(Timestamp(now), &ask).unwrap());
         let out: Vec<_> = study.leases().map(|(trial, lease)| (trial, lease.attempt, lease.work)).collect();
         for (trial, attempt, work) in out {
@@ -258,7 +258,7 @@ impl Storm {
         if free > 0 && (leases.is_empty() || self.words.below(2) == 0) {
             let most = 1 + self.words.below(free);
             let worker = worker(self.words.below(self.weather.workers));
-            self.send(Input::Lease { worker, most });
+            self.send(Input::alone(worker, most));
             return;
         }
         if leases.is_empty() {

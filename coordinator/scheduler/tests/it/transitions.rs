@@ -21,7 +21,7 @@ fn leased() -> Study {
     let (mut study, _) = begin(spec(
         "scheduler: {kind: fixed, epochs: 9, trials: [{hparams: {x: 0.5}}, {hparams: {x: 0.7}}]}",
     ));
-    study.step(Timestamp(1), &Input::Lease { worker: worker(1), most: 1 }).unwrap();
+    study.step(Timestamp(1), &Input::alone(worker(1), 1)).unwrap();
     study
 }
 
@@ -32,7 +32,7 @@ fn send(study: &mut Study, input: Input) -> Vec<Event> {
 }
 
 fn lease(study: &mut Study) -> Vec<Event> {
-    send(study, Input::Lease { worker: worker(1), most: 1 })
+    send(study, Input::alone(worker(1), 1))
 }
 
 fn finished(trial: TrialNumber, attempt: u64, epochs: u32, value: f64, early_stopped: bool) -> Input {
@@ -51,7 +51,7 @@ fn granted(event: &Event) -> Work {
 fn a_lease_draws_the_trial_first() {
     let (mut study, log) = begin(nine());
     assert!(matches!(log[..], [Event::Created { .. }]));
-    let events = send(&mut study, Input::Lease { worker: worker(1), most: 2 });
+    let events = send(&mut study, Input::alone(worker(1), 2));
     let [Event::Drawn { trial: TrialNumber(0), .. }, first, Event::Drawn { trial: TrialNumber(1), .. }, _] =
         &events[..]
     else {
@@ -67,7 +67,7 @@ fn a_lease_draws_the_trial_first() {
 #[test]
 fn a_promoted_trial_goes_on_from_its_checkpoint() {
     let (mut study, _) = begin(nine());
-    send(&mut study, Input::Lease { worker: worker(1), most: 17 });
+    send(&mut study, Input::alone(worker(1), 17));
     for trial in 0..9 {
         send(&mut study, finished(TrialNumber(trial), 1, 1, f64::from(trial), false));
     }
@@ -84,7 +84,7 @@ fn a_lost_lease_costs_the_epochs_since_the_last_checkpoint() {
     let lost = send(&mut study, Input::Lost { trial: FIRST, attempt: Attempt(1) });
     assert_eq!(lost, [Event::LeaseLost { trial: FIRST, attempt: Attempt(1) }]);
     assert_eq!(study.trial(FIRST).unwrap().state, TrialState::Pending);
-    study.step(Timestamp(6), &Input::Lease { worker: worker(2), most: 2 }).unwrap();
+    study.step(Timestamp(6), &Input::alone(worker(2), 2)).unwrap();
     let lease = study.lease(FIRST).unwrap();
     assert_eq!(lease.attempt, Attempt(2));
     assert_eq!(lease.work, Work::Train { from_epoch: 4, to_epoch: 9, resume: Some(stored) });
@@ -110,7 +110,7 @@ fn epochs_since_the_last_result_are_trained_but_not_yet_charged() {
     // Handed back it still has them, and nothing is counted twice when it ends.
     send(&mut study, Input::Released { trial: FIRST, attempt: Attempt(1), checkpoint: Some(stored) });
     assert_eq!(both(&study), (4, 0));
-    send(&mut study, Input::Lease { worker: worker(1), most: 2 });
+    send(&mut study, Input::alone(worker(1), 2));
     send(&mut study, finished(FIRST, 2, 9, 0.5, false));
     assert_eq!(both(&study), (9, 9));
     let second = TrialNumber(1);
@@ -161,6 +161,31 @@ fn three_dead_trainers_end_a_trial() {
 }
 
 #[test]
+fn what_has_failed_on_a_worker_goes_to_others_where_one_is_better() {
+    let mut study = leased();
+    let fail = |study: &mut Study, attempt: u64| {
+        let (trial, attempt, reason) = (FIRST, Attempt(attempt), "no kernel image".to_owned());
+        send(study, Input::Failed { trial, attempt, reason });
+    };
+    let granted = |study: &mut Study, asks: u32, most: u32, others: &[u32]| -> Vec<u32> {
+        let others = others.iter().map(|other| worker(*other)).collect();
+        let events = send(study, Input::Lease { worker: worker(asks), most, others });
+        let trial = |event: &Event| matches!(event, Event::Granted { .. }).then(|| event.trial()).flatten();
+        events.iter().filter_map(trial).map(|trial| trial.0).collect()
+    };
+    fail(&mut study, 1);
+    assert!(study.has_failed_on(&worker(1)) && !study.has_failed_on(&worker(2)));
+    // What it has not failed it is given.
+    assert_eq!(granted(&mut study, 1, 2, &[2]), [1]);
+    assert_eq!(granted(&mut study, 1, 2, &[2]), [0; 0]);
+    assert_eq!(granted(&mut study, 2, 2, &[1]), [0]);
+    fail(&mut study, 2);
+    assert_eq!(granted(&mut study, 2, 2, &[1, 3]), [0; 0]);
+    // No other is better.
+    assert_eq!(granted(&mut study, 1, 2, &[2]), [0]);
+}
+
+#[test]
 fn lost_workers_end_a_trial_only_after_five_leases_without_progress() {
     let mut study = leased();
     let mut epoch = 0;
@@ -174,7 +199,7 @@ fn lost_workers_end_a_trial_only_after_five_leases_without_progress() {
         }
         send(&mut study, Input::Lost { trial: FIRST, attempt: Attempt(attempt) });
         // With less to go than the other trial, it may be the second to be leased.
-        send(&mut study, Input::Lease { worker: worker(1), most: 2 });
+        send(&mut study, Input::alone(worker(1), 2));
     }
     for attempt in 21..=25 {
         send(&mut study, Input::Lost { trial: FIRST, attempt: Attempt(attempt) });
@@ -198,7 +223,7 @@ fn a_value_that_is_not_finite_is_final() {
 #[test]
 fn an_early_stopped_trial_passes_every_later_rung_without_a_lease() {
     let (mut study, mut log) = begin(nine());
-    log.extend(send(&mut study, Input::Lease { worker: worker(1), most: 99 }));
+    log.extend(send(&mut study, Input::alone(worker(1), 99)));
     // Bracket 1 begins with five trials at 3 epochs; the best of them stopped after 2.
     for trial in 10..14 {
         log.extend(send(&mut study, finished(TrialNumber(trial), 1, 3, 0.1, false)));
@@ -323,7 +348,7 @@ fn the_best_stands_although_its_trial_fails_later() {
 #[test]
 fn checkpoints_of_stopped_trials_are_needed_no_more() {
     let (mut study, _) = begin(nine());
-    send(&mut study, Input::Lease { worker: worker(1), most: 9 });
+    send(&mut study, Input::alone(worker(1), 9));
     for trial in 0..9 {
         send(&mut study, finished(TrialNumber(trial), 1, 1, f64::from(trial), false));
     }

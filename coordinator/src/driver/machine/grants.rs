@@ -39,9 +39,12 @@ impl Machine {
 
     fn grant_one(&mut self, now: Timestamp, worker: &WorkerId, group: &mut Group) -> Option<LeaseId> {
         let kept = self.kept_slots(worker);
+        let mut withheld = BTreeSet::new();
         loop {
             let member = self.roster.get(worker)?;
-            let trainable = |live: &&mut LiveStudy| member.can_train(live.study().spec());
+            let trainable = |live: &&mut LiveStudy| {
+                member.can_train(live.study().spec()) && !withheld.contains(live.id())
+            };
             let fitting =
                 self.studies.values_mut().filter(trainable).filter(|live| live.study().leasable() > 0);
             let live = fitting.min_by_key(|live| {
@@ -51,7 +54,12 @@ impl Machine {
             if member.capacity() <= kept && !evaluates(live.study()) {
                 return None;
             }
-            let input = StudyInput::Lease { worker: worker.clone(), most: 1 };
+            let others = match live.study().has_failed_on(worker) {
+                true => self.roster.others(worker, live.study().spec()),
+                // Not looked for where it makes no difference: there may be thousands.
+                false => BTreeSet::new(),
+            };
+            let input = StudyInput::Lease { worker: worker.clone(), most: 1, others };
             let events = match live.step(now, &input, &mut group.commit) {
                 Ok(events) => events,
                 Err(refusal) => {
@@ -69,9 +77,10 @@ impl Machine {
                 self.roster.granted(worker, lease.clone());
                 return Some(lease);
             }
-            // A study that says here that it has no more to draw leaves the worker to others.
+            // What is left of it has failed on this worker and is for others: other studies may have more. One that says here
+            // that it has no more to draw is asked again, and then has nothing to lease.
             if events.is_empty() {
-                return None;
+                withheld.insert(live.id().clone());
             }
         }
     }

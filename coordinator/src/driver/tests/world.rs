@@ -137,6 +137,15 @@ impl World {
 
     /// A worker does what is next: connects, or finishes its oldest grant.
     pub(super) fn act(&mut self, index: usize, lose_answer: bool) {
+        self.act_with(index, lose_answer, outcome);
+    }
+
+    /// A worker on a machine that fails whatever it is given does what is next.
+    pub(super) fn act_badly(&mut self, index: usize) {
+        self.act_with(index, false, |_| Happened::Failed("no kernel image".to_owned()));
+    }
+
+    fn act_with(&mut self, index: usize, lose_answer: bool, outcome: impl Fn(&Grant) -> Happened) {
         let Some(session) = self.workers[index].session else { return self.connect(index) };
         let worker = &mut self.workers[index];
         if worker.grants.is_empty() {
