@@ -361,6 +361,8 @@ fn a_model_that_does_not_fit_is_refused_and_nothing_is_written() {
     let whole = fs::read(&weights).unwrap();
     fs::write(&weights, &whole[..whole.len() - 1]).unwrap();
     refused(&["evaluate", &folder_name], "model.safetensors");
+    fs::write(&weights, &whole[..100]).unwrap();
+    refused(&["evaluate", &folder_name], "model.safetensors is smaller than the");
     fs::remove_file(&file).unwrap();
     refused(&["predict", &folder_name, &images], "model.json");
 }

@@ -29,6 +29,8 @@ pub mod formula;
 
 mod history;
 
+mod whole;
+
 #[cfg(feature = "torch")]
 pub mod torch;
 

@@ -1,10 +1,6 @@
 //! A formula trial's checkpoint: two small safetensors files.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use common::metrics::Metrics;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -13,6 +9,7 @@ use super::curve::Link;
 use crate::{
     history::History,
     trainer::{CheckpointFiles, TrainError, TrainTask},
+    whole,
 };
 
 /// What a formula trial is after an epoch.
@@ -63,18 +60,15 @@ fn write(path: &Path, name: &str, (dtype, length): (Dtype, usize), bytes: &[u8])
     let disk = |error: io::Error| TrainError::Machine(format!("cannot write {}: {error}", path.display()));
     let tensor = TensorView::new(dtype, vec![length], bytes).map_err(|error| failed(&error))?;
     let bytes = safetensors::serialize([(name, tensor)], None).map_err(|error| failed(&error))?;
-    let temporary = path.with_extension("tmp");
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&temporary, path)).map_err(disk)
+    whole::write(path, &bytes).map_err(disk)
 }
 
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, TrainError> {
     let failed =
         |error: &dyn std::fmt::Display| TrainError::Checkpoint(format!("{}: {error}", path.display()));
-    let bytes = fs::read(path).map_err(|error| failed(&error))?;
+    let unreadable =
+        |error: io::Error| TrainError::Machine(format!("cannot read {}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(unreadable)?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(&error))?;
     file.tensor(name).map(|tensor| tensor.data().to_vec()).map_err(|error| failed(&error))
 }

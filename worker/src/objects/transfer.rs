@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::checkpoint::Digest;
+use common::checkpoint::{Digest, LARGEST_OBJECT};
 use proto::v1::{self as pb, worker_service_client::WorkerServiceClient};
 use tokio::time::{error::Elapsed, timeout};
 use tonic::{Status, Streaming};
@@ -11,8 +11,6 @@ use trust::Link;
 
 /// Longest silence within a download.
 const SILENCE: Duration = Duration::from_secs(20);
-/// Largest object that is fetched: as much as a coordinator stores.
-const LARGEST: usize = 1 << 30;
 
 /// Sends an object; it is durable when this returns.
 pub(super) async fn put(channel: Link, header: pb::ObjectHeader, bytes: Bytes) -> Result<(), Status> {
@@ -52,7 +50,7 @@ fn silent(_: Elapsed) -> Status {
 async fn collect(mut chunks: Streaming<pb::ObjectChunk>) -> Result<Vec<u8>, Status> {
     let mut bytes = Vec::new();
     while let Some(chunk) = timeout(SILENCE, chunks.message()).await.map_err(silent)?? {
-        if bytes.len() + chunk.data.len() > LARGEST {
+        if (bytes.len() + chunk.data.len()) as u64 > LARGEST_OBJECT {
             return Err(Status::out_of_range("the object is too large for this worker"));
         }
         bytes.extend_from_slice(&chunk.data);

@@ -2,14 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::Path,
 };
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::trainer::TrainError;
+use crate::{trainer::TrainError, whole};
 
 /// Largest header that is read whatever the model: a hundred layers need a hundredth of it.
 const MOST_HEADER: u64 = 1 << 20;
@@ -59,20 +58,8 @@ pub(super) fn write(path: &Path, entries: &[Entry]) -> Result<(), TrainError> {
     // Readers in Python look for this key; more than one would be written in random order.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
-    replace(path, &bytes)
+    whole::write(path, &bytes)
         .map_err(|error| TrainError::Machine(format!("cannot write {}: {error}", path.display())))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 /// Reads the wanted tensors' elements, in the order in which they are wanted.

@@ -44,10 +44,19 @@ impl Stored {
         let file = ModelFile::from_json(&text).map_err(|error| bad(error.to_string()))?;
         let Architecture { spec, shape } = file.architecture().map_err(|error| bad(error.to_string()))?;
 
+        let path = folder.join("model.safetensors");
+        // Before there is memory for them: a model.json can claim any number.
+        let least = spec.parameters().saturating_mul(4);
+        if fs::metadata(&path).is_ok_and(|found| found.len() < least) {
+            return Err(WorkerError::Model(format!(
+                "the weights do not fit model.json: {} is smaller than the {least} bytes of its parameters",
+                path.display()
+            ))
+            .into());
+        }
         runtime::keep_memory();
         let arithmetic = Arithmetic::set(&file.train)?;
         let weights = Weights::zeros(&spec, device)?;
-        let path = folder.join("model.safetensors");
         // Evaluation reads weights alone.
         let files = CheckpointFiles { epoch: file.epochs, weights: path.clone(), state: path.clone() };
         checkpoint::read_weights(&files, &weights).map_err(|error| match error {
