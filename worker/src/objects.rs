@@ -140,6 +140,9 @@ impl Objects {
     }
 
     async fn put(&self, object: Object<'_>, path: &Path) -> Result<Digest, ObjectError> {
+        // That this machine cannot read it needs no coordinator to be told.
+        let there = path.to_owned();
+        blocking(move || std::fs::File::open(there)).await?;
         let digest = self.retry("store", |channel| upload(channel, object, path)).await?;
         remember(&self.cache, digest, path.to_owned()).await;
         Ok(digest)

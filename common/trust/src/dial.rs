@@ -13,7 +13,7 @@ use tonic::{
 };
 use tower::service_fn;
 
-use crate::{TlsError, Token, Trust, published::is_loopback, tls, verify::FOREIGN};
+use crate::{TlsError, Token, Trust, published::is_loopback, socket::prompt, tls, verify::FOREIGN};
 
 /// The header by which a worker without a certificate says who it is. Believed only of the coordinator's own user.
 pub const WORKER_HEADER: &str = "rung-worker";
@@ -123,7 +123,7 @@ impl Dial {
 
     async fn open(&self) -> io::Result<Io> {
         let tcp = TcpStream::connect(&self.address).await?;
-        tcp.set_nodelay(true)?;
+        prompt(&tcp)?;
         let Some(config) = &self.tls else { return Ok(TokioIo::new(Box::new(tcp))) };
         let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

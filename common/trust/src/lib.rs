@@ -35,5 +35,8 @@ mod verify;
 mod tls;
 pub use tls::{OwnPki, TlsError, Trust, provider};
 
+mod socket;
+pub use socket::prompt;
+
 mod dial;
 pub use dial::{Bearer, Dial, DialError, Link, WORKER_HEADER, root_cause};

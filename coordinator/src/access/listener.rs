@@ -90,7 +90,7 @@ pub(crate) fn accept(
 
 /// Finds out what a peer speaks, and does the handshake where that is TLS.
 async fn open(socket: TcpStream, peer: SocketAddr, speech: &Speech) -> io::Result<(Stream, Presented)> {
-    socket.set_nodelay(true)?;
+    trust::prompt(&socket)?;
     let mut first = [0];
     let speaks_tls = socket.peek(&mut first).await? == 1 && first[0] == TLS_HANDSHAKE;
     match &speech.tls {

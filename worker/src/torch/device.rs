@@ -37,12 +37,23 @@ pub(super) fn try_out(device: tch::Device) -> Result<(), TrainError> {
         factor.f_matmul(&factor)?.f_sum(Kind::Float)?.f_backward()?;
         factor.f_grad()?.f_sum(Kind::Float)?.f_double_value(&[])
     };
-    match tried() {
+    let problem = match tried() {
         // Each of 64 factors is in eight products on the left and in eight on the right.
-        Ok(1024.0) => Ok(()),
-        Ok(other) => Err(TrainError::Other(format!("device {device:?} computes wrongly: {other}, not 1024"))),
-        Err(error) => Err(TrainError::Other(format!("device {device:?} cannot compute: {error}"))),
-    }
+        Ok(1024.0) => return Ok(()),
+        Ok(other) => format!("computes wrongly: {other}, not 1024"),
+        Err(error) => format!("cannot compute: {error}"),
+    };
+    Err(TrainError::Other(format!("device {} {problem}; --device names another one", name(device))))
+}
+
+/// What a device is called: `cpu`, `cuda:0`, `mps`.
+pub(super) fn name(device: tch::Device) -> String {
+    let device = match device {
+        tch::Device::Cuda(number) => Device::Cuda(number as u32),
+        tch::Device::Mps => Device::Mps,
+        tch::Device::Cpu | tch::Device::Vulkan => Device::Cpu,
+    };
+    device.to_string()
 }
 
 /// How many CUDA devices libtorch sees.

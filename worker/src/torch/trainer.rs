@@ -57,12 +57,7 @@ impl TorchTrainer {
 
     /// What the device is called: `cpu`, `cuda:0`, `mps`.
     pub fn device(&self) -> String {
-        let device = match self.device {
-            tch::Device::Cuda(number) => Device::Cuda(number as u32),
-            tch::Device::Mps => Device::Mps,
-            tch::Device::Cpu | tch::Device::Vulkan => Device::Cpu,
-        };
-        device.to_string()
+        device::name(self.device)
     }
 
     /// The GPU that it is; none for other devices, and where its driver does not tell.
