@@ -32,6 +32,8 @@ mod confused;
 
 mod ensemble;
 
+mod colours;
+
 mod picture;
 
 mod charts;

@@ -18,7 +18,7 @@ mod ensemble;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Report, Section, Subject, picture, picture::Picture};
+use super::{Report, Section, Subject, colours, picture, picture::Picture};
 
 const STYLE: &str = include_str!("page/page.css");
 
@@ -44,7 +44,7 @@ pub(super) fn page(report: &Report, subject: &Subject) -> (String, Vec<Picture>)
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content=(format!("rung {}", report.header.written.rung));
                 title { (title) }
-                style { (PreEscaped(picture::STYLE)) (PreEscaped(STYLE)) }
+                style { (PreEscaped(colours::STYLE)) (PreEscaped(picture::STYLE)) (PreEscaped(STYLE)) }
             }
             body {
                 header {
