@@ -3,6 +3,7 @@ use maud::{Markup, html};
 use super::{
     super::{
         board::{BoardBracket, BoardRung, Cell, Fate},
+        colours,
         picture::{Picture, label, px},
     },
     ramp::Ramp,
@@ -121,17 +122,16 @@ impl<'a> Column<'a> {
         let side = (self.pitch * 0.86).max(self.pitch - 2.5);
         let x = left + (place % self.per_row) as f64 * self.pitch;
         let y = top + (place / self.per_row) as f64 * self.pitch;
-        let class = match cell.value {
-            Some(value) if cell.fate != Fate::Failed => ramp.class(value),
-            _ => "failed",
+        let (class, ink) = match cell.value {
+            Some(value) if cell.fate != Fate::Failed => (ramp.class(value), colours::ink(ramp.step(value))),
+            _ => ("failed", "on-weak"),
         };
         html! {
             rect class=(class) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx=(px(side.min(12.0) / 6.0)) {
                 @if titles { title { (told(cell)) } }
             }
             @if self.pitch >= NUMBERED {
-                @let ink = if ("v5".."v9").contains(&class) { "number on-strong" } else { "number on-weak" };
-                text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 3.3)) text-anchor="middle" { (cell.trial) }
+                text class=(format!("number {ink}")) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 3.3)) text-anchor="middle" { (cell.trial) }
             }
         }
     }

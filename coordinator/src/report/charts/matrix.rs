@@ -1,6 +1,7 @@
 use maud::{Markup, html};
 
 use super::super::{
+    colours,
     confusion::Confusion,
     picture::{Picture, label, px},
 };
@@ -84,13 +85,12 @@ fn square(
         (_, true) => format!("v{level}"),
         (_, false) => format!("w{level}"),
     };
-    let ink = if level >= 5 { "on-strong" } else { "on-weak" };
     html! {
         rect class=(class) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx="2" {
             title { (title) }
         }
         @if number && times > 0 {
-            text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (text::count(times)) }
+            text class=(colours::ink(level)) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (text::count(times)) }
         }
     }
 }
