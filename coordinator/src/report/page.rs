@@ -86,7 +86,7 @@ fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
             pictures: Vec::new(),
         }),
     }
-    parts.extend(report.ensemble.as_ref().map(ensemble::ensemble));
+    parts.extend(ensemble::ensemble(report));
     parts.extend([study::places(report), study::file(report)]);
     parts
 }
