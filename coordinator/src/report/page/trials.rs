@@ -70,6 +70,7 @@ pub(super) fn progress(report: &Report) -> Part {
     if report.best_so_far.is_empty() {
         return absent("progress", "Best so far", "No trial has a finite value.");
     }
+    let best = &report.header.best;
     let picture = charts::best_so_far(report);
     let step = |step: &Step| vec![count(step.epochs), four(step.value), step.trial.to_string()];
     let rows: Vec<Vec<String>> = improvements(&report.best_so_far).iter().map(step).collect();
@@ -77,6 +78,10 @@ pub(super) fn progress(report: &Report) -> Part {
         p {
             "The best " (report.header.metric) " of any result so far, over the epochs that all trials together had trained. The \
             order of results, and so the way up, depends on how many workers there were; where it ends does not."
+            @if let Some(last) = report.best_so_far.last().filter(|last| last.trial != best.trial) {
+                " It ends with trial " (last.trial) ", and the best trial is " (best.trial) ": what makes a trial the best one stands under the \
+                study's facts."
+            }
         }
         (picture.inline())
         details { summary { "As a table" } (table("best-so-far-table", &[("epochs trained", false), ("best so far", false), ("trial", false)], &rows, None)) }
@@ -151,5 +156,15 @@ mod tests {
         let report = Report::new(&subject).unwrap();
         let body = progress(&report).body.into_string();
         assert_eq!(body.matches("<td>0.8600</td>").count(), 1, "{body}");
+        assert!(!body.contains("It ends with"), "{body}");
+    }
+
+    #[test]
+    fn a_better_result_on_a_lower_rung_is_told_apart_from_the_best_trial() {
+        let mut subject = fixture::subject();
+        subject.history.results[5].value = 0.99;
+        let body = progress(&Report::new(&subject).unwrap()).body.into_string();
+        let said = "It ends with trial 5, and the best trial is 8: what makes a trial the best one stands under the study's facts.";
+        assert!(body.contains(said), "{body}");
     }
 }
