@@ -6,6 +6,8 @@ mod summary;
 
 mod study;
 
+mod failed;
+
 mod trials;
 
 mod classes;
@@ -63,6 +65,11 @@ pub(super) fn page(report: &Report, subject: &Subject) -> (String, Vec<Picture>)
     (page.into_string(), parts.into_iter().flat_map(|part| part.pictures).collect())
 }
 
+/// What writes the files that parts of the page tell of: the page may stand without them.
+fn command(report: &Report) -> Markup {
+    html! { code { "rung report " (report.header.study) " --out DIR" } }
+}
+
 fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
     let mut parts = vec![
         summary::study(report),
@@ -72,6 +79,7 @@ fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
         trials::parallel(report, subject),
         trials::importance(report),
     ];
+    parts.extend(failed::failed(report));
     match (&report.test_part, &subject.test) {
         (Section::Present(test), Ok(part)) => parts.extend([
             classes::confusion(test),

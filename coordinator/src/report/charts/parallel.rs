@@ -27,8 +27,13 @@ const HEIGHT: f64 = 350.0;
 const TOP: f64 = 46.0;
 const FLOOR: f64 = HEIGHT - 18.0;
 
-/// Every trial as a line through its hyperparameters to its value, the best on top; none where there is no axis.
-pub(in crate::report) fn parallel(trials: &[TrialView], metric: Metric, goal: Goal) -> Option<Picture> {
+/// Every trial as a line through its hyperparameters to its value, the best on top, and how many trials that draws; none
+/// where there is no axis.
+pub(in crate::report) fn parallel(
+    trials: &[TrialView],
+    metric: Metric,
+    goal: Goal,
+) -> Option<(Picture, usize)> {
     let trials = chosen(trials, goal);
     let axes = axes(&trials);
     if axes.is_empty() {
@@ -57,7 +62,7 @@ pub(in crate::report) fn parallel(trials: &[TrialView], metric: Metric, goal: Go
         }
     };
     let title = format!("hyperparameters and {metric} of {}", plural(trials.len() as u64, "trial"));
-    Some(Picture { name: "parallel".to_owned(), title, width, height: HEIGHT, body })
+    Some((Picture { name: "parallel".to_owned(), title, width, height: HEIGHT, body }, trials.len()))
 }
 
 /// Trials with a value, the best first.

@@ -8,7 +8,7 @@ use super::{
         board::{BoardBracket, BoardRung, Fate},
         charts,
     },
-    Part,
+    Part, command,
     table::{maybe, table},
 };
 use crate::cli::text::{count, plural};
@@ -41,7 +41,7 @@ pub(super) fn board(report: &Report) -> Part {
             div class="scroll" { (picture.inline()) }
         }
         @if board.brackets.len() > shown.len() {
-            p class="note" { (plural((board.brackets.len() - shown.len()) as u64, "bracket")) " more are in report.json." }
+            p class="note" { (command(report)) " writes " (plural((board.brackets.len() - shown.len()) as u64, "more bracket")) " to report.json." }
         }
         details {
             summary { "Rungs as a table" }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::{
     super::{Report, header::Header},
-    Part,
+    Part, command,
     table::{facts, four, maybe},
 };
 use crate::cli::text::{count, plural, span};
@@ -194,7 +194,7 @@ pub(super) fn footer(report: &Report) -> Markup {
     let on = if written.host.is_empty() { String::new() } else { format!(" on {}", written.host) };
     html! {
         "Written " (written.at) (by) (on) " with rung " (written.rung)
-        ". The same numbers are in report.json and, a table for each part, in the files that end with .csv."
+        ". " (command(report)) " writes the same numbers as JSON and CSV, a table for each part, and each picture as SVG."
     }
 }
 

@@ -8,11 +8,11 @@ use super::{
         learning::TopTrial,
         progress::{Step, improvements},
     },
-    Part,
+    Part, command,
     study::ADOPTED,
     table::{four, table},
 };
-use crate::cli::text::count;
+use crate::cli::text::{count, plural};
 
 /// Learning curves of the best trials.
 pub(super) fn learning(report: &Report) -> Part {
@@ -42,7 +42,7 @@ pub(super) fn learning(report: &Report) -> Part {
         div class="side" { @for picture in &pictures { (picture.inline()) } }
         h3 { "The best trials at their last epoch" }
         (table("top", &columns, &rows, Some(0)))
-        p class="note" { "Every epoch of every trial is in curves.csv." }
+        p class="note" { (command(report)) " writes every epoch of every trial to curves.csv." }
     };
     Part { id: "curves", heading: "Learning curves", body, pictures }
 }
@@ -91,10 +91,11 @@ pub(super) fn progress(report: &Report) -> Part {
 
 /// Hyperparameters of all trials side by side.
 pub(super) fn parallel(report: &Report, subject: &Subject) -> Part {
-    let header = &report.header;
-    let Some(picture) = charts::parallel(&subject.trials, header.metric, header.goal) else {
+    let (header, trials) = (&report.header, &report.trials);
+    let Some((picture, drawn)) = charts::parallel(&subject.trials, header.metric, header.goal) else {
         return absent("hyperparameters", "Hyperparameters", "All trials have the same hyperparameters.");
     };
+    let without = trials.iter().filter(|trial| trial.value.is_none()).count();
     let body = html! {
         p {
             "Each line is a trial on its way through its hyperparameters to its " (header.metric) " at its last rung; the better, the \
@@ -102,7 +103,13 @@ pub(super) fn parallel(report: &Report, subject: &Subject) -> Part {
             epochs, so compare lines of one bracket, or look at the importance below."
         }
         div class="scroll" { (picture.inline()) }
-        p class="note" { "All of them are in trials.csv." }
+        p class="note" {
+            @if without > 0 { (plural(without as u64, "trial")) " without a value " (if without == 1 { "is" } else { "are" }) " not drawn. " }
+            @if drawn + without < trials.len() {
+                "Of the others the best and evenly chosen ones are drawn, " (count(drawn as u64)) " of " (count((trials.len() - without) as u64)) ". "
+            }
+            (command(report)) " writes all trials to trials.csv."
+        }
     };
     Part { id: "hyperparameters", heading: "Hyperparameters", body, pictures: vec![picture] }
 }
@@ -123,7 +130,7 @@ pub(super) fn importance(report: &Report) -> Part {
     let rows: Vec<Vec<String>> = importance.shares.iter().map(share).collect();
     let body = html! {
         p {
-            "How much of the variation of " (report.header.metric) " after " (crate::cli::text::plural(importance.epochs, "epoch")) " each \
+            "How much of the variation of " (report.header.metric) " after " (plural(importance.epochs, "epoch")) " each \
             hyperparameter explains on its own, over " (count(importance.trials as u64)) " trials: " (importance.method) ". Whiskers are \
             one standard deviation over trees. " (format!("{:.1} %", 100.0 * importance.interactions)) " is left to interactions. The \
             forest's R² on trials that its trees have not seen is " (format!("{:.2}", importance.fit)) "."
@@ -157,6 +164,22 @@ mod tests {
         let body = progress(&report).body.into_string();
         assert_eq!(body.matches("<td>0.8600</td>").count(), 1, "{body}");
         assert!(!body.contains("It ends with"), "{body}");
+    }
+
+    #[test]
+    fn trials_that_are_not_drawn_are_counted() {
+        let mut subject = fixture::subject();
+        let note = |subject: &Subject| {
+            let body = parallel(&Report::new(subject).unwrap(), subject).body.into_string();
+            body[body.find("<p class=\"note\">").unwrap()..].to_owned()
+        };
+        let said =
+            "1 trial without a value is not drawn. <code>rung report s --out DIR</code> writes all trials";
+        assert!(note(&subject).contains(said), "{}", note(&subject));
+        let model = subject.trials[8].clone();
+        subject.trials.extend(vec![model; 1_000]);
+        let said = "Of the others the best and evenly chosen ones are drawn, 536 of 1,008.";
+        assert!(note(&subject).contains(said), "{}", note(&subject));
     }
 
     #[test]
