@@ -48,6 +48,11 @@ impl Picture {
         }
     }
 
+    /// The picture as a part of a page that stays legible on narrow screens, where it can be moved.
+    pub(super) fn scrolled(&self) -> Markup {
+        html! { div class="scroll" { (self.inline()) } }
+    }
+
     /// The picture as a file. What draws it besides browsers, for papers and slides, takes a variable of a style for
     /// black: the colours stand in it as they are.
     pub(super) fn file(&self) -> (String, Vec<u8>) {
@@ -77,6 +82,15 @@ pub(super) fn px(length: f64) -> String {
 /// Text at a place: `anchor` is start, middle or end.
 pub(super) fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
     html! { text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (text) } }
+}
+
+/// A name, cut where it has more characters than there is room for; its title then is the whole.
+pub(super) fn named(name: &str, most: usize) -> Markup {
+    if name.chars().count() <= most {
+        return html! { (name) };
+    }
+    let short: String = name.chars().take(most.saturating_sub(1)).collect();
+    html! { title { (name) } (short) "…" }
 }
 
 /// A line through points, in a class of the style.

@@ -3,7 +3,7 @@ use maud::{Markup, html};
 use super::super::{
     colours,
     confusion::Confusion,
-    picture::{Picture, label, px},
+    picture::{Picture, label, named, px},
 };
 use crate::cli::text;
 
@@ -31,8 +31,8 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
             @for (class, name) in classes.iter().enumerate() {
                 @let place = (class as f64 + 0.5) * cell;
                 @let (x, y) = (left + place + 4.0, top + side + 12.0);
-                text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name)) }
-                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name)) }
+                text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name, MAX_NAME_CHARS)) }
+                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name, MAX_NAME_CHARS)) }
             }
         }
         @if !numbers {
@@ -60,15 +60,6 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
         height: top + side + below,
         body,
     }
-}
-
-/// A class's name as there is room for it; a longer one's title is the whole.
-fn named(name: &str) -> Markup {
-    if name.chars().count() <= MAX_NAME_CHARS {
-        return html! { (name) };
-    }
-    let short: String = name.chars().take(MAX_NAME_CHARS - 1).collect();
-    html! { title { (name) } (short) "…" }
 }
 
 fn square(

@@ -41,7 +41,7 @@ pub(super) fn calibration(test: &TestReport) -> Part {
         }
         (classes::contaminated(test))
         div class="side" {
-            (picture.inline())
+            (picture.scrolled())
             div {
                 (facts(&rows))
                 details { summary { "Bins as a table" } (table("bins", &columns, &bins, None)) }

@@ -24,7 +24,7 @@ pub(super) fn confusion(test: &TestReport) -> Part {
             mistakes, by their share of the true class."
         }
         (contaminated(test))
-        (picture.inline())
+        (picture.scrolled())
         details { summary { "As a table" } (table("confusion-table", &columns, &rows, None)) }
     };
     Part { id: "confusion-part", heading: "Confusion matrix", body, pictures: vec![picture] }

@@ -63,7 +63,7 @@ pub(super) fn ensemble(report: &Report) -> Option<Part> {
             "The dashed line is the member that is best on the validation part, on its own."
         }
         p { (compared(report, summary)) }
-        (picture.inline())
+        (picture.scrolled())
         (table("ensemble-votes", &columns, &rows, chosen))
         details { summary { "Members as a table" } (table("ensemble-members", &[("trial", false), ("accuracy", false), ("loss", false)], &members, None)) }
     };

@@ -35,10 +35,10 @@ pub(super) fn board(report: &Report) -> Part {
             "Every cell is a trial's result on a rung, best first, with the trial's number and coloured by " (metric) ". Trials above a line went on to the \
              next rung and resumed there; the line's number is the worst value that went on."
         }
-        (legend.inline())
+        (legend.scrolled())
         @for (bracket, picture) in shown.iter().zip(&pictures) {
             h3 { (heading(bracket)) }
-            div class="scroll" { (picture.inline()) }
+            (picture.scrolled())
         }
         @if board.brackets.len() > shown.len() {
             p class="note" { (command(report)) " writes " (plural((board.brackets.len() - shown.len()) as u64, "more bracket")) " to report.json." }
