@@ -10,6 +10,9 @@ use crate::cli::text;
 /// Above so many classes cells have no numbers, which would not be legible, and those of nothing are one square together.
 const MOST_NUMBERS: usize = 30;
 
+/// The room of a class's name: of narrower classes every so many have theirs.
+const NAME: f64 = 12.0;
+
 /// The longest name of a class that is written out.
 const MAX_NAME_CHARS: usize = 24;
 
@@ -27,13 +30,11 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
     let body = html! {
         (label(left + side / 2.0, top + side + below - 8.0, "middle", "predicted class"))
         text x="12" y=(px(middle)) text-anchor="middle" transform=(format!("rotate(-90 12 {})", px(middle))) { "true class" }
-        @if count <= 60 {
-            @for (class, name) in classes.iter().enumerate() {
-                @let place = (class as f64 + 0.5) * cell;
-                @let (x, y) = (left + place + 4.0, top + side + 12.0);
-                text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name, MAX_NAME_CHARS)) }
-                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name, MAX_NAME_CHARS)) }
-            }
+        @for (class, name) in classes.iter().enumerate().step_by((NAME / cell).ceil() as usize) {
+            @let place = (class as f64 + 0.5) * cell;
+            @let (x, y) = (left + place + 4.0, top + side + 12.0);
+            text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name, MAX_NAME_CHARS)) }
+            text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name, MAX_NAME_CHARS)) }
         }
         @if !numbers {
             rect class="none" x=(px(left)) y=(px(top)) width=(px(side - 1.0)) height=(px(side - 1.0)) rx="2" {}
@@ -105,6 +106,14 @@ mod tests {
         assert_eq!(rects(MOST_NUMBERS), MOST_NUMBERS * MOST_NUMBERS);
         assert_eq!(rects(256), 1 + 256);
         assert_eq!(drawn(&names(256)).matches("<title>").count(), 256, "the square of nothing has no title");
+    }
+
+    #[test]
+    fn of_narrow_classes_every_so_many_are_named() {
+        let names = |count: usize| (0..count).map(|class| format!("c{class}")).collect::<Vec<_>>();
+        // Each stands beside its row, and turned below its column.
+        let named = |count: usize| drawn(&names(count)).matches(r#"text-anchor="end">c"#).count();
+        assert_eq!([50, 60, 100].map(named), [50, 30, 50]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn rows(bracket: &BoardBracket) -> Vec<Vec<String>> {
             rung.to_string(),
             board.epochs.to_string(),
             count(board.planned),
-            count(board.cells.len() as u64),
+            count(board.results() as u64),
             count(board.promoted as u64),
             fates(Fate::Cut),
             fates(Fate::Failed),
