@@ -75,7 +75,7 @@ pub struct Report {
     /// The best trial first.
     top: Vec<TopTrial>,
     best_so_far: Vec<Step>,
-    /// All trials, as the parallel coordinates show them.
+    /// All trials: what each tried, and what came of it.
     trials: Vec<Configuration>,
     importance: Section<Importance>,
     test_part: Section<TestReport>,
