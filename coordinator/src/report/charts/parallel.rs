@@ -127,7 +127,7 @@ impl Spacing {
         let logarithmic = match domain {
             Some(Domain::Int { log, .. } | Domain::Float { log, .. }) => *log,
             Some(Domain::Choice(_)) | None if numbers.len() <= MOST_STEPS => return Self::Even,
-            // Two powers of ten would leave the lower one of an axis to a hundredth of it.
+            // Over two powers of ten all small ones would stand at the foot.
             Some(Domain::Choice(_)) | None => high / low >= 100.0,
         };
         if logarithmic && low > 0.0 { Self::Logarithmic } else { Self::Linear }
@@ -183,7 +183,7 @@ impl Axis {
     }
 }
 
-/// The marks of an axis, from its foot to its top: of those that would touch, the first.
+/// The marks of an axis, from its foot to its top, which both have one: of others that would touch, the first.
 fn marks(places: &[(String, f64)]) -> Vec<(f64, String)> {
     let touch = |one: f64, other: f64| (other - one) * (FLOOR - TOP) < MARK;
     let mut marks: Vec<(f64, String)> = Vec::new();
@@ -191,6 +191,10 @@ fn marks(places: &[(String, f64)]) -> Vec<(f64, String)> {
         if marks.last().is_none_or(|(below, _)| !touch(*below, *place)) {
             marks.push((*place, shortened(text)));
         }
+    }
+    if let Some((text, top)) = places.last() {
+        marks.pop_if(|(below, _)| touch(*below, *top));
+        marks.push((*top, shortened(text)));
     }
     marks
 }
@@ -254,8 +258,9 @@ mod tests {
         let all = marks(&places(400));
         assert!(all.windows(2).all(|pair| (pair[1].0 - pair[0].0) * (FLOOR - TOP) >= MARK), "{all:?}");
         assert!(all.len() > 14, "{}", all.len());
-        let crowded = [0.0, 0.01, 0.9, 0.91].map(|place| (place.to_string(), place));
-        assert_eq!(marks(&crowded).iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0.0, 0.9]);
+        assert_eq!(all.last().map(|(_, text)| text.as_str()), Some("399"));
+        let crowded = [0.0, 0.01, 0.5, 0.51, 0.99, 1.0].map(|place| (place.to_string(), place));
+        assert_eq!(marks(&crowded).iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0.0, 0.5, 1.0]);
     }
 
     #[test]
