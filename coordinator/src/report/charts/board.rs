@@ -51,7 +51,7 @@ pub(in crate::report) fn legend(ramp: &Ramp, metric: &str) -> Picture {
     };
     let texts = apart(&bounds);
     // Long ones have the room of two.
-    let every = if texts.iter().all(|text| text.len() <= 6) { 1 } else { 2 };
+    let every = if texts.iter().all(|text| text.len() <= 5) { 1 } else { 2 };
     let body = html! {
         (label(0.0, 14.0, "start", metric))
         @for (place, (class, _)) in steps.iter().enumerate() {
@@ -194,13 +194,13 @@ mod tests {
             texts.map(|rest| rest[..rest.find('<').unwrap()].to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(texts(0.0, 0.9), ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9"]);
-        assert_eq!(texts(0.8, 0.8045).len(), 10);
+        assert_eq!(texts(0.8, 0.8045), ["0.8000", "0.8010", "0.8020", "0.8030", "0.8040"]);
         for (low, high) in [(0.8, 0.8045), (0.0, 0.0513), (0.812_34, 0.812_39), (0.0, 3e5)] {
             let mut texts = texts(low, high);
             let count = texts.len();
             texts.dedup();
             assert_eq!(texts.len(), count, "{texts:?}");
-            assert!(texts.iter().all(|text| count == 10 && text.len() <= 6 || count == 5), "{texts:?}");
+            assert!(texts.iter().all(|text| count == 10 && text.len() <= 5 || count == 5), "{texts:?}");
         }
         assert_eq!(texts(0.5, 0.5), ["0.5000"]);
     }

@@ -30,7 +30,7 @@ pub(super) fn title(report: &Report) -> Markup {
     let [accuracy, loss] = tested(report);
     let best = match report.vote() {
         Some((ensemble, vote)) => {
-            (format!("members of the {}", vote.vote), count(ensemble.members.len() as u64))
+            (format!("of {}", plural(ensemble.members.len() as u64, "member")), vote.vote.clone())
         }
         None => (format!("best {}", header.metric), maybe(header.best.value)),
     };
@@ -244,7 +244,7 @@ mod tests {
         subject.ensemble = Some(fixture::ensemble("s"));
         let (title, study) = shown(&subject);
         for tile in [
-            "<b>2</b><span>members of the soft vote</span>",
+            "<b>soft vote</b><span>of 2 members</span>",
             "<b>0.9500</b><span>test accuracy</span>",
             "<b>0.1800</b><span>test loss at temperature 0.712</span>",
         ] {
