@@ -1,6 +1,6 @@
 //! An ensemble beside its best member.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::{
     super::{EnsembleSummary, Report, charts},
@@ -78,16 +78,15 @@ fn voters(summary: &EnsembleSummary) -> String {
 }
 
 /// What the best member is chosen by, which may be another trial than the best one on the same page.
-fn compared(report: &Report, summary: &EnsembleSummary) -> String {
-    let members = "Members are compared by the answers that they vote with: those of trained models, which with `flip_averaging` \
-                   and `shift_averaging` are means over copies of each image.";
+fn compared(report: &Report, summary: &EnsembleSummary) -> Markup {
     let best = report.header.best.trial;
-    match report.vote() {
-        Some(_) if summary.best != best => format!(
-            "{members} So their best is trial {}, and the study's best trial is {best}, by the {} that was measured in training.",
-            summary.best, report.header.metric
-        ),
-        _ => members.to_owned(),
+    html! {
+        "Members are compared by the answers that they vote with: those of trained models, which with " code { "flip_averaging" } " and "
+        code { "shift_averaging" } " are means over copies of each image."
+        @if report.vote().is_some() && summary.best != best {
+            " So their best is trial " (summary.best) ", and the study's best trial is " (best) ", by the " (report.header.metric) " that was \
+            measured in training."
+        }
     }
 }
 
