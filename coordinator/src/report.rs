@@ -32,6 +32,8 @@ mod confused;
 
 mod ensemble;
 
+mod colours;
+
 mod picture;
 
 mod charts;
@@ -47,7 +49,7 @@ mod fixture;
 
 pub use ensemble::{EnsembleMember, EnsembleRow, EnsembleSummary};
 pub use predictions::PredictionsError;
-pub use subject::{Occasion, Subject, TestImages, TestPart};
+pub use subject::{Answerer, Occasion, Subject, TestImages, TestPart};
 
 use serde::Serialize;
 
@@ -73,16 +75,18 @@ pub struct Report {
     /// The best trial first.
     top: Vec<TopTrial>,
     best_so_far: Vec<Step>,
-    /// All trials, as the parallel coordinates show them.
+    /// All trials: what each tried, and what came of it.
     trials: Vec<Configuration>,
     importance: Section<Importance>,
     test_part: Section<TestReport>,
     ensemble: Option<EnsembleSummary>,
 }
 
-/// How the best trial does on the test part, class by class.
+/// How the best trial or an ensemble's vote does on the test part, class by class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct TestReport {
+    /// Whose predictions these are.
+    of: Answerer,
     samples: usize,
     /// Samples of these that validated, with `split: paper`: all figures here are contaminated by them.
     validated: usize,
@@ -109,9 +113,15 @@ impl Report {
             ensemble: subject.ensemble.clone(),
         })
     }
+
+    /// The study as an ensemble, and the vote that it is; none where it is none.
+    fn vote(&self) -> Option<(&EnsembleSummary, &EnsembleRow)> {
+        let own = self.ensemble.as_ref().filter(|ensemble| ensemble.is(&self.header.study))?;
+        Some((own, own.chosen_vote()?))
+    }
 }
 
-/// How the best trial does class by class; without it the rest of a report stands.
+/// How the best trial or a vote does class by class; without it the rest of a report stands.
 fn test_part(subject: &Subject) -> Result<Section<TestReport>, PredictionsError> {
     let missing = |missing| Ok(Section::Missing { missing });
     match subject.test.as_ref().map(|part| Predictions::new(part, subject)) {
@@ -128,6 +138,7 @@ impl TestReport {
         let confusion = Confusion::new(predictions);
         let clean = subject.best.study.test.and_then(|test| test.clean);
         Self {
+            of: predictions.part.of,
             samples: predictions.len(),
             validated: clean.map_or(0, |clean| predictions.len().saturating_sub(clean.samples as usize)),
             classes: predictions.part.classes.clone(),

@@ -157,8 +157,24 @@ async fn reports_tell_of_it(cluster: &Cluster, ensemble: &Value) -> Result<()> {
         for vote in ["soft vote", "hard vote", "greedy vote"] {
             let rows = told["rows"].as_array().context("rows")?;
             let told = rows.iter().find(|row| row["vote"] == vote).context("the vote")?;
-            assert_eq!(told["accuracy"], row(vote.to_owned())["test"]["accuracy"], "{study}, {vote}");
+            let row = row(vote.to_owned());
+            assert_eq!(told["accuracy"], row["test"]["accuracy"], "{study}, {vote}");
+            assert_eq!(told["temperature"], row["temperature"], "{study}, {vote}");
+            assert_eq!(told["scaled_loss"], row["scaled"]["test_loss"], "{study}, {vote}");
         }
+        let chosen = told["chosen"].as_str().context("the chosen vote")?;
+        assert_eq!(chosen.strip_suffix(" vote"), ensemble["vote"].as_str(), "{study}");
+        // The ensemble's own report is on its vote, the tuned study's on its best trial.
+        let (of, recorded) = match study {
+            "parent-ensemble" => ("vote", row(chosen.to_owned())["test"]["accuracy"].clone()),
+            _ => ("best_trial", report["test"]["accuracy"].clone()),
+        };
+        let test = &report["test_part"];
+        assert_eq!(test["of"], of, "{study}");
+        let (shown, recorded) = (test["accuracy"].as_f64(), recorded.as_f64());
+        let apart = shown.context("shown")? - recorded.context("recorded")?;
+        // Probabilities of single precision may tie two classes.
+        assert!(apart.abs() < 3e-4, "{study}: {test}");
         assert_eq!(file(folder.path(), "r/votes.csv")?.lines().count(), 1 + 3 + 3);
     }
     Ok(())

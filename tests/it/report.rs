@@ -234,11 +234,15 @@ fn odd_predictions_are_scikit_learns_too() {
     let page = page(folder.path());
     has(&page, &["ensemble-part"]);
     // The member that validation prefers, though another one is better on the test part.
-    assert_eq!(page.tables["ensemble-votes"][1], ["soft vote", "0.9500", "0.1600", "+0.0200"]);
+    assert_eq!(
+        page.tables["ensemble-votes"][1],
+        ["soft vote", "0.9500", "0.1600", "0.750", "0.1500", "+0.0200"]
+    );
     assert_eq!(page.tables["ensemble-votes"][2][0], "best member (trial 0)");
     let votes = fs::read_to_string(folder.path().join("votes.csv")).unwrap();
     assert!(
-        votes.starts_with("name,trial,accuracy,loss\nmember,0,") && votes.contains("soft vote,,0.95,0.16\n"),
+        votes.starts_with("name,trial,accuracy,loss,temperature,scaled_loss,chosen\nmember,0,")
+            && votes.contains("soft vote,,0.95,0.16,0.75,0.15,true\n"),
         "{votes}"
     );
     agrees_with_scikit_learn(folder.path());

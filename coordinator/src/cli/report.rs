@@ -27,7 +27,7 @@ use crate::{
     blobs::{ObjectKey, ObjectKind},
     client::{ClientError, Cluster},
     clock::Clock,
-    report::{Occasion, Report, Subject, TestImages, TestPart},
+    report::{Answerer, Occasion, Report, Subject, TestImages, TestPart},
 };
 
 /// Flags of `rung report`.
@@ -100,7 +100,12 @@ async fn gather(cluster: &Cluster, best: BestView) -> Result<Subject, Failure> {
         None => return Err(without_evaluation(&best, matches!(cluster, Cluster::Remote(_)))),
     };
     let (trials, workers) = (cluster.trials(study).await?, cluster.workers().await?);
-    let ensemble = ensemble::summary(cluster, &best).await?;
+    let (ensemble, vote) = ensemble::summary(cluster, &best).await?.unzip();
+    let own = ensemble.as_ref().is_some_and(|ensemble| ensemble.is(&best.study.name));
+    let test = match vote.filter(|_| own) {
+        Some(vote) => test.map(|part| part.voted(&vote)),
+        None => test,
+    };
     Ok(Subject { best, trials, history, workers, test, ensemble, occasion: occasion() })
 }
 
@@ -120,6 +125,7 @@ async fn test_part(
     Ok(Ok(TestPart {
         classes: dataset.classes,
         labels: dataset.test.labels.iter().map(|label| u32::from(*label)).collect(),
+        of: Answerer::BestTrial,
         probabilities,
         images: pixels.map(|pixels| TestImages { height, width, channels, pixels }),
     }))

@@ -111,6 +111,11 @@ impl Board {
 }
 
 impl BoardRung {
+    /// How many trials have a value on it.
+    pub(super) fn results(&self) -> usize {
+        self.cells.iter().filter(|cell| cell.value.is_some()).count()
+    }
+
     fn new(plan: &RungPlan, mut cells: Vec<Cell>, goal: Goal) -> Self {
         cells.sort_by(|a, b| order(a, b, goal));
         let promoted = cells.iter().filter(|cell| cell.fate == Fate::Promoted).count();

@@ -89,7 +89,7 @@ fn temperature(predictions: &Predictions<'_>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{TestPart, fixture};
+    use crate::report::{Answerer, TestPart, fixture};
 
     /// Samples of two classes that are right in three of four cases, at one confidence.
     fn sure(confidence: f32) -> TestPart {
@@ -97,6 +97,7 @@ mod tests {
         TestPart {
             classes: vec!["a".to_owned(), "b".to_owned()],
             labels: vec![0, 0, 0, 1],
+            of: Answerer::BestTrial,
             probabilities: rows.as_flattened().iter().flat_map(|value| value.to_le_bytes()).collect(),
             images: None,
         }

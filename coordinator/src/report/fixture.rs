@@ -14,7 +14,9 @@ use common::{
     view::{BestView, Leader, StudyPhase, StudyView, TrialView},
 };
 
-use super::{Occasion, Subject, TestImages, TestPart};
+use super::{
+    Answerer, EnsembleMember, EnsembleRow, EnsembleSummary, Occasion, Subject, TestImages, TestPart,
+};
 
 const TRIALS: u32 = 9;
 
@@ -35,6 +37,26 @@ pub(super) fn subject() -> Subject {
     }
 }
 
+/// An ensemble of two members, whose best is not the study's best trial.
+pub(super) fn ensemble(name: &str) -> EnsembleSummary {
+    let member = |trial, accuracy| EnsembleMember { trial: TrialNumber(trial), accuracy, loss: 0.2 };
+    let vote = |vote: &str, accuracy, temperature| EnsembleRow {
+        vote: vote.to_owned(),
+        accuracy,
+        loss: Some(0.19),
+        temperature,
+        scaled_loss: 0.18,
+    };
+    EnsembleSummary {
+        name: name.to_owned(),
+        clean_samples: None,
+        best: TrialNumber(7),
+        chosen: "soft vote".to_owned(),
+        members: vec![member(7, 0.93), member(8, 0.94)],
+        rows: vec![vote("soft vote", 0.95, 0.712), vote("hard vote", 0.945, 1.5)],
+    }
+}
+
 /// Six samples of three classes, four of them right.
 pub(super) fn test_part() -> TestPart {
     let rows: [[f32; 3]; 6] = [
@@ -48,6 +70,7 @@ pub(super) fn test_part() -> TestPart {
     TestPart {
         classes: ["shirt", "<coat>", "boot & co"].map(str::to_owned).to_vec(),
         labels: vec![0, 1, 0, 2, 1, 2],
+        of: Answerer::BestTrial,
         probabilities: rows.as_flattened().iter().flat_map(|value| value.to_le_bytes()).collect(),
         images: Some(TestImages { height: 2, width: 2, channels: 1, pixels: (0..24).collect() }),
     }

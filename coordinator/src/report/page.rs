@@ -6,6 +6,8 @@ mod summary;
 
 mod study;
 
+mod failed;
+
 mod trials;
 
 mod classes;
@@ -18,7 +20,7 @@ mod ensemble;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Report, Section, Subject, picture, picture::Picture};
+use super::{Report, Section, Subject, colours, picture, picture::Picture};
 
 const STYLE: &str = include_str!("page/page.css");
 
@@ -44,7 +46,7 @@ pub(super) fn page(report: &Report, subject: &Subject) -> (String, Vec<Picture>)
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content=(format!("rung {}", report.header.written.rung));
                 title { (title) }
-                style { (PreEscaped(picture::STYLE)) (PreEscaped(STYLE)) }
+                style { (PreEscaped(colours::STYLE)) (PreEscaped(picture::STYLE)) (PreEscaped(STYLE)) }
             }
             body {
                 header {
@@ -63,6 +65,11 @@ pub(super) fn page(report: &Report, subject: &Subject) -> (String, Vec<Picture>)
     (page.into_string(), parts.into_iter().flat_map(|part| part.pictures).collect())
 }
 
+/// What writes the files that parts of the page tell of: the page may stand without them.
+fn command(report: &Report) -> Markup {
+    html! { code { "rung report " (report.header.study) " --out DIR" } }
+}
+
 fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
     let mut parts = vec![
         summary::study(report),
@@ -72,6 +79,7 @@ fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
         trials::parallel(report, subject),
         trials::importance(report),
     ];
+    parts.extend(failed::failed(report));
     match (&report.test_part, &subject.test) {
         (Section::Present(test), Ok(part)) => parts.extend([
             classes::confusion(test),
@@ -86,7 +94,7 @@ fn parts(report: &Report, subject: &Subject) -> Vec<Part> {
             pictures: Vec::new(),
         }),
     }
-    parts.extend(report.ensemble.as_ref().map(ensemble::ensemble));
+    parts.extend(ensemble::ensemble(report));
     parts.extend([study::places(report), study::file(report)]);
     parts
 }

@@ -1,6 +1,8 @@
 use maud::{Markup, PreEscaped, html};
 
-/// A picture: SVG that stands in the page or in a file of its own, in light and dark.
+use super::colours;
+
+/// A picture: SVG that stands in the page, in light and dark, or in a file of its own, in the colours of light screens.
 #[derive(Debug, Clone)]
 pub(super) struct Picture {
     /// The file's name without its end, and the picture's id in the page.
@@ -12,7 +14,7 @@ pub(super) struct Picture {
     pub(super) body: Markup,
 }
 
-/// Colours of pictures, also where they stand alone.
+/// How the parts of pictures look in a page that has [`colours::STYLE`].
 pub(super) const STYLE: &str = include_str!("page/picture.css");
 
 impl Picture {
@@ -46,13 +48,19 @@ impl Picture {
         }
     }
 
-    /// The picture as a file.
+    /// The picture as a part of a page that stays legible on narrow screens, where it can be moved.
+    pub(super) fn scrolled(&self) -> Markup {
+        html! { div class="scroll" { (self.inline()) } }
+    }
+
+    /// The picture as a file. What draws it besides browsers, for papers and slides, takes a variable of a style for
+    /// black: the colours stand in it as they are.
     pub(super) fn file(&self) -> (String, Vec<u8>) {
         let svg = html! {
             svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox=(self.view_box())
                 width=(px(self.width)) height=(px(self.height)) {
                 title { (self.title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(colours::light(STYLE))) }
                 rect class="paper" width="100%" height="100%" {}
                 (self.body)
             }
@@ -76,6 +84,15 @@ pub(super) fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
     html! { text x=(px(x)) y=(px(y)) text-anchor=(anchor) { (text) } }
 }
 
+/// A name, cut where it has more characters than there is room for; its title then is the whole.
+pub(super) fn named(name: &str, most: usize) -> Markup {
+    if name.chars().count() <= most {
+        return html! { (name) };
+    }
+    let short: String = name.chars().take(most.saturating_sub(1)).collect();
+    html! { title { (name) } (short) "…" }
+}
+
 /// A line through points, in a class of the style.
 pub(super) fn line(class: &str, points: &[(f64, f64)], title: &str) -> Markup {
     let places: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect();
@@ -93,7 +110,8 @@ mod tests {
         let (name, bytes) = picture.file();
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(name, "svg/p.svg");
-        assert!(text.contains(r#"viewBox="0 0 10 5.5""#) && text.contains("prefers-color-scheme"), "{text}");
+        assert!(text.contains(r#"viewBox="0 0 10 5.5""#), "{text}");
+        assert!(!text.contains("var(") && text.contains(".paper { fill: #fcfcfb; }"), "{text}");
         assert!(
             text.contains(r#"<text x="1" y="2.2" text-anchor="middle">a &lt; b &amp; c</text>"#),
             "{text}"

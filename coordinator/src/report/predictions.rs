@@ -1,12 +1,12 @@
 use common::study::Split;
 
-use super::{Subject, TestPart};
+use super::{Answerer, Subject, TestPart};
 use crate::ensemble::Answers;
 
 /// How far a recorded accuracy may be from the one of the stored probabilities: a tie or two, no more.
 const TOLERANCE: f64 = 5e-4;
 
-/// What the best trial says of the test part: checked, and as numbers.
+/// What the best trial, or a vote, says of the test part: checked, and as numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Predictions<'a> {
     pub(super) part: &'a TestPart,
@@ -84,10 +84,10 @@ impl<'a> Predictions<'a> {
         let predicted = values.chunks(classes).map(likeliest).collect();
         let predictions = Self { part, values, predicted };
         let computed = predictions.accuracy();
-        // Under another split a study may record what it scores on a part of the test samples.
-        let whole = subject.best.spec.data.split == Split::Holdout;
+        // Under another split a study may record what it scores on a part of the test samples; of a vote it records nothing.
+        let recorded = subject.best.spec.data.split == Split::Holdout && part.of == Answerer::BestTrial;
         match subject.best.study.test {
-            Some(test) if whole && (test.accuracy - computed).abs() > TOLERANCE => {
+            Some(test) if recorded && (test.accuracy - computed).abs() > TOLERANCE => {
                 Err(PredictionsError::Accuracy { computed, recorded: test.accuracy })
             }
             _ => Ok(predictions),
@@ -159,6 +159,18 @@ mod tests {
         let expected =
             -[0.8_f64, 0.6, 0.3, 0.9, 0.25, 0.7].map(|p| f64::from(p as f32).ln()).iter().sum::<f64>() / 6.0;
         assert!((predictions.log_loss() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_votes_answers_are_measured_as_they_are() {
+        // The study recorded what its best trial scores, which is another thing.
+        let vote = Answers::new(3, [[0.0, 0.25, 0.75]; 6].concat());
+        let part = fixture::test_part().voted(&vote);
+        let subject = fixture::subject();
+        let predictions = Predictions::new(&part, &subject).unwrap();
+        assert_eq!((predictions.predicted.clone(), predictions.accuracy()), (vec![2; 6], 2.0 / 6.0));
+        let part = TestPart { of: Answerer::BestTrial, ..part };
+        assert!(matches!(Predictions::new(&part, &subject), Err(PredictionsError::Accuracy { .. })));
     }
 
     #[test]

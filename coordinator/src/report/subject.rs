@@ -4,7 +4,10 @@ use common::{
     view::{BestView, TrialView, WorkerView},
 };
 
+use serde::Serialize;
+
 use super::EnsembleSummary;
+use crate::ensemble::Answers;
 
 /// What a report is about, as it was gathered.
 #[derive(Debug, Clone)]
@@ -17,7 +20,7 @@ pub struct Subject {
     pub history: History,
     /// Workers that are connected now, for what is known of their devices.
     pub workers: Vec<WorkerView>,
-    /// The test part with the best trial's predictions, or why there is none.
+    /// The test part with the predictions of the best trial or, of an ensemble, its vote; or why there is none.
     pub test: Result<TestPart, String>,
     /// An ensemble built from the study, if there is one.
     pub ensemble: Option<EnsembleSummary>,
@@ -36,17 +39,47 @@ pub struct Occasion {
     pub host: String,
 }
 
-/// A data set's test part and what the best trial says of it.
+/// A data set's test part and what the study's outcome says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestPart {
     /// What class 0, class 1, … are called.
     pub classes: Vec<String>,
     /// The samples' classes.
     pub labels: Vec<u32>,
-    /// The stored class probabilities: little-endian f32, samples × classes.
+    /// Who answers.
+    pub of: Answerer,
+    /// The class probabilities, of a trial as they are stored: little-endian f32, samples × classes.
     pub probabilities: Vec<u8>,
     /// The samples as pictures, where they are any.
     pub images: Option<TestImages>,
+}
+
+impl TestPart {
+    /// The same test part with the answers of an ensemble's vote, at its temperature.
+    pub fn voted(self, vote: &Answers) -> Self {
+        let bytes = vote.rows().flatten().flat_map(|probability| (*probability as f32).to_le_bytes());
+        Self { of: Answerer::Vote, probabilities: bytes.collect(), ..self }
+    }
+}
+
+/// Who answers for a study.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerer {
+    /// The best trial.
+    BestTrial,
+    /// The vote that is chosen of an ensemble, at its temperature.
+    Vote,
+}
+
+impl Answerer {
+    /// Who it is, in a sentence.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::BestTrial => "the best trial",
+            Self::Vote => "the ensemble's vote",
+        }
+    }
 }
 
 /// Pictures of equal size.

@@ -189,10 +189,15 @@ struct VoteRow<'a> {
     trial: Option<TrialNumber>,
     accuracy: f64,
     loss: Option<f64>,
+    temperature: Option<f64>,
+    scaled_loss: Option<f64>,
+    /// Of votes, whether it is the one that is best on the validation part.
+    chosen: Option<bool>,
 }
 
 impl Row for VoteRow<'_> {
-    const HEAD: &'static [&'static str] = &["name", "trial", "accuracy", "loss"];
+    const HEAD: &'static [&'static str] =
+        &["name", "trial", "accuracy", "loss", "temperature", "scaled_loss", "chosen"];
 }
 
 /// Members of an ensemble, then its votes.
@@ -202,12 +207,18 @@ pub(super) fn votes(ensemble: &EnsembleSummary) -> io::Result<Vec<u8>> {
         trial: Some(member.trial),
         accuracy: member.accuracy,
         loss: Some(member.loss),
+        temperature: None,
+        scaled_loss: None,
+        chosen: None,
     });
     let votes = ensemble.rows.iter().map(|row| VoteRow {
         name: &row.vote,
         trial: None,
         accuracy: row.accuracy,
         loss: row.loss,
+        temperature: Some(row.temperature),
+        scaled_loss: Some(row.scaled_loss),
+        chosen: Some(row.vote == ensemble.chosen),
     });
     rows(&members.chain(votes).collect::<Vec<_>>())
 }
@@ -254,13 +265,28 @@ mod tests {
             confidence: 0.5,
             own: 0.5,
         };
-        let vote = VoteRow { name: "member", trial: None, accuracy: 0.5, loss: None };
+        let vote = VoteRow {
+            name: "member",
+            trial: None,
+            accuracy: 0.5,
+            loss: None,
+            temperature: None,
+            scaled_loss: None,
+            chosen: None,
+        };
         assert_eq!(fields(&step), Step::HEAD);
         assert_eq!(fields(&share), Share::HEAD);
         assert_eq!(fields(&Bin::default()), Bin::HEAD);
         assert_eq!(fields(&board), BoardRow::HEAD);
         assert_eq!(fields(&mistake), MistakeRow::HEAD);
         assert_eq!(fields(&vote), VoteRow::HEAD);
+    }
+
+    #[test]
+    fn the_vote_that_is_chosen_is_marked() {
+        let text = String::from_utf8(votes(&crate::report::fixture::ensemble("e")).unwrap()).unwrap();
+        let votes = "soft vote,,0.95,0.19,0.712,0.18,true\nhard vote,,0.945,0.19,1.5,0.18,false\n";
+        assert!(text.ends_with(votes) && text.contains("\nmember,7,0.93,0.2,,,\n"), "{text}");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use common::{
     trial::TrialState,
     view::{BestView, Leader, StudyPhase, StudyView, TrialView},
 };
-use coordinator::report::{EnsembleMember, EnsembleRow, EnsembleSummary, Occasion, Subject, TestPart};
+use coordinator::report::{
+    Answerer, EnsembleMember, EnsembleRow, EnsembleSummary, Occasion, Subject, TestPart,
+};
 
 use super::REAL;
 
@@ -37,18 +39,25 @@ pub(super) fn generated() -> Subject {
     }
     let classes = (0..CLASSES).map(|class| class.to_string()).collect();
     let member = |trial, accuracy| EnsembleMember { trial: TrialNumber(trial), accuracy, loss: 0.2 };
-    let rows = vec![EnsembleRow { vote: "soft vote".to_owned(), accuracy: 0.95, loss: Some(0.16) }];
+    let rows = vec![EnsembleRow {
+        vote: "soft vote".to_owned(),
+        accuracy: 0.95,
+        loss: Some(0.16),
+        temperature: 0.75,
+        scaled_loss: 0.15,
+    }];
     let members = vec![member(0, 0.93), member(1, 0.94)];
     Subject {
         best: best(),
         trials: vec![best().trial],
         history: History::default(),
         workers: Vec::new(),
-        test: Ok(TestPart { classes, labels, probabilities, images: None }),
+        test: Ok(TestPart { classes, labels, of: Answerer::BestTrial, probabilities, images: None }),
         ensemble: Some(EnsembleSummary {
             name: "e".to_owned(),
             clean_samples: None,
             best: TrialNumber(0),
+            chosen: "soft vote".to_owned(),
             members,
             rows,
         }),

@@ -8,15 +8,16 @@ use common::{
 use super::{super::failure::Failure, Labelled, gather};
 use crate::{
     client::Cluster,
-    ensemble::{Comparison, Entry, Objective, Truth, compare},
+    ensemble::{Answers, Comparison, Entry, Objective, Truth, compare},
     report::{EnsembleMember, EnsembleRow, EnsembleSummary},
 };
 
-/// How a study's ensemble does: the study itself where it is one, else the newest finished one that was made of it.
+/// How a study's ensemble does, and what its vote says of the test part at its temperature: the study itself where it
+/// is one, else the newest finished one that was made of it.
 pub(in crate::cli) async fn summary(
     cluster: &Cluster,
     best: &BestView,
-) -> Result<Option<EnsembleSummary>, Failure> {
+) -> Result<Option<(EnsembleSummary, Answers)>, Failure> {
     if best.spec.model == ModelKind::Formula || best.spec.data.split == Split::None {
         return Ok(None);
     }
@@ -24,8 +25,11 @@ pub(in crate::cli) async fn summary(
     let labelled = Labelled::of(cluster, &spec.data).await?;
     let gathered = gather::gather(cluster, &view, &labelled).await?;
     let objective = Objective { metric: view.metric, goal: view.goal };
-    let comparison = compare(&gathered.members, &labelled.truth, objective, None);
-    Ok(comparison.and_then(|comparison| told(&view, &comparison, &labelled.truth)))
+    let Some(comparison) = compare(&gathered.members, &labelled.truth, objective, None) else {
+        return Ok(None);
+    };
+    let told = told(&view, &comparison, &labelled.truth);
+    Ok(told.map(|summary| (summary, comparison.predictions)))
 }
 
 /// The study that is the ensemble.
@@ -48,22 +52,25 @@ async fn find(cluster: &Cluster, best: &BestView) -> Result<Option<(StudyView, S
 
 fn told(view: &StudyView, comparison: &Comparison, truth: &Truth) -> Option<EnsembleSummary> {
     let scored = |entry: &Entry| {
-        let score = entry.clean.as_ref().map_or(&entry.test, |(clean, _)| clean);
-        (score.accuracy, score.loss)
+        let (score, scaled) =
+            entry.clean.clone().unwrap_or_else(|| (entry.test.clone(), entry.scaled_loss.1));
+        (score.accuracy, score.loss, scaled)
     };
     let members = comparison.members.iter().map(|(trial, entry)| {
-        let (accuracy, loss) = scored(entry);
+        let (accuracy, loss, _) = scored(entry);
         EnsembleMember { trial: *trial, accuracy, loss }
     });
     let rows = comparison.votes.iter().map(|(vote, entry)| {
-        let (accuracy, loss) = scored(entry);
-        EnsembleRow { vote: vote.name().to_owned(), accuracy, loss: Some(loss) }
+        let (accuracy, loss, scaled_loss) = scored(entry);
+        let (vote, temperature) = (vote.name().to_owned(), entry.temperature);
+        EnsembleRow { vote, accuracy, loss: Some(loss), temperature, scaled_loss }
     });
     let clean = truth.test.len() - truth.validated.len();
     Some(EnsembleSummary {
         name: view.name.to_string(),
         clean_samples: (!truth.validated.is_empty()).then_some(clean as u32),
         best: comparison.members.get(comparison.best_single)?.0,
+        chosen: comparison.chosen.name().to_owned(),
         members: members.collect(),
         rows: rows.collect(),
     })

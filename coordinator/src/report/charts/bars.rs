@@ -2,12 +2,15 @@ use maud::html;
 
 use super::super::{
     importance::Importance,
-    picture::{Picture, label, px},
+    picture::{Picture, label, named, px},
 };
 
 const LEFT: f64 = 150.0;
 const WIDTH: f64 = 760.0;
 const ROW: f64 = 24.0;
+
+/// The longest name of a hyperparameter that is written out.
+const MAX_NAME_CHARS: usize = 20;
 
 /// How much of the variance each hyperparameter explains, with one standard deviation over trees.
 pub(in crate::report) fn importance(importance: &Importance) -> Picture {
@@ -17,7 +20,7 @@ pub(in crate::report) fn importance(importance: &Importance) -> Picture {
         @for (row, share) in importance.shares.iter().enumerate() {
             @let middle = row as f64 * ROW + ROW / 2.0;
             @let (low, high) = ((share.share - share.deviation).max(0.0), share.share + share.deviation);
-            (label(LEFT - 8.0, middle + 4.0, "end", &share.hparam))
+            text x=(px(LEFT - 8.0)) y=(px(middle + 4.0)) text-anchor="end" { (named(&share.hparam, MAX_NAME_CHARS)) }
             rect class="bar" x=(px(LEFT)) y=(px(middle - 8.0)) width=(px(across(share.share) - LEFT)) height="16" rx="2" {
                 title { (format!("{}: {:.1} % of the variance", share.hparam, 100.0 * share.share)) }
             }

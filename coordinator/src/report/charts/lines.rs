@@ -36,13 +36,20 @@ fn two_lines(name: &str, what: &str, best: &TopTrial, of: impl Fn(&Metrics) -> (
     };
     let (train, validation) = (both(0), both(1));
     let frame = frame(train.iter().chain(&validation).copied());
+    let lines = [("line-1", "training", &train), ("line-2", "validation", &validation)];
+    let drawn: Vec<(&str, &str)> = lines
+        .iter()
+        .filter(|(.., points)| !points.is_empty())
+        .map(|(class, text, _)| (*class, *text))
+        .collect();
     let body = html! {
         (frame.axes("epochs", what, true))
-        (frame.key(&[("line-1", "training"), ("line-2", "validation")]))
+        (frame.key(&drawn))
         (dotted(&frame, "1", &train, &format!("{what} on the training part")))
         (dotted(&frame, "2", &validation, &format!("{what} on the validation part")))
     };
-    let title = format!("{what} of trial {} by epoch, training and validation", best.trial);
+    let parts: Vec<&str> = drawn.iter().map(|(_, text)| *text).collect();
+    let title = format!("{what} of trial {} by epoch: {}", best.trial, parts.join(" and "));
     Picture { name: name.to_owned(), title, width: WIDTH, height: HEIGHT, body }
 }
 
@@ -55,7 +62,7 @@ pub(in crate::report) fn top_trials(top: &[TopTrial], metric: Metric) -> Picture
     let frame = frame(top.iter().flat_map(points));
     let body = html! {
         (frame.axes("epochs", metric.as_str(), true))
-        (frame.key(&[("line-1", "best"), ("line-quiet", "others")]))
+        (frame.key(if top.len() > 1 { &[("line-1", "best"), ("line-quiet", "others")] } else { &[("line-1", "best")] }))
         @for (place, trial) in top.iter().enumerate().rev() {
             (dotted(&frame, if place == 0 { "1" } else { "quiet" }, &points(trial), &format!("trial {}", trial.trial)))
         }
@@ -139,6 +146,22 @@ mod tests {
         assert!(body.contains("<title>0.5000 by trial 0 after 1 epoch</title>"), "{body}");
         assert_eq!(body.matches("by trial 8 after").count(), 3, "{body}");
         assert_eq!(body.matches("<circle").count(), report.best_so_far.len() - 1);
+    }
+
+    #[test]
+    fn keys_name_the_lines_that_are_drawn() {
+        let mut best = Report::new(&fixture::subject()).unwrap().top;
+        let both = loss(&best[0]).body.into_string();
+        assert!(both.contains(">training</text>") && both.contains(">validation</text>"), "{both}");
+        assert!(top_trials(&best, Metric::ValAccuracy).body.into_string().contains(">others</text>"));
+        best.truncate(1);
+        for point in &mut best[0].curve {
+            (point.metrics.val_loss, point.metrics.val_accuracy) = (f64::NAN, f64::NAN);
+        }
+        let picture = loss(&best[0]);
+        assert_eq!(picture.title, "loss of trial 8 by epoch: training");
+        assert!(!picture.body.into_string().contains(">validation</text>"));
+        assert!(!top_trials(&best, Metric::TrainLoss).body.into_string().contains(">others</text>"));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 use maud::{Markup, html};
 
 use super::super::{
+    colours,
     confusion::Confusion,
-    picture::{Picture, label, px},
+    picture::{Picture, label, named, px},
 };
 use crate::cli::text;
 
 /// Above so many classes cells have no numbers, which would not be legible, and those of nothing are one square together.
 const MOST_NUMBERS: usize = 30;
+
+/// The room of a class's name: of narrower classes every so many have theirs.
+const NAME: f64 = 12.0;
 
 /// The longest name of a class that is written out.
 const MAX_NAME_CHARS: usize = 24;
@@ -26,13 +30,11 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
     let body = html! {
         (label(left + side / 2.0, top + side + below - 8.0, "middle", "predicted class"))
         text x="12" y=(px(middle)) text-anchor="middle" transform=(format!("rotate(-90 12 {})", px(middle))) { "true class" }
-        @if count <= 60 {
-            @for (class, name) in classes.iter().enumerate() {
-                @let place = (class as f64 + 0.5) * cell;
-                @let (x, y) = (left + place + 4.0, top + side + 12.0);
-                text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name)) }
-                text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name)) }
-            }
+        @for (class, name) in classes.iter().enumerate().step_by((NAME / cell).ceil() as usize) {
+            @let place = (class as f64 + 0.5) * cell;
+            @let (x, y) = (left + place + 4.0, top + side + 12.0);
+            text x=(px(left - 7.0)) y=(px(top + place + 4.0)) text-anchor="end" { (named(name, MAX_NAME_CHARS)) }
+            text x=(px(x)) y=(px(y)) text-anchor="end" transform=(format!("rotate(-40 {} {})", px(x), px(y))) { (named(name, MAX_NAME_CHARS)) }
         }
         @if !numbers {
             rect class="none" x=(px(left)) y=(px(top)) width=(px(side - 1.0)) height=(px(side - 1.0)) rx="2" {}
@@ -61,15 +63,6 @@ pub(in crate::report) fn confusion(confusion: &Confusion, classes: &[String]) ->
     }
 }
 
-/// A class's name as there is room for it; a longer one's title is the whole.
-fn named(name: &str) -> Markup {
-    if name.chars().count() <= MAX_NAME_CHARS {
-        return html! { (name) };
-    }
-    let short: String = name.chars().take(MAX_NAME_CHARS - 1).collect();
-    html! { title { (name) } (short) "…" }
-}
-
 fn square(
     (x, y, side): (f64, f64, f64),
     (times, share): (u64, f64),
@@ -84,13 +77,12 @@ fn square(
         (_, true) => format!("v{level}"),
         (_, false) => format!("w{level}"),
     };
-    let ink = if level >= 5 { "on-strong" } else { "on-weak" };
     html! {
         rect class=(class) x=(px(x)) y=(px(y)) width=(px(side)) height=(px(side)) rx="2" {
             title { (title) }
         }
         @if number && times > 0 {
-            text class=(ink) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (text::count(times)) }
+            text class=(colours::ink(level)) x=(px(x + side / 2.0)) y=(px(y + side / 2.0 + 4.0)) text-anchor="middle" { (text::count(times)) }
         }
     }
 }
@@ -114,6 +106,14 @@ mod tests {
         assert_eq!(rects(MOST_NUMBERS), MOST_NUMBERS * MOST_NUMBERS);
         assert_eq!(rects(256), 1 + 256);
         assert_eq!(drawn(&names(256)).matches("<title>").count(), 256, "the square of nothing has no title");
+    }
+
+    #[test]
+    fn of_narrow_classes_every_so_many_are_named() {
+        let names = |count: usize| (0..count).map(|class| format!("c{class}")).collect::<Vec<_>>();
+        // Each stands beside its row, and turned below its column.
+        let named = |count: usize| drawn(&names(count)).matches(r#"text-anchor="end">c"#).count();
+        assert_eq!([50, 60, 100].map(named), [50, 30, 50]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     },
     scale::Scale,
 };
+use crate::cli::text::plural;
 
 const LEFT: f64 = 150.0;
 const WIDTH: f64 = 760.0;
@@ -18,15 +19,17 @@ pub(in crate::report) fn ensemble(summary: &EnsembleSummary) -> Picture {
     let scale = Scale::around(summary.members.iter().map(|member| member.accuracy).chain(votes));
     let across = |accuracy: f64| LEFT + scale.at(accuracy) * (WIDTH - LEFT - 80.0);
     let floor = (summary.rows.len() + 1) as f64 * ROW + 6.0;
+    let axis = if summary.clean_samples.is_some() { "clean test accuracy" } else { "test accuracy" };
     let body = html! {
         @for tick in scale.ticks(6) {
             line class="grid" x1=(px(across(tick))) x2=(px(across(tick))) y1="0" y2=(px(floor)) {}
             (label(across(tick), floor + 15.0, "middle", &scale.text(tick, 6)))
         }
+        (label((LEFT + WIDTH - 80.0) / 2.0, floor + 33.0, "middle", axis))
         @if let Some(best) = summary.best_member() {
             line class="line-ideal" x1=(px(across(best.accuracy))) x2=(px(across(best.accuracy))) y1="0" y2=(px(floor)) {}
         }
-        (label(LEFT - 8.0, ROW / 2.0 + 4.0, "end", &format!("{} members", summary.members.len())))
+        (label(LEFT - 8.0, ROW / 2.0 + 4.0, "end", &plural(summary.members.len() as u64, "member")))
         @for member in &summary.members {
             circle class="dot-quiet" cx=(px(across(member.accuracy))) cy=(px(ROW / 2.0)) r="4.5" {
                 title { (format!("trial {}: {:.4}", member.trial, member.accuracy)) }
@@ -42,5 +45,5 @@ pub(in crate::report) fn ensemble(summary: &EnsembleSummary) -> Picture {
         }
     };
     let title = "test accuracy of the ensemble's members and votes".to_owned();
-    Picture { name: "ensemble".to_owned(), title, width: WIDTH, height: floor + 22.0, body }
+    Picture { name: "ensemble".to_owned(), title, width: WIDTH, height: floor + 40.0, body }
 }

@@ -23,9 +23,14 @@ impl Ramp {
     /// The class of a value.
     pub(in crate::report) fn class(&self, value: f64) -> &'static str {
         const CLASSES: [&str; STEPS] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8"];
+        CLASSES[self.step(value)]
+    }
+
+    /// The step of a value, from 0.
+    pub(super) fn step(&self, value: f64) -> usize {
         let span = self.best - self.worst;
         let share = if span == 0.0 { 1.0 } else { (value - self.worst) / span };
-        CLASSES[((share * STEPS as f64) as usize).min(STEPS - 1)]
+        ((share * STEPS as f64) as usize).min(STEPS - 1)
     }
 
     /// Whether all values are one.

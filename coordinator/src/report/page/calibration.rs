@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{
-    super::{TestReport, calibration::Bin, charts},
+    super::{Answerer, TestReport, calibration::Bin, charts},
     Part, classes,
     table::{facts, four, table},
 };
@@ -35,10 +35,13 @@ pub(super) fn calibration(test: &TestReport) -> Part {
             "A calibrated model is right as often as it says: its dots lie on the dashed line. Fifteen bins of equal width (Guo et al., ICML \
             2017). The temperature is what logits would have to be divided by for the least log loss on these very samples: at "
             (format!("{:.2}", calibration.temperature)) " the model is " (sure) ". It is a diagnosis and not a score, being fitted to the test part."
+            @if test.of == Answerer::Vote {
+                " The probabilities are the vote's at its own temperature, which validation chose."
+            }
         }
         (classes::contaminated(test))
         div class="side" {
-            (picture.inline())
+            (picture.scrolled())
             div {
                 (facts(&rows))
                 details { summary { "Bins as a table" } (table("bins", &columns, &bins, None)) }

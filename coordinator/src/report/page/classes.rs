@@ -20,11 +20,11 @@ pub(super) fn confusion(test: &TestReport) -> Part {
     let rows: Vec<Vec<String>> = test.classes.iter().zip(&test.confusion.counts).map(row).collect();
     let body = html! {
         p {
-            "The best trial's predictions for the " (count(test.samples as u64)) " test samples. Blue: classified correctly. Red: \
+            "What " (test.of.words()) " predicts for the " (count(test.samples as u64)) " test samples. Blue: classified correctly. Red: \
             mistakes, by their share of the true class."
         }
         (contaminated(test))
-        (picture.inline())
+        (picture.scrolled())
         details { summary { "As a table" } (table("confusion-table", &columns, &rows, None)) }
     };
     Part { id: "confusion-part", heading: "Confusion matrix", body, pictures: vec![picture] }
@@ -72,7 +72,7 @@ mod tests {
     use common::metrics::{CleanMetrics, TestMetrics};
 
     use super::*;
-    use crate::report::{Report, Subject, fixture, page::calibration};
+    use crate::report::{Answerer, Report, Subject, TestPart, fixture, page::calibration};
 
     /// What stands in the parts about classes and probabilities.
     fn parts(subject: &Subject) -> [String; 3] {
@@ -97,6 +97,22 @@ mod tests {
             matrix.contains("<td>1,000</td>") && matrix.contains("shirt taken for shirt: 1,000 of 1,001")
         );
         assert!(!matrix.contains(">1000<"), "{matrix}");
+    }
+
+    #[test]
+    fn whose_predictions_they_are_is_told() {
+        let mut subject = fixture::subject();
+        assert!(parts(&subject)[0].contains("What the best trial predicts for the 6 test samples."));
+        let own = subject.test.clone().unwrap();
+        subject.test = Ok(TestPart { of: Answerer::Vote, ..own });
+        let [matrix, _, calibration] = parts(&subject);
+        assert!(matrix.contains("What the ensemble's vote predicts for the 6 test samples."), "{matrix}");
+        assert!(
+            calibration.contains("The probabilities are the vote's at its own temperature"),
+            "{calibration}"
+        );
+        let report = serde_json::to_value(Report::new(&subject).unwrap()).unwrap();
+        assert_eq!(report["test_part"]["of"], "vote");
     }
 
     #[test]

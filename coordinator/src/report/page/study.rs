@@ -8,7 +8,7 @@ use super::{
         board::{BoardBracket, BoardRung, Fate},
         charts,
     },
-    Part,
+    Part, command,
     table::{maybe, table},
 };
 use crate::cli::text::{count, plural};
@@ -35,13 +35,13 @@ pub(super) fn board(report: &Report) -> Part {
             "Every cell is a trial's result on a rung, best first, with the trial's number and coloured by " (metric) ". Trials above a line went on to the \
              next rung and resumed there; the line's number is the worst value that went on."
         }
-        (legend.inline())
+        (legend.scrolled())
         @for (bracket, picture) in shown.iter().zip(&pictures) {
             h3 { (heading(bracket)) }
-            div class="scroll" { (picture.inline()) }
+            (picture.scrolled())
         }
         @if board.brackets.len() > shown.len() {
-            p class="note" { (plural((board.brackets.len() - shown.len()) as u64, "bracket")) " more are in report.json." }
+            p class="note" { (command(report)) " writes " (plural((board.brackets.len() - shown.len()) as u64, "more bracket")) " to report.json." }
         }
         details {
             summary { "Rungs as a table" }
@@ -73,7 +73,7 @@ fn rows(bracket: &BoardBracket) -> Vec<Vec<String>> {
             rung.to_string(),
             board.epochs.to_string(),
             count(board.planned),
-            count(board.cells.len() as u64),
+            count(board.results() as u64),
             count(board.promoted as u64),
             fates(Fate::Cut),
             fates(Fate::Failed),

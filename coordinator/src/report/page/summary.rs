@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use common::{metrics::TestMetrics, study::SchedulerSpec, view::StudyPhase};
+use common::{
+    metrics::TestMetrics,
+    study::SchedulerSpec,
+    view::{EndReason, StudyPhase},
+};
 use maud::{Markup, html};
 
 use super::{
     super::{Report, header::Header},
-    Part,
+    Part, command,
     table::{facts, four, maybe},
 };
 use crate::cli::text::{count, plural, span};
@@ -24,8 +28,14 @@ pub(super) fn title(report: &Report) -> Markup {
         (phase, _) => format!("is {phase}; this page is of the moment"),
     };
     let [accuracy, loss] = tested(report);
+    let best = match report.vote() {
+        Some((ensemble, vote)) => {
+            (format!("of {}", plural(ensemble.members.len() as u64, "member")), vote.vote.clone())
+        }
+        None => (format!("best {}", header.metric), maybe(header.best.value)),
+    };
     let tiles = [
-        (format!("best {}", header.metric), maybe(header.best.value)),
+        best,
         accuracy,
         loss,
         ("trials".to_owned(), count(header.states.values().sum::<u32>())),
@@ -44,8 +54,13 @@ pub(super) fn title(report: &Report) -> Markup {
 }
 
 /// Accuracy and loss on the test samples that did not validate, where others did; else what the predictions score, and
-/// without them what the study recorded.
+/// without them what the study recorded. Of an ensemble they are its vote's.
 fn tested(report: &Report) -> [(String, String); 2] {
+    if let Some((ensemble, vote)) = report.vote() {
+        let part = if ensemble.clean_samples.is_some() { "clean test" } else { "test" };
+        let loss = format!("{part} loss at temperature {:.3}", vote.temperature);
+        return [(format!("{part} accuracy"), four(vote.accuracy)), (loss, four(vote.scaled_loss))];
+    }
     let (part, accuracy, loss) = match (report.header.test, report.test_part.present()) {
         (Some(TestMetrics { clean: Some(clean), .. }), _) => {
             ("clean test", Some(clean.accuracy), Some(clean.loss))
@@ -68,7 +83,7 @@ pub(super) fn study(report: &Report) -> Part {
         0 => String::new(),
         parameters => format!(", {} parameters", count(parameters)),
     };
-    let rows = [
+    let mut rows = vec![
         ("Study", format!("{} ({})", header.study, header.id)),
         (
             "Data",
@@ -103,7 +118,30 @@ pub(super) fn study(report: &Report) -> Part {
         ("Finished", header.finished.clone().unwrap_or_else(|| "not yet".to_owned())),
         ("Seed", header.spec.seed.to_string()),
     ];
-    Part { id: "study", heading: "Study", body: facts(&rows), pictures: Vec::new() }
+    if let Some((ensemble, vote)) = report.vote() {
+        let members = plural(ensemble.members.len() as u64, "member");
+        rows.insert(
+            1,
+            ("Ensemble", format!("the {} of {members}, temperature {:.3}", vote.vote, vote.temperature)),
+        );
+    }
+    let body = html! {
+        (facts(&rows))
+        p class="note" { (rule(header)) }
+    };
+    Part { id: "study", heading: "Study", body, pictures: Vec::new() }
+}
+
+/// What makes a trial the best one.
+fn rule(header: &Header) -> String {
+    if header.end_reason == Some(EndReason::Target) {
+        return "The best trial is the one whose result was the first to reach the target.".to_owned();
+    }
+    format!(
+        "The best trial has the best {} among the results of the most epochs, so a better result on a lower rung does not count; \
+         equal ones go by the lower validation loss, then by the lower trial number.",
+        header.metric
+    )
 }
 
 fn test(header: &Header) -> String {
@@ -156,7 +194,7 @@ pub(super) fn footer(report: &Report) -> Markup {
     let on = if written.host.is_empty() { String::new() } else { format!(" on {}", written.host) };
     html! {
         "Written " (written.at) (by) (on) " with rung " (written.rung)
-        ". The same numbers are in report.json and, a table for each part, in the files that end with .csv."
+        ". " (command(report)) " writes the same numbers as JSON and CSV, a table for each part, and each picture as SVG."
     }
 }
 
@@ -185,6 +223,36 @@ mod tests {
         assert!(shown(&subject).1.contains(said), "{}", shown(&subject).1);
         subject.best.study.test_touches = 0;
         assert!(shown(&subject).1.contains("not measured<"), "{}", shown(&subject).1);
+    }
+
+    #[test]
+    fn what_makes_a_trial_the_best_is_told() {
+        let mut subject = fixture::subject();
+        let rule = "The best trial has the best val_accuracy among the results of the most epochs";
+        assert!(shown(&subject).1.contains(rule), "{}", shown(&subject).1);
+        subject.best.study.end_reason = Some(EndReason::Target);
+        let rule = "The best trial is the one whose result was the first to reach the target.";
+        assert!(shown(&subject).1.contains(rule), "{}", shown(&subject).1);
+    }
+
+    #[test]
+    fn an_ensemble_is_headed_by_its_vote() {
+        let mut subject = fixture::subject();
+        let title_of = |subject: &Subject| shown(subject).0;
+        subject.ensemble = Some(fixture::ensemble("another"));
+        assert!(title_of(&subject).contains("<b>0.6667</b><span>test accuracy</span>"));
+        subject.ensemble = Some(fixture::ensemble("s"));
+        let (title, study) = shown(&subject);
+        for tile in [
+            "<b>soft vote</b><span>of 2 members</span>",
+            "<b>0.9500</b><span>test accuracy</span>",
+            "<b>0.1800</b><span>test loss at temperature 0.712</span>",
+        ] {
+            assert!(title.contains(tile), "{title}");
+        }
+        assert!(study.contains("<td>the soft vote of 2 members, temperature 0.712</td>"), "{study}");
+        subject.ensemble.as_mut().unwrap().clean_samples = Some(4);
+        assert!(title_of(&subject).contains("<b>0.9500</b><span>clean test accuracy</span>"));
     }
 
     #[test]
