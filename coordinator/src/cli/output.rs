@@ -69,6 +69,11 @@ pub(crate) fn failure(failure: &Failure) {
     }
 }
 
+/// Text that tells of something bad, in red where standard error shows it.
+pub(crate) fn bad(text: &str) -> String {
+    emphasised(text, "31")
+}
+
 /// Whether standard error is a terminal that a live region can be drawn on.
 pub(crate) fn is_live() -> bool {
     io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
