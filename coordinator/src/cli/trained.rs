@@ -141,7 +141,7 @@ async fn chosen(cluster: &Cluster, study: &str, trial: Option<TrialNumber>) -> R
             "trial {number} of study {study} is {} and has no checkpoint",
             trial.state
         ))
-        .help(format!("`rung trial list {study}` shows those that have weights"))
+        .help(format!("`rung trial list {study} -o csv` names the weights of those that have any"))
     })?;
     // While it trains, its value is of its last rung and its checkpoint of a later epoch.
     let settled = trial.state.is_final() || trial.state == TrialState::Paused;

@@ -34,7 +34,7 @@ pub(super) struct TrialArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Bracket, rung, epochs, state, value, worker and hyperparameters of each trial
+    /// Bracket, rung, epochs, state, value, worker and hyperparameters of each trial, and why it failed
     List(ListArgs),
     /// One trial and its learning curve
     Show(ShowArgs),
@@ -153,7 +153,6 @@ struct TrialReport {
     row: TrialRow,
     seed: u64,
     early_stopped: bool,
-    failure: Option<String>,
     curve: Vec<CurvePoint>,
     #[serde(skip)]
     facts: Vec<(&'static str, String)>,
@@ -165,7 +164,6 @@ impl TrialReport {
             row: trial.into(),
             seed: trial.seed,
             early_stopped: trial.early_stopped,
-            failure: trial.failure.clone(),
             curve,
             facts: facts(trial),
         }
