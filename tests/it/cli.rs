@@ -169,6 +169,9 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     for file in ["best.json", "best.yaml", "trials.csv"] {
         assert!(out.join(file).exists(), "{file}");
     }
+    for file in ["model.json", "model.safetensors"] {
+        assert!(!out.join(file).exists(), "the formula has no model, but {file} is there");
+    }
     let best = rung(&state, &["best", "quick", "-o", "json"]).ok().json();
     assert_eq!(best["study"], "quick");
     assert_eq!(best["epochs"], 9);
