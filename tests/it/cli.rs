@@ -180,7 +180,7 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     let trials = rung(&state, &["trial", "list", "@last", "-o", "json"]).ok().json();
     let trials = trials.as_array().unwrap();
     assert_eq!(trials.len(), 17);
-    for key in ["trial", "bracket", "rung", "epochs", "state", "value", "hparams", "worker", "attempts"] {
+    for key in ["trial", "bracket", "rung", "epochs", "state", "value", "hparams", "worker", "leases"] {
         assert!(trials.iter().all(|trial| !trial[key].is_null()), "{key}");
     }
     assert!(rung(&state, &["study"]).ok().stdout.contains("quick"), "a noun alone lists");

@@ -29,7 +29,8 @@ pub(crate) struct TrialRow {
     value: Option<f64>,
     hparams: Hparams,
     worker: Option<WorkerId>,
-    attempts: u32,
+    /// Leases given so far: one for each rung and one for its evaluation, and others where one was lost, handed back or failed.
+    leases: u32,
     weights: Option<Digest>,
     /// Why it failed, if it did.
     failure: Option<String>,
@@ -48,7 +49,7 @@ impl From<&TrialView> for TrialRow {
             value: view.value,
             hparams: view.hparams.clone(),
             worker: view.worker.clone(),
-            attempts: view.attempts,
+            leases: view.attempts,
             weights: view.checkpoint.map(|checkpoint| checkpoint.weights),
             failure: view.failure.clone(),
             test: view.evaluation.map(|evaluation| evaluation.test.metrics),
@@ -80,7 +81,7 @@ impl Show for TrialRows {
         if self.0.is_empty() {
             return String::new();
         }
-        let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "attempts", "hparams"];
+        let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "leases", "hparams"];
         let mut table = Table::new(head);
         for row in &self.0 {
             table.row([
@@ -91,7 +92,7 @@ impl Show for TrialRows {
                 row.state.to_string(),
                 metric(row.value),
                 row.worker.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-                row.attempts.to_string(),
+                row.leases.to_string(),
                 row.hparams.to_string(),
             ]);
         }
@@ -104,8 +105,7 @@ impl Show for TrialRows {
         let names: BTreeSet<&str> =
             self.0.iter().flat_map(|row| row.hparams.iter().map(|(name, _)| name)).collect();
         let head = [
-            "trial", "bracket", "rung", "epochs", "state", "value", "worker", "attempts", "weights",
-            "failure",
+            "trial", "bracket", "rung", "epochs", "state", "value", "worker", "leases", "weights", "failure",
         ];
         let contaminated = self.0.iter().any(|row| row.test.is_some_and(|test| test.clean.is_some()));
         let clean = CLEAN.into_iter().filter(|_| contaminated);
@@ -121,7 +121,7 @@ impl Show for TrialRows {
                 row.state.to_string(),
                 exact(row.value),
                 row.worker.as_ref().map(ToString::to_string).unwrap_or_default(),
-                row.attempts.to_string(),
+                row.leases.to_string(),
                 row.weights.map(|digest| digest.to_string()).unwrap_or_default(),
                 row.failure.clone().unwrap_or_default(),
             ];
@@ -153,7 +153,7 @@ mod tests {
             format!(
                 concat!(
                     r#"[{{"trial":3,"bracket":0,"rung":1,"epochs":9,"state":"completed","value":0.875,"#,
-                    r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"worker":"lab-1","attempts":2,"#,
+                    r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"worker":"lab-1","leases":2,"#,
                     r#""weights":"{}","failure":null,"test":null}}]"#
                 ),
                 fixture::weights()
@@ -187,7 +187,7 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(
             lines[0],
-            "trial,bracket,rung,epochs,state,value,worker,attempts,weights,failure,test.accuracy,test.loss,\
+            "trial,bracket,rung,epochs,state,value,worker,leases,weights,failure,test.accuracy,test.loss,\
              hparams.dropout,hparams.layers,hparams.lr,hparams.units_0,hparams.units_1"
         );
         assert_eq!(
