@@ -194,7 +194,7 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     let again = out.join("best.yaml").display().to_string();
     rung(&state, &["run", &again, "--local", "1"]).ok();
     let retrained = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
-    assert_eq!(retrained["checkpoint"], best["checkpoint"]);
+    assert_eq!(retrained["weights"], best["weights"]);
     assert_eq!(retrained["test"], best["test"]);
 }
 

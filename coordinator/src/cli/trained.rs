@@ -93,7 +93,7 @@ impl TrainedModel {
             Some(_) => Failure::bad_input(format!("study {} has no model to use: {error}", file.study)),
         })?;
         file.train.check_shift(&architecture.shape).map_err(|error| bad(error.message))?;
-        if let (Some(stated), None) = (file.checkpoint, &temporary)
+        if let (Some(stated), None) = (file.weights, &temporary)
             && fs::read(folder.join("model.safetensors")).is_ok_and(|bytes| Digest::of(&bytes) != stated)
         {
             output::message(&format!(
