@@ -36,8 +36,9 @@ pub struct ModelFile {
     pub model: ModelKind,
     /// How many numbers were trained.
     pub parameters: u64,
-    /// The digest of `model.safetensors`.
-    pub checkpoint: Option<Digest>,
+    /// The digest of `model.safetensors`, which earlier files call their checkpoint.
+    #[serde(alias = "checkpoint")]
+    pub weights: Option<Digest>,
     /// Whether the study ran its whole plan.
     pub complete: bool,
     /// What it scores on the test part, where that was measured.
@@ -189,6 +190,11 @@ mod tests {
         assert_eq!((architecture.spec.layers.len(), architecture.shape.classes), (2, 2));
         assert_eq!((file.class(1).as_str(), file.class(7).as_str()), ("b", "7"));
         assert_eq!(ModelFile::from_json(&serde_json::to_string(&file).unwrap()), Ok(file));
+        let digest = Digest::of(b"weights");
+        let named = FIRST.replace(r#""checkpoint":null"#, &format!(r#""checkpoint":"{digest}""#));
+        let file = ModelFile::from_json(&named).unwrap();
+        assert_eq!(file.weights, Some(digest));
+        assert!(serde_json::to_string(&file).unwrap().contains(&format!(r#""weights":"{digest}""#)));
     }
 
     #[test]

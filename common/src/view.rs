@@ -221,6 +221,7 @@ pub struct DeviceFacts {
     /// libtorch's version; empty without libtorch.
     pub libtorch: String,
     /// The instruction set that libtorch uses.
+    #[serde(rename = "instructions")]
     pub capability: String,
     /// Memory in bytes; 0 where unknown.
     pub memory_bytes: u64,

@@ -11,6 +11,8 @@ mod input;
 
 mod output;
 
+mod hints;
+
 mod failure;
 
 pub(crate) mod text;

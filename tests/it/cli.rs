@@ -169,6 +169,9 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     for file in ["best.json", "best.yaml", "trials.csv"] {
         assert!(out.join(file).exists(), "{file}");
     }
+    for file in ["model.json", "model.safetensors"] {
+        assert!(!out.join(file).exists(), "the formula has no model, but {file} is there");
+    }
     let best = rung(&state, &["best", "quick", "-o", "json"]).ok().json();
     assert_eq!(best["study"], "quick");
     assert_eq!(best["epochs"], 9);
@@ -177,7 +180,7 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     let trials = rung(&state, &["trial", "list", "@last", "-o", "json"]).ok().json();
     let trials = trials.as_array().unwrap();
     assert_eq!(trials.len(), 17);
-    for key in ["trial", "bracket", "rung", "epochs", "state", "value", "hparams", "worker", "attempts"] {
+    for key in ["trial", "bracket", "rung", "epochs", "state", "value", "hparams", "worker", "leases"] {
         assert!(trials.iter().all(|trial| !trial[key].is_null()), "{key}");
     }
     assert!(rung(&state, &["study"]).ok().stdout.contains("quick"), "a noun alone lists");
@@ -191,7 +194,7 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
     let again = out.join("best.yaml").display().to_string();
     rung(&state, &["run", &again, "--local", "1"]).ok();
     let retrained = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
-    assert_eq!(retrained["checkpoint"], best["checkpoint"]);
+    assert_eq!(retrained["weights"], best["weights"]);
     assert_eq!(retrained["test"], best["test"]);
 }
 

@@ -108,7 +108,7 @@ fn a_study_begins_with_weights_of_another() {
     let file = out.join("best.yaml");
     assert!(fs::read_to_string(&file).unwrap().contains(added["facts"]["digest"].as_str().unwrap()));
     bench.rung(&["run", text(&file), "--local", "1"]).ok();
-    assert_eq!(bench.best("@last")["checkpoint"], bench.best("frozen")["checkpoint"]);
+    assert_eq!(bench.best("@last")["weights"], bench.best("frozen")["weights"]);
     // Finished studies need the weights no more, and that file needs them again.
     bench.rung(&["model", "remove", "shapes-net"]).ok();
     refused(&bench.rung(&["study", "submit", text(&file)]), "which are not in this cluster");

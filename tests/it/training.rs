@@ -74,7 +74,7 @@ fn best_yaml_trains_to_the_same_weights_and_test_accuracy() {
     }
     rung(&state, &["run", &format!("{out}/best.yaml"), "--local", "1"]).ok();
     let again = rung(&state, &["best", "@last", "-o", "json"]).ok().json();
-    assert_eq!(again["checkpoint"], best["checkpoint"]);
+    assert_eq!(again["weights"], best["weights"]);
     assert_eq!(again["test"], best["test"]);
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn flaw_of_names(classes: &[String], columns: &[String]) -> Option<St
     let mut names = classes.chain(columns.iter().enumerate().map(|(at, name)| ("column", at, name)));
     names.find_map(|(what, at, name)| {
         let flaw = shown::flaw(name)?;
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        let shown: String = name.chars().filter(|c| shown::is_harmless(*c)).take(40).collect();
         Some(format!("the name of {what} {at}, `{shown}…`, {flaw}"))
     })
 }

@@ -62,7 +62,7 @@ pub(super) struct BestReport {
     hparams: Hparams,
     model: ModelKind,
     parameters: u64,
-    checkpoint: Option<Digest>,
+    weights: Option<Digest>,
     complete: bool,
     end_reason: Option<EndReason>,
     test: Option<TestMetrics>,
@@ -84,7 +84,7 @@ impl BestReport {
             hparams: best.trial.hparams.clone(),
             model: best.spec.model,
             parameters: best.parameters,
-            checkpoint: leader.map(|leader| leader.checkpoint.weights),
+            weights: leader.map(|leader| leader.checkpoint.weights),
             complete: best.study.complete,
             end_reason: best.study.end_reason,
             test: best.study.test,
@@ -127,8 +127,8 @@ impl Show for BestReport {
         };
         facts.push(("model", parameters));
         facts.push(("hparams", self.hparams.to_string()));
-        if let Some(checkpoint) = &self.checkpoint {
-            facts.push(("checkpoint", checkpoint.to_string()));
+        if let Some(weights) = &self.weights {
+            facts.push(("weights", weights.to_string()));
         }
         if !self.complete {
             let why = self.end_reason.map(|reason| format!(": {}", reason.words())).unwrap_or_default();
@@ -139,7 +139,7 @@ impl Show for BestReport {
 
     fn csv(&self) -> Table {
         let head =
-            ["study", "trial", "metric", "value", "epochs", "model", "parameters", "checkpoint", "complete"];
+            ["study", "trial", "metric", "value", "epochs", "model", "parameters", "weights", "complete"];
         let names = self.hparams.iter().map(|(name, _)| format!("hparams.{name}"));
         let contaminated = self.test.is_some_and(|test| test.clean.is_some());
         let clean = CLEAN.into_iter().filter(|_| contaminated);
@@ -153,7 +153,7 @@ impl Show for BestReport {
             self.epochs.to_string(),
             self.model.as_str().to_owned(),
             self.parameters.to_string(),
-            self.checkpoint.map(|digest| digest.to_string()).unwrap_or_default(),
+            self.weights.map(|digest| digest.to_string()).unwrap_or_default(),
             self.complete.to_string(),
         ];
         let clean = clean_cells(self.test.as_ref()).into_iter().filter(|_| contaminated);
@@ -175,7 +175,7 @@ mod tests {
             concat!(
                 r#"{{"study":"fashion-mlp","trial":3,"metric":"val_accuracy","value":0.875,"epochs":9,"#,
                 r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"model":"mlp","parameters":235146,"#,
-                r#""checkpoint":"{}","complete":true,"end_reason":null,"test":{{"accuracy":0.8712,"loss":0.34}}}}"#
+                r#""weights":"{}","complete":true,"end_reason":null,"test":{{"accuracy":0.8712,"loss":0.34}}}}"#
             ),
             fixture::weights()
         );

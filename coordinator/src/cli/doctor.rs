@@ -151,7 +151,7 @@ struct Findings {
     device: Option<String>,
     name: Option<String>,
     libtorch: Option<String>,
-    capability: Option<String>,
+    instructions: Option<String>,
     memory_bytes: Option<u64>,
     /// Why it cannot train.
     problem: Option<String>,
@@ -163,7 +163,7 @@ struct Findings {
 impl Findings {
     /// All that is known, by the keys that JSON has.
     fn facts(&self) -> Vec<(&'static str, String)> {
-        let Self { version, models, cores, host, device, name, libtorch, capability, .. } = self;
+        let Self { version, models, cores, host, device, name, libtorch, instructions, .. } = self;
         let mut facts =
             vec![("version", version.clone()), ("models", models.join(", ")), ("cores", cores.to_string())];
         let mut push = |key: &'static str, value: Option<String>| facts.extend(value.map(|text| (key, text)));
@@ -171,7 +171,7 @@ impl Findings {
         push("device", device.clone());
         push("name", name.clone());
         push("libtorch", libtorch.clone());
-        push("capability", capability.clone());
+        push("instructions", instructions.clone());
         push("memory_bytes", self.memory_bytes.map(|bytes| bytes.to_string()));
         push("problem", self.problem.clone());
         facts.extend(self.messages.iter().map(|message| ("message", message.clone())));
@@ -185,8 +185,6 @@ impl Findings {
                 let bytes = self.memory_bytes.unwrap_or_default();
                 ("memory", format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)))
             }
-            "capability" if value.is_empty() => ("kernels", "-".to_owned()),
-            "capability" => ("kernels", value),
             key if value.is_empty() => (key, "-".to_owned()),
             key => (key, value),
         };
@@ -291,7 +289,7 @@ mod tests {
     #[test]
     fn what_the_worker_finds_is_told_fact_by_fact() {
         let out = r#"{"version": "0.1.0", "models": ["mlp", "cnn"], "cores": 4, "device": "cpu", "name": "",
-            "libtorch": "2.13.0", "capability": "AVX2", "memory_bytes": 1073741824, "host": "lab", "problem": null}"#;
+            "libtorch": "2.13.0", "instructions": "AVX2", "memory_bytes": 1073741824, "host": "lab", "problem": null}"#;
         let checks = Checks(vec![Check::of_worker(true, out, "a warning\n")]);
         let json = serde_json::to_value(&checks).unwrap();
         assert_eq!(json[0]["detail"], "version 0.1.0, trains on cpu");
@@ -306,7 +304,9 @@ mod tests {
         assert!(csv.contains("\nrung-worker,true,1073741824,memory_bytes\n"), "{csv}");
         assert!(csv.contains("\nrung-worker,true,\"mlp, cnn\",models\n"), "{csv}");
         let table = checks.table();
-        for line in ["kernels   AVX2", "memory    1.0 GiB", "name      -", "message   a warning"] {
+        for line in
+            ["instructions  AVX2", "memory        1.0 GiB", "name          -", "message       a warning"]
+        {
             assert!(table.contains(line), "{line}: {table}");
         }
     }

@@ -1,4 +1,5 @@
-//! The files that a study ends with: best.json, best.yaml, trials.csv, model.safetensors and model.json.
+//! The files that a study ends with: best.json, best.yaml, trials.csv, and, where it has a model, model.safetensors and
+//! model.json.
 
 mod folder;
 
@@ -6,9 +7,10 @@ use std::path::Path;
 
 use common::{
     ballot::Ballot,
+    model_file::ModelFile,
     space::SearchSpace,
-    study::{Budget, Constraints, Evaluate, FixedTrial, Sampler, SchedulerSpec, StudySpec},
-    view::BestView,
+    study::{Budget, Constraints, Evaluate, FixedTrial, ModelKind, Sampler, SchedulerSpec, StudySpec},
+    view::{BestView, Leader},
 };
 use serde::Serialize;
 
@@ -22,6 +24,7 @@ use super::{
 };
 use crate::{blobs::ObjectKey, client::Cluster};
 
+use folder::forget_model;
 pub(crate) use folder::{check, check_apart, make, make_way, whole, write_all};
 
 /// Writes the files of a study's best trial to a folder that is no ensemble's; returns their names. Each is whole or not there,
@@ -38,14 +41,22 @@ pub(crate) async fn write(
         ("best.yaml", best_yaml(best)?.into_bytes()),
         ("trials.csv", TrialRows::new(&trials).csv().to_csv()?.into_bytes()),
     ];
-    if let Some(leader) = &best.study.best {
-        let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
-        files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
-        files.push(("model.json", line(&describe(best, inputs(cluster, &best.spec).await?))?));
+    match model(best) {
+        Some(leader) => {
+            let [weights, _] = ObjectKey::of_checkpoint(&best.study.id, leader.trial, &leader.checkpoint);
+            files.push(("model.safetensors", cluster.object(&weights).await?.to_vec()));
+            files.push((ModelFile::NAME, line(&describe(best, inputs(cluster, &best.spec).await?))?));
+            make_way(folder, &files)?;
+        }
+        None => forget_model(folder)?,
     }
-    make_way(folder, &files)?;
     write_all(folder, &files)?;
     Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The state of the best trial that is a model; none where there is no best trial, and of the formula, which trains nothing.
+fn model(best: &BestView) -> Option<&Leader> {
+    best.study.best.as_ref().filter(|_| best.spec.model != ModelKind::Formula)
 }
 
 /// A study file that trains exactly the best trial's model again, weight for weight.
@@ -97,8 +108,6 @@ pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use common::study::ModelKind;
-
     use super::*;
     use crate::cli::fixture;
 
@@ -116,6 +125,14 @@ mod tests {
         let SchedulerSpec::Fixed { epochs, horizon, trials } = spec.scheduler else { panic!("{text}") };
         assert_eq!((epochs, horizon, trials[0].seed), (9, Some(27), Some(0xf_eedb_eefd_eadc)));
         assert_eq!(trials[0].hparams, best.trial.hparams);
+    }
+
+    #[test]
+    fn the_formula_has_no_model() {
+        let mut best = fixture::best();
+        assert_eq!(model(&best), best.study.best.as_ref());
+        best.spec.model = ModelKind::Formula;
+        assert_eq!(model(&best), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct FsckArgs {
     /// Folder with studies and checkpoints; without it, `rung` in your data folder (~/.local/share on Linux)
     #[arg(long, value_name = "DIR", env = "RUNG_STATE")]
     state: Option<PathBuf>,
-    /// Most that checkpoints and data sets may take, as it was given to `rung serve`
+    /// Most that all stored objects (checkpoints, probabilities, data, weights) may take, as it was given to `rung serve`
     #[arg(long, value_name = "SIZE", env = "RUNG_QUOTA", value_parser = size)]
     quota: Option<u64>,
     #[command(flatten)]

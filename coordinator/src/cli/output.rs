@@ -9,7 +9,10 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde::Serialize;
 
-use super::failure::{Code, Failure};
+use super::{
+    failure::{Code, Failure},
+    hints::in_same_cluster,
+};
 
 /// The form in which a command writes what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -51,8 +54,9 @@ pub(crate) fn data(text: &str) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Writes a line to standard error. That nobody listens there is no reason to stop.
+/// Writes a line to standard error, the commands in it for the same cluster. That nobody listens there is no reason to stop.
 pub(crate) fn message(text: &str) {
+    let text = in_same_cluster(text, env::args_os());
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -67,6 +71,11 @@ pub(crate) fn failure(failure: &Failure) {
     if let Some(help) = &failure.help {
         message(&format!("{} {help}", emphasised("help:", "1;36")));
     }
+}
+
+/// Text that tells of something bad, in red where standard error shows it.
+pub(crate) fn bad(text: &str) -> String {
+    emphasised(text, "31")
 }
 
 /// Whether standard error is a terminal that a live region can be drawn on.

@@ -93,7 +93,7 @@ impl TrainedModel {
             Some(_) => Failure::bad_input(format!("study {} has no model to use: {error}", file.study)),
         })?;
         file.train.check_shift(&architecture.shape).map_err(|error| bad(error.message))?;
-        if let (Some(stated), None) = (file.checkpoint, &temporary)
+        if let (Some(stated), None) = (file.weights, &temporary)
             && fs::read(folder.join("model.safetensors")).is_ok_and(|bytes| Digest::of(&bytes) != stated)
         {
             output::message(&format!(
@@ -141,7 +141,7 @@ async fn chosen(cluster: &Cluster, study: &str, trial: Option<TrialNumber>) -> R
             "trial {number} of study {study} is {} and has no checkpoint",
             trial.state
         ))
-        .help(format!("`rung trial list {study}` shows those that have weights"))
+        .help(format!("`rung trial list {study} -o csv` names the weights of those that have any"))
     })?;
     // While it trains, its value is of its last rung and its checkpoint of a later epoch.
     let settled = trial.state.is_final() || trial.state == TrialState::Paused;

@@ -19,7 +19,7 @@ use super::{
     input::whole,
     output::{self, Format, Show, Table},
     rows::{TrialRow, TrialRows, test_facts},
-    text::{exact, metric, plural, rate},
+    text::{exact, metric, rate},
 };
 
 /// Flags of `rung trial`.
@@ -34,7 +34,7 @@ pub(super) struct TrialArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Bracket, rung, epochs, state, value, worker and hyperparameters of each trial
+    /// Bracket, rung, epochs, state, value, worker and hyperparameters of each trial, and why it failed
     List(ListArgs),
     /// One trial and its learning curve
     Show(ShowArgs),
@@ -153,7 +153,6 @@ struct TrialReport {
     row: TrialRow,
     seed: u64,
     early_stopped: bool,
-    failure: Option<String>,
     curve: Vec<CurvePoint>,
     #[serde(skip)]
     facts: Vec<(&'static str, String)>,
@@ -165,7 +164,6 @@ impl TrialReport {
             row: trial.into(),
             seed: trial.seed,
             early_stopped: trial.early_stopped,
-            failure: trial.failure.clone(),
             curve,
             facts: facts(trial),
         }
@@ -181,7 +179,7 @@ fn facts(trial: &TrialView) -> Vec<(&'static str, String)> {
         ("value", metric(trial.value)),
         ("hparams", trial.hparams.to_string()),
         ("seed", trial.seed.to_string()),
-        ("attempts", plural(trial.attempts, "lease")),
+        ("leases", trial.attempts.to_string()),
     ];
     if let Some(worker) = &trial.worker {
         facts.push(("worker", worker.to_string()));
@@ -315,7 +313,7 @@ mod tests {
     #[test]
     fn the_table_shows_the_trial_and_its_curve() {
         let table = report().table();
-        assert!(table.contains("attempts  2 leases") && table.contains("0.7500"), "{table}");
+        assert!(table.contains("leases   2\n") && table.contains("0.7500"), "{table}");
         assert!(!table.contains("test"), "{table}");
     }
 
@@ -325,7 +323,7 @@ mod tests {
         let test = Scored { metrics, probabilities: None };
         let evaluation = Some(Evaluation { epoch: 9, test, validation: None });
         let report = TrialReport::new(&TrialView { evaluation, ..fixture::trial(3) }, Vec::new());
-        assert!(report.table().contains("test      accuracy 0.8750, loss 0.5000\n"), "{}", report.table());
+        assert!(report.table().contains("test     accuracy 0.8750, loss 0.5000\n"), "{}", report.table());
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["test"], serde_json::json!({"accuracy": 0.875, "loss": 0.5}));
     }

@@ -158,7 +158,7 @@ impl Show for WorkerRows {
     }
 
     fn csv(&self) -> Table {
-        let head = ["worker", "device", "name", "host", "libtorch", "capability", "memory_bytes", "slots"];
+        let head = ["worker", "device", "name", "host", "libtorch", "instructions", "memory_bytes", "slots"];
         let mut table = Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version"]));
         for view in &self.0 {
             let device = view.device.clone();

@@ -71,7 +71,9 @@ pub enum ClientError {
     #[error("study {0} has no result yet; `rung study watch {0}` shows how it gets on")]
     NoResult(String),
     /// There will never be one.
-    #[error("study {0} has finished without a result; `rung trial list {0}` shows what became of its trials")]
+    #[error(
+        "study {0} has finished without a result; `rung trial list {0}` shows its trials, and why those that failed did"
+    )]
     Fruitless(String),
     /// The stored state cannot be read.
     #[error("state folder {folder}: {source}")]

@@ -6,6 +6,7 @@ use common::{
     checkpoint::Checkpoint,
     evaluation::{Evaluation, Scored},
     ids::StudyId,
+    shown::is_harmless,
     study::StudySpec,
     view::{DeviceFacts, LeaseId},
 };
@@ -23,11 +24,10 @@ const MAX_NAME_CHARS: usize = 200;
 /// Most characters of the reason for a failure.
 const MAX_REASON_CHARS: usize = 1000;
 
-/// A text by a worker, to be stored and shown: with an end, and without control characters, which could do anything to a
-/// terminal.
+/// A text by a worker, to be stored and shown: with an end, and without characters that could do anything to a terminal.
 fn told(text: &str, most: usize) -> String {
     let one_line = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    one_line.filter(|c| !c.is_control()).take(most).collect()
+    one_line.filter(|c| is_harmless(*c)).take(most).collect()
 }
 
 /// Where a worker trains.
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_says_has_an_end_and_does_nothing_to_a_terminal() {
-        let wild = format!("GPU\x1b]0;title\x07\u{9b}2J\0 {}", "é".repeat(1 << 20));
+        let wild = format!("GPU\x1b]0;title\x07\u{9b}2J\0\u{202e} {}", "é".repeat(1 << 20));
         let facts = pb::DeviceFacts {
             device: wild.clone(),
             name: wild.clone(),
@@ -226,7 +226,7 @@ mod tests {
             [device, name, libtorch, capability, host, version, data].map(|name| (name, MAX_NAME_CHARS));
         for (text, most) in names.into_iter().chain([(reason, MAX_REASON_CHARS)]) {
             assert_eq!(text.chars().count(), most);
-            assert!(!text.contains(char::is_control), "{text:?}");
+            assert!(text.chars().all(is_harmless), "{text:?}");
         }
         assert_eq!(told("NVIDIA H200 (2.13.0)", MAX_NAME_CHARS), "NVIDIA H200 (2.13.0)");
     }

@@ -24,6 +24,10 @@ const COLUMNS: usize = 10;
 const SIDE: usize = 84;
 const LABEL: usize = 22;
 
+/// Letters of a class's name that fit below an image, and beside its bars.
+const BELOW: usize = 13;
+const BESIDE: usize = 21;
+
 /// The two parts' colours, told apart by people who see no red or green too.
 const COLOURS: [&str; 2] = ["#0072b2", "#e69f00"];
 
@@ -67,7 +71,7 @@ fn samples(dataset: &Dataset) -> Result<String, Failure> {
              href=\"data:image/png;base64,{png}\"/>\n<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             x + SIDE / 2,
             y + SIDE + 15,
-            escaped(name)
+            label_of(name, BELOW)
         );
     }
     svg.push_str("</svg>\n");
@@ -91,7 +95,7 @@ fn png(samples: &Samples, index: usize) -> Result<Vec<u8>, Failure> {
 
 /// Two bars a class: its share of the training part, and of the test part.
 fn distribution(classes: &[Class]) -> String {
-    let (left, full, bar) = (150, 420, 12);
+    let (left, full, bar) = (160, 420, 12);
     let row = 2 * bar + 10;
     let most = classes.iter().flat_map(|c| [c.train_share, c.test_share]).fold(f64::MIN_POSITIVE, f64::max);
     let mut svg = head(left + full + 140, classes.len() * row + 46);
@@ -105,7 +109,7 @@ fn distribution(classes: &[Class]) -> String {
     }
     for (i, class) in classes.iter().enumerate() {
         let top = 36 + i * row;
-        let name = escaped(&class.name);
+        let name = label_of(&class.name, BESIDE);
         let _ = writeln!(
             svg,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>",
@@ -136,6 +140,23 @@ fn head(width: usize, height: usize) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     )
+}
+
+/// A class's name as a picture shows it: shortened to about so many letters, and then whole to whoever points at it.
+fn label_of(name: &str, most: usize) -> String {
+    // Letters of scripts from Hangul on are about twice as wide as others.
+    let width = |c: char| if c < '\u{1100}' { 1 } else { 2 };
+    if name.chars().map(width).sum::<usize>() <= most {
+        return escaped(name);
+    }
+    let mut room = most - 1;
+    let fits = name.chars().take_while(|c| {
+        let fits = width(*c) <= room;
+        room = room.saturating_sub(width(*c));
+        fits
+    });
+    let short: String = fits.collect();
+    format!("{}…<title>{}</title>", escaped(short.trim_end()), escaped(name))
 }
 
 fn escaped(text: &str) -> String {
@@ -178,6 +199,23 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text("data.json")).unwrap();
         assert_eq!(json["classes"][1]["train"], 22);
         assert_eq!(fs::read_dir(&out).unwrap().count(), 3, "nothing half written is left");
+    }
+
+    #[test]
+    fn long_names_end_where_the_picture_would_cut_them_off() {
+        assert_eq!(label_of("T-shirt/top", BELOW), "T-shirt/top");
+        let whole = "a class with a name & more of it";
+        assert_eq!(
+            label_of(whole, BESIDE),
+            "a class with a name…<title>a class with a name &amp; more of it</title>"
+        );
+        assert_eq!(
+            label_of(&"あ".repeat(9), BELOW),
+            format!("ああああああ…<title>{}</title>", "あ".repeat(9))
+        );
+        let name = whole.to_owned();
+        let class = Class { label: 0, name, train: 1, test: 1, train_share: 0.5, test_share: 0.5 };
+        assert!(distribution(&[class]).contains(">a class with a name…<title>"));
     }
 
     #[test]

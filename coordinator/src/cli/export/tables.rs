@@ -55,12 +55,11 @@ impl EpochRow {
 
 /// A trial with what its row in a table leaves out.
 #[derive(Debug, Serialize)]
-struct FullRow<'a> {
+struct FullRow {
     #[serde(flatten)]
     row: TrialRow,
     seed: u64,
     early_stopped: bool,
-    failure: Option<&'a str>,
 }
 
 /// Reads the trials of a study and their curves; fails where none has begun.
@@ -106,7 +105,6 @@ pub(super) fn jsonl(tables: &Tables) -> Result<Files, Failure> {
         row: trial.into(),
         seed: trial.seed,
         early_stopped: trial.early_stopped,
-        failure: trial.failure.as_deref(),
     });
     Ok(vec![("trials.jsonl".into(), lines(trials)?), ("curves.jsonl".into(), lines(tables.epochs.iter())?)])
 }

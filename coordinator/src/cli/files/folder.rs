@@ -93,6 +93,12 @@ pub(crate) fn make_way(folder: &Path, files: &[(impl AsRef<Path>, Vec<u8>)]) -> 
     Ok(())
 }
 
+/// Takes the model away that another study left, where this one has none.
+pub(super) fn forget_model(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(ModelFile::NAME);
+    if path.exists() { leave(&path, &OF_MODEL) } else { Ok(()) }
+}
+
 /// Removes a file after what it describes, which is so never left without it.
 fn leave(path: &Path, beside: &[&str]) -> Result<(), Failure> {
     for other in beside {
@@ -237,6 +243,8 @@ mod tests {
         assert_eq!(names(folder.path()), ["best.json", "model.json", "model.safetensors", "notes.txt"]);
         put(folder.path(), &["trials.csv"], "three");
         assert!(folder.path().join("model.json").exists(), "tables are of no model");
+        forget_model(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), ["best.json", "notes.txt", "trials.csv"]);
     }
 
     #[test]
@@ -245,6 +253,7 @@ mod tests {
         for name in ["model.py", "predictions.csv"] {
             fs::write(folder.path().join(name), "mine").unwrap();
         }
+        forget_model(folder.path()).unwrap();
         put(folder.path(), &["model.safetensors", "model.json"], "one");
         put(folder.path(), &["ensemble.csv", "ensemble.json"], "one");
         for name in ["model.py", "predictions.csv"] {

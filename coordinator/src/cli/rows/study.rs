@@ -46,13 +46,13 @@ struct BestRow {
     trial: TrialNumber,
     value: f64,
     epochs: u32,
-    checkpoint: Digest,
+    weights: Digest,
 }
 
 impl From<&Leader> for BestRow {
     fn from(leader: &Leader) -> Self {
         let Leader { trial, value, epochs, checkpoint } = *leader;
-        Self { trial, value, epochs, checkpoint: checkpoint.weights }
+        Self { trial, value, epochs, weights: checkpoint.weights }
     }
 }
 
@@ -212,6 +212,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&StudyRows(Vec::new())).unwrap(), "[]");
         let rows = StudyRows(vec![(&fixture::study()).into()]);
         assert!(rows.table().contains("fashion-mlp") && rows.table().contains("0.8750"));
+        let json = serde_json::to_value(&rows).unwrap();
+        assert_eq!(json[0]["best"]["weights"], fixture::weights().to_string());
         assert_eq!(rows.csv().to_csv().unwrap().lines().count(), 2);
     }
 

@@ -29,8 +29,11 @@ pub(crate) struct TrialRow {
     value: Option<f64>,
     hparams: Hparams,
     worker: Option<WorkerId>,
-    attempts: u32,
+    /// Leases given so far: one for each rung and one for its evaluation, and others where one was lost, handed back or failed.
+    leases: u32,
     weights: Option<Digest>,
+    /// Why it failed, if it did.
+    failure: Option<String>,
     /// What its checkpoint scores on the test part, where that was measured.
     test: Option<TestMetrics>,
 }
@@ -46,10 +49,17 @@ impl From<&TrialView> for TrialRow {
             value: view.value,
             hparams: view.hparams.clone(),
             worker: view.worker.clone(),
-            attempts: view.attempts,
+            leases: view.attempts,
             weights: view.checkpoint.map(|checkpoint| checkpoint.weights),
+            failure: view.failure.clone(),
             test: view.evaluation.map(|evaluation| evaluation.test.metrics),
         }
+    }
+}
+
+impl TrialRow {
+    fn failure_line(&self) -> Option<String> {
+        self.failure.as_ref().map(|failure| format!("trial {} failed: {failure}\n", self.trial))
     }
 }
 
@@ -66,11 +76,12 @@ impl TrialRows {
 }
 
 impl Show for TrialRows {
+    /// Why trials failed stands below: in a column it would push what is compared out of sight.
     fn table(&self) -> String {
         if self.0.is_empty() {
             return String::new();
         }
-        let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "attempts", "hparams"];
+        let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "leases", "hparams"];
         let mut table = Table::new(head);
         for row in &self.0 {
             table.row([
@@ -81,18 +92,21 @@ impl Show for TrialRows {
                 row.state.to_string(),
                 metric(row.value),
                 row.worker.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-                row.attempts.to_string(),
+                row.leases.to_string(),
                 row.hparams.to_string(),
             ]);
         }
-        table.render()
+        let failures: String = self.0.iter().filter_map(TrialRow::failure_line).collect();
+        table.render() + if failures.is_empty() { "" } else { "\n\n" } + &failures
     }
 
     /// One column for each hyperparameter that any trial has; clean figures where any trial has them.
     fn csv(&self) -> Table {
         let names: BTreeSet<&str> =
             self.0.iter().flat_map(|row| row.hparams.iter().map(|(name, _)| name)).collect();
-        let head = ["trial", "bracket", "rung", "epochs", "state", "value", "worker", "attempts", "weights"];
+        let head = [
+            "trial", "bracket", "rung", "epochs", "state", "value", "worker", "leases", "weights", "failure",
+        ];
         let contaminated = self.0.iter().any(|row| row.test.is_some_and(|test| test.clean.is_some()));
         let clean = CLEAN.into_iter().filter(|_| contaminated);
         let columns = names.iter().map(|name| format!("hparams.{name}"));
@@ -107,8 +121,9 @@ impl Show for TrialRows {
                 row.state.to_string(),
                 exact(row.value),
                 row.worker.as_ref().map(ToString::to_string).unwrap_or_default(),
-                row.attempts.to_string(),
+                row.leases.to_string(),
                 row.weights.map(|digest| digest.to_string()).unwrap_or_default(),
+                row.failure.clone().unwrap_or_default(),
             ];
             let test = row.test.as_ref();
             let clean = clean_cells(test).into_iter().filter(|_| contaminated);
@@ -138,12 +153,29 @@ mod tests {
             format!(
                 concat!(
                     r#"[{{"trial":3,"bracket":0,"rung":1,"epochs":9,"state":"completed","value":0.875,"#,
-                    r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"worker":"lab-1","attempts":2,"#,
-                    r#""weights":"{}","test":null}}]"#
+                    r#""hparams":{{"layers":2,"lr":0.001,"units_0":256,"units_1":128}},"worker":"lab-1","leases":2,"#,
+                    r#""weights":"{}","failure":null,"test":null}}]"#
                 ),
                 fixture::weights()
             )
         );
+    }
+
+    #[test]
+    fn why_a_trial_failed_is_told_in_every_form() {
+        let failure = Some("3 attempts failed, the last one: out of memory".to_owned());
+        let failed = TrialView { state: TrialState::Failed, failure, ..fixture::trial(4) };
+        let rows = TrialRows::new(&[fixture::trial(3), failed]);
+        let table = rows.table();
+        assert!(
+            table.ends_with("\n\ntrial 4 failed: 3 attempts failed, the last one: out of memory\n"),
+            "{table}"
+        );
+        assert!(!TrialRows::new(&[fixture::trial(3)]).table().contains("\n\n"));
+        let json = serde_json::to_value(&rows).unwrap();
+        assert_eq!(json[1]["failure"], "3 attempts failed, the last one: out of memory");
+        let csv = rows.csv().to_csv().unwrap();
+        assert!(csv.contains(",\"3 attempts failed, the last one: out of memory\","), "{csv}");
     }
 
     #[test]
@@ -155,14 +187,14 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(
             lines[0],
-            "trial,bracket,rung,epochs,state,value,worker,attempts,weights,test.accuracy,test.loss,\
+            "trial,bracket,rung,epochs,state,value,worker,leases,weights,failure,test.accuracy,test.loss,\
              hparams.dropout,hparams.layers,hparams.lr,hparams.units_0,hparams.units_1"
         );
         assert_eq!(
             lines[1],
-            format!("3,0,1,9,completed,0.875,lab-1,2,{},,,,2,0.001,256,128", fixture::weights())
+            format!("3,0,1,9,completed,0.875,lab-1,2,{},,,,,2,0.001,256,128", fixture::weights())
         );
-        assert_eq!(lines[2], "4,0,1,9,completed,,,2,,,,0.5,,,,");
+        assert_eq!(lines[2], "4,0,1,9,completed,,,2,,,,,0.5,,,,");
     }
 
     #[test]

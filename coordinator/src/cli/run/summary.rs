@@ -1,12 +1,15 @@
-//! What a run cost: time, epochs, samples a second.
+//! What a run cost: time, epochs, samples a second; and which trials it lost.
 
 use std::time::{Duration, Instant};
 
-use common::view::BestView;
+use common::{
+    trial::TrialState,
+    view::{BestView, StudyView},
+};
 
 use super::super::{
     failure::Failure,
-    input,
+    input, output,
     text::{count, plural, span},
 };
 use crate::client::Cluster;
@@ -49,7 +52,8 @@ impl Summary {
         }
         let speed =
             input::training_samples(&best.spec).map(|samples| speed(work, samples)).unwrap_or_default();
-        Ok(format!("{}{speed}", self.cost(wall, best, trials.len())))
+        let failed = failed(&best.study).map(|line| format!("\n{line}")).unwrap_or_default();
+        Ok(format!("{}{speed}{failed}", self.cost(wall, best, trials.len())))
     }
 
     fn cost(&self, wall: Duration, best: &BestView, trials: usize) -> String {
@@ -64,6 +68,13 @@ impl Summary {
             ),
         }
     }
+}
+
+/// How many trials failed, if any, and what says why.
+fn failed(study: &StudyView) -> Option<String> {
+    let failed = study.count(TrialState::Failed);
+    let trials = output::bad(&format!("{} failed", plural(failed, "trial")));
+    (failed > 0).then(|| format!("{trials}; `rung trial list {} --only failed` says why", study.name))
 }
 
 /// Samples a second, validation included, as each trainer saw them.
@@ -84,6 +95,15 @@ mod tests {
     fn speed_counts_what_was_trained() {
         assert_eq!(speed(Work { epochs: 69, seconds: 69.0 }, 54_000), "; 54,000 samples/s in each trainer");
         assert_eq!(speed(Work::default(), 54_000), "");
+    }
+
+    #[test]
+    fn trials_that_failed_are_named_with_what_says_why() {
+        let study = StudyView { states: [0, 0, 0, 11, 3, 3], ..fixture::study() };
+        let line = failed(&study).unwrap();
+        assert!(line.contains("3 trials failed"), "{line}");
+        assert!(line.ends_with("; `rung trial list fashion-mlp --only failed` says why"), "{line}");
+        assert_eq!(failed(&fixture::study()), None);
     }
 
     #[test]

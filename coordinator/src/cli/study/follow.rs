@@ -98,10 +98,8 @@ fn timed_out(view: &StudyView, timeout: Option<Duration>) -> Failure {
 
 /// A finished study in which every trial failed.
 pub(in crate::cli) fn without_result(view: &StudyView) -> Failure {
-    Failure::failed(format!("study {} has finished without a result", view.name)).help(format!(
-        "`rung trial list {}` shows the trials, `rung trial show {} 0` why one failed",
-        view.name, view.name
-    ))
+    Failure::failed(format!("study {} has finished without a result", view.name))
+        .help(format!("`rung trial list {}` shows its trials, and why those that failed did", view.name))
 }
 
 /// A study that has finished.

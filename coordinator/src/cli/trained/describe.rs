@@ -22,7 +22,7 @@ pub(in crate::cli) fn describe(best: &BestView, inputs: Inputs) -> ModelFile {
         hparams: trial.hparams.clone(),
         model: spec.model,
         parameters: *parameters,
-        checkpoint: leader.map(|leader| leader.checkpoint.weights),
+        weights: leader.map(|leader| leader.checkpoint.weights),
         complete: study.complete,
         test: study.test,
         data: spec.data.name.clone(),

@@ -41,9 +41,9 @@ impl Seen {
     }
 }
 
-/// Rungs of which a trial has a result, counted from the lowest.
+/// Rungs that a trial has behind it, counted from the lowest: those of which it has a result, and the one that it failed on.
 pub(super) fn results(plan: &Plan, trial: &TrialView) -> u32 {
-    let has_result = match trial.state {
+    let is_over = match trial.state {
         TrialState::Pending | TrialState::Running => false,
         TrialState::Paused | TrialState::Completed | TrialState::Failed => true,
         // The end of a study stops trials on their way too: such a one has not trained to its rung's end.
@@ -51,7 +51,7 @@ pub(super) fn results(plan: &Plan, trial: &TrialView) -> u32 {
             trial.early_stopped || trial.epochs >= plan.rung_epochs(trial.bracket, trial.rung)
         }
     };
-    trial.rung + u32::from(has_result)
+    trial.rung + u32::from(is_over)
 }
 
 impl Events {

@@ -21,6 +21,8 @@ pub(super) struct Progress {
     board: Board,
     events: Events,
     live: Option<ProgressBar>,
+    /// The whole board as it was last, which stays when watching ends.
+    last: String,
     started: Instant,
     epochs_before: u64,
     updated: Option<(Instant, StudyView)>,
@@ -42,6 +44,7 @@ impl Progress {
             board: Board::new(plan.clone()),
             events: Events::new(plan, study.metric, study.goal),
             live,
+            last: String::new(),
             started: Instant::now(),
             epochs_before: study.epochs,
             updated: None,
@@ -64,7 +67,8 @@ impl Progress {
         match &self.live {
             Some(bar) => {
                 self.board.fill(trials);
-                bar.set_message(self.board.render(study, self.pace()));
+                self.last = self.board.whole(study, self.pace());
+                bar.set_message(self.board.live(study, self.pace()));
                 bar.tick();
             }
             // What was there before watching began is no news.
@@ -100,12 +104,11 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// The board stays as it was last, as text like any other.
+    /// The board stays as it was last and with all brackets, as text like any other.
     fn drop(&mut self) {
         if let Some(bar) = &self.live {
-            let board = bar.message();
             bar.finish_and_clear();
-            output::message(&board);
+            output::message(&self.last);
         }
     }
 }
