@@ -75,8 +75,26 @@ fn tables_that_are_not_as_asked_for_are_refused_by_line_and_column() {
             format!("column {at} has no name: name it or leave it out (pandas: to_csv(…, index=False))");
         assert!(error.contains(&says), "{error}");
     }
-    let many: String = (0..300).map(|row| format!("1,{row}\n")).collect();
-    assert!(refused(&format!("a,label\n{many}")).contains("it has 300 classes, and 256 are the most"));
+    let many = |label: fn(u32) -> String| -> String {
+        let rows: String = (0..300).map(|row| format!("1,{}\n", label(row))).collect();
+        refused(&format!("a,label\n{rows}"))
+    };
+    let most = "it has 300 classes, and 256 are the most";
+    for numbers in [many(|row| row.to_string()), many(|row| format!("{row}.25"))] {
+        let says = format!("{most}: each number is a class of its own, as regression is not supported");
+        assert!(numbers.ends_with(&says), "{numbers}");
+    }
+    assert!(many(|row| format!("c{row}")).ends_with(most));
+    let most_test = Reading { test_share: Some(0.8), ..reading(Format::Csv) };
+    let error = problem(&table(folder.path(), "a,label\n1,0\n2,0\n3,1\n4,1\n"), &most_test);
+    assert!(error.contains("the test part took all it has, a smaller --test-share leaves some"), "{error}");
+    for share in [None, Some(0.9)] {
+        let one_each = Reading { test_share: share, ..reading(Format::Csv) };
+        let error = problem(&table(folder.path(), "a,label\n1,0\n2,1\n"), &one_each);
+        let says =
+            "each class has one sample, so none is left to test on, whatever --test-share says: add samples";
+        assert!(error.contains(says), "{error}");
+    }
 
     fs::write(folder.path().join("train.csv"), "a,label\n1,0\n2,1\n").unwrap();
     let test = |text: &str| {
