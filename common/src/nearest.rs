@@ -7,7 +7,8 @@ const MAX_WORD_BYTES: usize = 128;
 /// The candidate nearest to a word; none where no candidate is near, or the word is longer than any name.
 ///
 /// Near is a candidate that contains the word or is contained in it (three letters or more), or that typing errors
-/// turn into it: one, and one more for every four letters.
+/// turn into it: one, and one more for every four letters. Of candidates that are equally near, it is the one nearest in
+/// length.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD_BYTES {
         return None;
@@ -23,8 +24,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         }
     };
     let comparable = candidates.into_iter().filter(|candidate| candidate.len() <= MAX_WORD_BYTES);
-    let near = comparable.filter_map(|candidate| Some((distance(candidate)?, candidate)));
-    near.min().map(|(_, candidate)| candidate)
+    let near = comparable.filter_map(|candidate| {
+        Some((distance(candidate)?, candidate.len().abs_diff(lower.len()), candidate))
+    });
+    near.min().map(|(.., candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -43,6 +46,19 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(word, keys), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn of_names_that_contain_a_word_the_shortest_is_meant() {
+        let metrics = ["val_accuracy", "val_loss", "val_macro_f1", "train_accuracy", "train_loss"];
+        for (word, expected) in [
+            ("accuracy", "val_accuracy"),
+            ("loss", "val_loss"),
+            ("acc", "val_accuracy"),
+            ("macro_f1", "val_macro_f1"),
+        ] {
+            assert_eq!(nearest(word, metrics), Some(expected), "{word}");
         }
     }
 

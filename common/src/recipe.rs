@@ -71,22 +71,33 @@ impl Recipe {
     /// The recipe of a trial; fails where a hyperparameter of training has a value that cannot be used.
     pub fn of(train: &TrainSpec, hparams: &Hparams) -> Result<Self, UnusableHparam> {
         let real = |name: &str, least: f64, below: f64| number(hparams, name, least, below);
-        let optimizers = Optimizer::ALL.map(|one| (one.as_str(), one));
-        let schedules = Schedule::ALL.map(|one| (one.as_str(), one));
-        let averages = [("none", Average::None), ("ema", Average::Ema)];
         Ok(Self {
             batch_size: whole(hparams, "batch_size", 1..=1_048_576)?.unwrap_or(train.batch_size),
-            optimizer: named(hparams, "optimizer", &optimizers)?.unwrap_or(train.optimizer),
+            optimizer: named(hparams, "optimizer", &optimizers())?.unwrap_or(train.optimizer),
             learning_rate: real("lr", f64::MIN_POSITIVE, f64::INFINITY)?.unwrap_or(train.learning_rate),
             momentum: real("momentum", 0.0, 1.0)?.unwrap_or(train.momentum),
             weight_decay: real("weight_decay", 0.0, f64::INFINITY)?.unwrap_or(train.weight_decay),
-            schedule: named(hparams, "schedule", &schedules)?.unwrap_or(train.schedule),
+            schedule: named(hparams, "schedule", &schedules())?.unwrap_or(train.schedule),
             warmup: real("warmup", 0.0, f64::INFINITY)?.unwrap_or(train.warmup),
             label_smoothing: real("label_smoothing", 0.0, 1.0)?.unwrap_or(train.label_smoothing),
             clip_norm: real("clip_norm", f64::MIN_POSITIVE, f64::INFINITY)?.or(train.clip_norm),
             augment: augment(train.augment, hparams)?,
-            average: named(hparams, "average", &averages)?.unwrap_or(train.average),
+            average: named(hparams, "average", &AVERAGES)?.unwrap_or(train.average),
         })
+    }
+
+    /// What a hyperparameter of training chooses from by name; none where it is something else.
+    pub(crate) fn choices(hparam: &str) -> Option<Vec<&'static str>> {
+        fn names<T>(all: &[(&'static str, T)]) -> Vec<&'static str> {
+            all.iter().map(|(name, _)| *name).collect()
+        }
+        match hparam {
+            "optimizer" => Some(names(&optimizers())),
+            "schedule" => Some(names(&schedules())),
+            "augment" => Some(names(&augments())),
+            "average" => Some(names(&AVERAGES)),
+            _ => None,
+        }
     }
 
     /// The learning rate at a step, counted from 0, where an epoch has `per_epoch` steps and schedules end with
@@ -99,10 +110,23 @@ impl Recipe {
     }
 }
 
+fn optimizers() -> [(&'static str, Optimizer); 4] {
+    Optimizer::ALL.map(|one| (one.as_str(), one))
+}
+
+fn schedules() -> [(&'static str, Schedule); 4] {
+    Schedule::ALL.map(|one| (one.as_str(), one))
+}
+
+fn augments() -> [(&'static str, AugmentName); 4] {
+    AugmentName::ALL.map(|one| (one.as_str(), one))
+}
+
+const AVERAGES: [(&str, Average); 2] = [("none", Average::None), ("ema", Average::Ema)];
+
 /// The study's augmentation or the one that is named instead, with the amounts that have a hyperparameter of their own.
 fn augment(of_study: Augment, hparams: &Hparams) -> Result<Augment, UnusableHparam> {
-    let names = AugmentName::ALL.map(|one| (one.as_str(), Augment::from(one)));
-    let begun = named(hparams, "augment", &names)?.unwrap_or(of_study);
+    let begun = named(hparams, "augment", &augments())?.map_or(of_study, Augment::from);
     Ok(Augment {
         rotate: within(hparams, "rotate", 180.0)?.unwrap_or(begun.rotate),
         zoom: number(hparams, "zoom", 0.0, 1.0)?.unwrap_or(begun.zoom),

@@ -19,7 +19,7 @@ pub use comparison::Comparison;
 pub use condition::{Condition, InvalidCondition, Test};
 pub use domain::Domain;
 
-use crate::{hparams::Hparams, random::Words};
+use crate::{hparams::Hparams, random::Words, study::ModelKind};
 
 /// The parameters of a search, in the order in which they are drawn.
 ///
@@ -69,6 +69,14 @@ impl SearchSpace {
             parameter.check(&parameters[..i])?;
         }
         Ok(Self { parameters })
+    }
+
+    /// The first family of models that has all of the parameters; none where no family does. The formula, which has any,
+    /// does not count.
+    pub(crate) fn model(&self) -> Option<ModelKind> {
+        let knows_all =
+            |model: &ModelKind| self.parameters.iter().all(|parameter| model.knows(&parameter.name));
+        ModelKind::ALL.into_iter().filter(|model| *model != ModelKind::Formula).find(knows_all)
     }
 
     /// Whether there is no parameter at all.

@@ -55,8 +55,9 @@ use crate::{
 pub struct StudySpec {
     /// What people call the study.
     pub name: StudyName,
-    /// The samples to train on.
-    #[serde(default)]
+    /// The samples to train on: a data set's name, or how it is split besides.
+    #[serde(default, deserialize_with = "data_spec::name_or_mapping")]
+    #[schemars(with = "data_spec::NameOrMapping")]
     pub data: DataSpec,
     /// The family of models that hyperparameters are for.
     pub model: ModelKind,

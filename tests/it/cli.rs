@@ -86,7 +86,7 @@ fn bad_studies_are_refused_with_what_to_do() {
 fn bad_arguments_are_refused_with_what_to_do() {
     refused(&["run", "mlpp"], &["mlpp", "mlp"]);
     refused(&["run", "mlp", "--eta", "1"], &["eta"]);
-    refused(&["run", "mlp", "--max-epochs", "0"], &["max_epochs"]);
+    refused(&["run", "mlp", "--max-epochs", "0"], &["--max-epochs", "from 1 to 100000"]);
     refused(&["run", "mlp", "--set", "scheduler.max_epoch=3"], &["max_epoch", "max_epochs"]);
     refused(
         &["run", "no/such/file.yaml"],

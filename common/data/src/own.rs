@@ -113,6 +113,12 @@ fn divided(path: &Path, labels: &[u8], reading: &Reading) -> Result<Parts, DataE
     if !(share > 0.0 && share < 1.0) {
         return Err(unusable(path, format!("a test share of {share} is not between 0 and 1")));
     }
+    let mut classes = BTreeSet::new();
+    if labels.iter().all(|label| classes.insert(label)) {
+        let problem = "each class has one sample, so none is left to test on, whatever --test-share says: add \
+                       samples, or a test part";
+        return Err(unusable(path, problem));
+    }
     let parts = split::share(labels, share, reading.seed.unwrap_or(0));
     if parts.validation.is_empty() {
         let problem =

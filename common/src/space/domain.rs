@@ -1,5 +1,7 @@
 //! The values that one parameter may take.
 
+use std::fmt;
+
 use crate::{hparams::Scalar, random::Words, shown};
 
 /// The largest whole number that every JSON reader keeps.
@@ -121,6 +123,26 @@ impl Domain {
             Self::Choice(ref values) => check_choice(values),
             Self::Int { min, max, step, log } => check_int(min, max, step, log),
             Self::Float { min, max, step, log } => check_float(min, max, step, log),
+        }
+    }
+}
+
+impl fmt::Display for Domain {
+    /// Writes `one of 32, 64`, `a whole number from 2 to 6` or `a number from 0.0 to 0.5 in steps of 0.1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Choice(values) => {
+                let values: Vec<String> = values.iter().map(Scalar::to_string).collect();
+                write!(f, "one of {}", values.join(", "))
+            }
+            Self::Int { min, max, step: 1, .. } => write!(f, "a whole number from {min} to {max}"),
+            Self::Int { min, max, step, .. } => {
+                write!(f, "a whole number from {min} to {max} in steps of {step}")
+            }
+            Self::Float { min, max, step: None, .. } => write!(f, "a number from {min:?} to {max:?}"),
+            Self::Float { min, max, step: Some(step), .. } => {
+                write!(f, "a number from {min:?} to {max:?} in steps of {step:?}")
+            }
         }
     }
 }

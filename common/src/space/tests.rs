@@ -40,6 +40,30 @@ fn named_spaces_have_the_published_sizes() {
 }
 
 #[test]
+fn a_named_space_tells_which_models_it_is_for() {
+    for name in SearchSpace::NAMES {
+        let of_preset = crate::preset::search(name).unwrap().study.model;
+        assert_eq!(SearchSpace::named(name).unwrap().model(), Some(of_preset), "{name}");
+    }
+    let odd = Parameter { name: "x".to_owned(), domain: Domain::Choice(Vec::new()), when: None };
+    assert_eq!(SearchSpace { parameters: vec![odd] }.model(), None);
+}
+
+#[test]
+fn a_domain_says_in_words_what_its_values_are() {
+    let says = |written: &str, words: &str| {
+        let file = format!("{{name: a, model: formula, space: {{x: {written}}}}}");
+        let space = crate::study::StudySpec::from_yaml(&file).unwrap().space;
+        assert_eq!(space.parameters[0].domain.to_string(), words);
+    };
+    says("{choice: [32, 64]}", "one of 32, 64");
+    says("{int: [2, 6]}", "a whole number from 2 to 6");
+    says("{int: [2, 6], step: 2}", "a whole number from 2 to 6 in steps of 2");
+    says("{float: [0, 0.5]}", "a number from 0.0 to 0.5");
+    says("{float: [0, 0.5], step: 0.1}", "a number from 0.0 to 0.5 in steps of 0.1");
+}
+
+#[test]
 fn a_draw_is_the_same_for_ever() {
     let space = SearchSpace::named("mlp").unwrap();
     let expected = "dropout_0=0.1 dropout_1=0.1 layers=2 lr=0.0001 units_0=128 units_1=128";

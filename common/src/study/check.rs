@@ -76,11 +76,12 @@ fn total_epochs(study: &StudySpec) -> Result<(), Flaw> {
     Err(Flaw::new(&["budget", "total_epochs"], SpecError::new(message)))
 }
 
-/// Checks the hyperparameters of training; the formula takes anything.
+/// Checks the hyperparameters of training, and what is chosen by name; the formula takes anything.
 fn usable(study: &StudySpec, hparams: &Hparams) -> Result<(), SpecError> {
     if study.model == ModelKind::Formula {
         return Ok(());
     }
+    named(study.model, hparams)?;
     let recipe = |hparams: &Hparams| Recipe::of(&TrainSpec::default(), hparams);
     recipe(hparams).map_err(|unusable| SpecError::new(unusable.to_string()))?;
     let changes = |(name, value): &(&str, &Scalar)| {
@@ -91,6 +92,21 @@ fn usable(study: &StudySpec, hparams: &Hparams) -> Result<(), SpecError> {
         Some((name, _)) if data::is_table(&study.data) => Err(data::needs_images(name, &study.data)),
         _ => Ok(()),
     }
+}
+
+/// Checks that hyperparameters that are chosen by name have a name that there is.
+fn named(model: ModelKind, hparams: &Hparams) -> Result<(), SpecError> {
+    for (name, value) in hparams.iter() {
+        let Some(names) = model.hparam_choices(name).or_else(|| Recipe::choices(name)) else { continue };
+        if !names.iter().any(|known| is_text(value, known)) {
+            return Err(SpecError::unknown(name, &value.to_string(), &names));
+        }
+    }
+    Ok(())
+}
+
+fn is_text(value: &Scalar, text: &str) -> bool {
+    matches!(value, Scalar::Text(own) if own == text)
 }
 
 /// The error for a hyperparameter that means nothing to the model.

@@ -1,7 +1,12 @@
 //! Which samples a study trains on, and how they are split.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::{checkpoint::Digest, model_spec::DataShape};
 
@@ -33,6 +38,44 @@ impl Default for DataSpec {
             input: Input::default(),
             facts: None,
         }
+    }
+}
+
+/// What a study file may say of its data: a data set's name alone, or a mapping with it.
+pub(super) struct NameOrMapping;
+
+/// Reads either form; an untagged enum would not say what is wrong.
+pub(super) fn name_or_mapping<'de, D: Deserializer<'de>>(from: D) -> Result<DataSpec, D::Error> {
+    from.deserialize_any(NameOrMapping)
+}
+
+impl<'de> Visitor<'de> for NameOrMapping {
+    type Value = DataSpec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a data set, or a mapping with it")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<DataSpec, E> {
+        Ok(DataSpec { name: name.to_owned(), ..DataSpec::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DataSpec, A::Error> {
+        DataSpec::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+impl JsonSchema for NameOrMapping {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NameOrMapping".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<DataSpec>()] })
     }
 }
 

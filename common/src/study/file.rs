@@ -112,7 +112,10 @@ fn replaced(text: &str, overrides: &[(String, String)]) -> Result<Node, SpecErro
 const MEANINGS: [(&str, &str); 2] =
     [("data.name", "data.facts"), ("train.initial_weights.name", "train.initial_weights.digest")];
 
-/// Writes out what an override is about to change a part of: a named space, or the default scheduler.
+/// Keys whose value may be a name alone instead of a mapping with it.
+const NAMES_ALONE: [&str; 2] = ["data", "train.initial_weights"];
+
+/// Writes out what an override is about to change a part of: a named space, a name alone, or the default scheduler.
 fn open(document: &mut Node, key: &str) -> Result<(), SpecError> {
     if key.starts_with("scheduler.") && document.get("scheduler").is_none() {
         document.set("scheduler", "{kind: hyperband}")?;
@@ -126,6 +129,14 @@ fn open(document: &mut Node, key: &str) -> Result<(), SpecError> {
         let json = serde_json::to_string(&named).expect("a space is plain data");
         let list: Node = serde_json::from_str(&json).expect("a space is valid JSON");
         space.value = by_name(list.value);
+    }
+    for outer in NAMES_ALONE {
+        let inside = key.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+        let node = outer.split('.').try_fold(&mut *document, |node, step| node.get_mut(step));
+        if let (true, Some(node @ Node { value: Value::Text(_), .. })) = (inside, node) {
+            let (name, place) = (node.clone(), node.place.clone());
+            node.value = Value::Map(vec![Entry { key: "name".to_owned(), key_place: place, node: name }]);
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 
 mod conform;
 
+mod foreign;
+
 pub(super) use conform::conform;
 
 use std::sync::OnceLock;

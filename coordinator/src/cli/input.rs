@@ -21,18 +21,21 @@ pub(crate) struct StudyArgs {
     pub(crate) overrides: Overrides,
 }
 
+/// The greatest seed of a study.
+const MOST_SEED: u64 = (1 << 53) - 1;
+
 /// Values that replace those of a study.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Study")]
 pub(crate) struct Overrides {
     /// Most epochs that one trial trains for (R)
-    #[arg(long, value_name = "R", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
+    #[arg(long, value_name = "R", value_parser = whole::<u32>(1..=100_000))]
     pub(crate) max_epochs: Option<u32>,
     /// One in N trials is promoted to the next rung
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(2..=u64::from(u32::MAX)))]
     pub(crate) eta: Option<u32>,
     /// The study's seed; equal seeds give equal results
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=MOST_SEED))]
     pub(crate) seed: Option<u64>,
     /// Replaces any value of the study file, for example train.batch_size=64 or budget.max_time=5m
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -240,6 +243,35 @@ mod tests {
             assert_eq!(small(text), Err("a whole number from 1 to 10 is expected".to_owned()), "{text}");
         }
         assert_eq!(whole::<u64>(0..=u64::MAX)("18446744073709551615"), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn flags_take_what_a_study_takes() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            overrides: Overrides,
+        }
+        for (flag, key, least, most) in [
+            ("--max-epochs", "scheduler.max_epochs", 1, 100_000),
+            ("--eta", "scheduler.eta", 2, u64::from(u32::MAX)),
+            ("--seed", "seed", 0, MOST_SEED),
+        ] {
+            let taken = |number: i128| {
+                let line = <Line as clap::Parser>::try_parse_from(["rung", &format!("{flag}={number}")]);
+                let set =
+                    Overrides { set: vec![(key.to_owned(), number.to_string())], ..Overrides::default() };
+                let study = parse("a", "{name: a, model: formula, space: {x: {float: [0, 1]}}}", &set);
+                assert_eq!(line.is_ok(), study.is_ok(), "{flag} {number}");
+                line.map_err(|error| error.to_string())
+            };
+            assert!(taken(least.into()).is_ok() && taken(most.into()).is_ok(), "{flag}");
+            for beyond in [i128::from(least) - 1, i128::from(most) + 1, 1 << 80] {
+                let says = format!("a whole number from {least} to {most} is expected");
+                let error = taken(beyond).unwrap_err();
+                assert!(error.contains(&says), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -115,7 +115,9 @@ impl Table {
         for (i, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
             let number = |cell: &String| {
-                cell.is_empty() || cell == "-" || cell.replace([',', '%'], "").parse::<f64>().is_ok()
+                cell.is_empty()
+                    || cell == "-"
+                    || cell.replace([',', '%'], "").trim_end().parse::<f64>().is_ok()
             };
             if self.rows.iter().filter_map(|row| row.get(i)).all(number) {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -157,6 +159,9 @@ mod tests {
     #[test]
     fn tables_align_numbers_to_the_right() {
         assert_eq!(table().render(), "STUDY   VALUE\nmlp       0.5\na, \"b\"     12");
+        let mut shares = Table::new(["share of train"]);
+        shares.row(["10.0 %"]);
+        assert_eq!(shares.render(), "SHARE OF TRAIN\n        10.0 %");
     }
 
     #[test]

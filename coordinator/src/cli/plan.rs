@@ -1,7 +1,11 @@
 //! `rung plan`: brackets, rungs, epochs and cost, before anything is spent.
 
 use clap::{Args, builder::PossibleValuesParser};
-use common::study::{ModelKind, Rounding, SchedulerSpec, Sizes, StudySpec};
+use common::{
+    nearest::nearest,
+    study::{InitialWeights, ModelKind, Rounding, SchedulerSpec, Sizes, StudySpec},
+    view::ModelView,
+};
 use scheduler::{
     Plan,
     plan::{CutReason, PlanCut},
@@ -50,7 +54,8 @@ pub(super) async fn run(args: PlanArgs) -> Result<(), Failure> {
         Some(study) => input::read(&StudyArgs { study, overrides })?,
         None => input::parse("the flags", ENDLESS, &overrides)?,
     };
-    let spec = on_its_data(spec, &args.target.target()).await?;
+    let target = args.target.target();
+    let spec = with_its_weights(on_its_data(spec, &target).await?, &target).await?;
     let plan = Plan::of(&spec);
     for cut in plan.cuts() {
         output::message(&cut_note(cut, &plan));
@@ -84,6 +89,39 @@ async fn on_its_data(spec: StudySpec, target: &Target) -> Result<StudySpec, Fail
             Ok(spec)
         }
     }
+}
+
+/// The study with the weights that it begins with, where it begins with any: whether all its models can.
+async fn with_its_weights(spec: StudySpec, target: &Target) -> Result<StudySpec, Failure> {
+    let Some(initial) = spec.train.initial_weights.as_ref().filter(|_| !spec.is_adopted()) else {
+        return Ok(spec);
+    };
+    let stored = target.cluster().await?.models().await?;
+    let meant = |model: &&ModelView| match initial.digest {
+        None => model.name == initial.name,
+        Some(told) => model.facts.digest == told,
+    };
+    match stored.iter().find(meant) {
+        Some(model) => spec.starting_from(&model.facts).map_err(Failure::bad_input),
+        None => {
+            output::message(&missing_weights(initial, &stored));
+            Ok(spec)
+        }
+    }
+}
+
+/// What is said of weights that a study begins with and the cluster does not have.
+fn missing_weights(initial: &InitialWeights, stored: &[ModelView]) -> String {
+    let name = &initial.name;
+    let near = match initial.digest {
+        None => nearest(name.as_str(), stored.iter().map(|model| model.name.as_str())),
+        Some(_) => None,
+    };
+    let digest = initial.digest.map(|told| format!(" (digest {})", told.short())).unwrap_or_default();
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!(
+        "weights {name}{digest} are not in this cluster yet: `rung model add {name} FILE` adds them{near}"
+    )
 }
 
 /// A plan as scripts read it. The keys and their order are fixed.
@@ -179,11 +217,12 @@ impl Show for PlanReport {
                 rungs.join(" ").trim_end().to_owned(),
             ]);
         }
-        let epochs = format!(
-            "{} (promoted trials resume; {} if each began again)",
-            count(self.epochs_resumed),
-            count(self.epochs_retrained)
-        );
+        // Nothing is promoted where trials are listed, or every bracket has one rung.
+        let again = match self.epochs_retrained {
+            same if same == self.epochs_resumed => String::new(),
+            again => format!(" (promoted trials resume; {} if each began again)", count(again)),
+        };
+        let epochs = count(self.epochs_resumed) + &again;
         let mut facts = vec![
             ("trials", count(self.configs)),
             ("results", count(self.evaluations)),
@@ -237,6 +276,12 @@ fn cut_note(cut: &PlanCut, plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use common::{
+        checkpoint::Digest,
+        time::Timestamp,
+        weights::{Shapes, WeightsFacts},
+    };
+
     use super::*;
 
     fn report(overrides: Overrides) -> PlanReport {
@@ -288,6 +333,36 @@ mod tests {
         assert_eq!(title(trial), "One configuration, trained for 3 epochs");
         let two = title(&format!("{trial}, {trial}"));
         assert_eq!(two, "Fixed configurations, each trained for 3 epochs");
+    }
+
+    #[test]
+    fn nothing_is_promoted_where_trials_are_listed() {
+        let text =
+            "{name: s, model: mlp, scheduler: {kind: fixed, epochs: 4, trials: [{hparams: {layers: 0}}]}}";
+        let spec = StudySpec::from_yaml(text).unwrap();
+        let table = PlanReport::new(&spec, &Plan::of(&spec)).table();
+        assert!(table.contains("epochs to train   4\n"), "{table}");
+    }
+
+    #[tokio::test]
+    async fn weights_that_are_not_there_are_told_of_before_anything_runs() {
+        let state = tempfile::tempdir().unwrap();
+        let target = Target { state: Some(state.path().join("none")), ..Target::default() };
+        let text = "{name: s, model: resnet, space: {width: {choice: [8]}}, train: {initial_weights: nt}}";
+        let spec = StudySpec::from_yaml(text).unwrap();
+        assert_eq!(with_its_weights(spec.clone(), &target).await.unwrap(), spec);
+        let mut initial = spec.train.initial_weights.unwrap();
+        let facts = WeightsFacts { digest: Digest::of(b"net"), tensors: Shapes::new(), origin: None };
+        let net = ModelView { name: "net".parse().unwrap(), facts, size: 1, created: Timestamp(1) };
+        let unknown = "weights nt are not in this cluster yet: `rung model add nt FILE` adds them";
+        assert_eq!(missing_weights(&initial, &[]), unknown);
+        assert_eq!(
+            missing_weights(&initial, std::slice::from_ref(&net)),
+            format!("{unknown}; did you mean `net`?")
+        );
+        initial.digest = Some(Digest::of(b"other"));
+        let other = missing_weights(&initial, &[net]);
+        assert!(other.starts_with("weights nt (digest ") && other.ends_with(" adds them"), "{other}");
     }
 
     #[test]

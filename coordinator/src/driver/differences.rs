@@ -43,11 +43,20 @@ fn compare(key: &str, (study, asked): (Option<&Value>, Option<&Value>), found: &
         }
         (Some(Value::Array(study)), Some(Value::Array(asked))) if study.len() == asked.len() => {
             for (index, (study, asked)) in study.iter().zip(asked).enumerate() {
-                compare(&format!("{key}[{index}]"), (Some(study), Some(asked)), found);
+                let key = match (name(study), name(asked)) {
+                    (Some(one), Some(other)) if one == other => format!("{key}.{one}"),
+                    _ => format!("{key}[{index}]"),
+                };
+                compare(&key, (Some(study), Some(asked)), found);
             }
         }
         _ => found.push(format!("{key} {}, not {}", repeated(study), repeated(asked))),
     }
+}
+
+/// What a person calls an item of a list, where it has a name: a parameter of a space.
+fn name(item: &Value) -> Option<&str> {
+    item.get("name")?.as_str()
 }
 
 /// A value as a refusal repeats it.
@@ -88,6 +97,11 @@ mod tests {
         let limited = spec(", budget: {max_trials: 5}");
         assert_eq!(differences(&study, &limited), ["budget.max_trials unset, not 5"]);
         assert_eq!(differences(&limited, &study), ["budget.max_trials 5, not unset"]);
+        let wider = StudySpec::from_yaml_with(
+            &study.to_yaml(),
+            &[("space.units_0.choice".to_owned(), "[32, 64, 128, 256, 500]".to_owned())],
+        );
+        assert_eq!(differences(&study, &wider.unwrap()), ["space.units_0.choice[4] 512, not 500"]);
         let conflict = Conflict { name: study.name, differences: vec!["seed 0, not 3".to_owned()] };
         assert_eq!(
             Refused::Conflict(conflict).to_string(),

@@ -1,9 +1,12 @@
 //! Tables: a head, columns of numbers, and one of labels.
 
+mod lines;
+
 use std::{collections::HashSet, fs::File, io::Read, path::Path};
 
-use csv::{ErrorKind, Position, StringRecord};
+use csv::{ErrorKind, StringRecord};
 
+use self::lines::Lines;
 use super::{Found, labels, unusable};
 use crate::{DataError, Samples};
 
@@ -124,11 +127,8 @@ fn samples(path: &Path, rows: Rows, classes: &[String]) -> Result<Samples, DataE
 const NO_TEXT: &str = "it is no text file: save the table as CSV in UTF-8";
 
 /// That a table cannot be read any further.
-fn unreadable(path: &Path, error: &csv::Error) -> DataError {
-    let line = error.position().map_or(0, Position::line);
+fn unreadable(path: &Path, line: u64, error: &csv::Error) -> DataError {
     let problem = match error.kind() {
-        // In the first line there is no telling a binary file from a text in another encoding.
-        ErrorKind::Utf8 { .. } if line <= 1 => NO_TEXT.to_owned(),
         ErrorKind::Utf8 { .. } => format!("line {line} is no text in UTF-8: save the table as CSV in UTF-8"),
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!(
@@ -151,14 +151,18 @@ fn values(count: u64, what: &str) -> String {
 struct Table<'a, R> {
     path: &'a Path,
     head: Vec<String>,
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Lines<R>>,
 }
 
 impl<'a, R: Read> Table<'a, R> {
     /// Reads the head, in which no name stands twice.
     fn open(path: &'a Path, input: R) -> Result<Self, DataError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
-        let head = reader.headers().map_err(|error| unreadable(path, &error))?;
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(Lines::new(input));
+        let head = reader.headers().map_err(|error| match error.kind() {
+            // In the head there is no telling a binary file from a text in another encoding.
+            ErrorKind::Utf8 { .. } => unusable(path, NO_TEXT),
+            _ => unreadable(path, 1, &error),
+        })?;
         let head: Vec<String> = head.iter().map(str::to_owned).collect();
         if head.is_empty() {
             return Err(unusable(path, "it is empty: its first line is to name the columns"));
@@ -184,11 +188,13 @@ impl<'a, R: Read> Table<'a, R> {
         self.head.iter().position(|column| column == name)
     }
 
-    /// The next row, with its line.
+    /// The next row, with the line that it begins in.
     fn next(&mut self) -> Result<Option<(u64, StringRecord)>, DataError> {
         let mut record = StringRecord::new();
-        let more = self.reader.read_record(&mut record).map_err(|error| unreadable(self.path, &error))?;
-        let line = record.position().map_or(0, Position::line);
+        let from = self.reader.position().byte();
+        let read = self.reader.read_record(&mut record);
+        let line = self.reader.get_mut().next_from(from);
+        let more = read.map_err(|error| unreadable(self.path, line, &error))?;
         Ok(more.then_some((line, record)))
     }
 

@@ -15,7 +15,10 @@ pub(super) fn number(path: &Path, mut names: Vec<String>) -> Result<Vec<String>,
     if names.iter().all(|name| name.parse::<i64>().is_ok()) {
         names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
     }
-    most(path, names.len())?;
+    let numbers = names.iter().all(|name| name.parse::<f64>().is_ok());
+    let why =
+        if numbers { ": each number is a class of its own, as regression is not supported" } else { "" };
+    most(path, names.len(), why)?;
     Ok(names)
 }
 
@@ -24,7 +27,7 @@ pub(super) fn number(path: &Path, mut names: Vec<String>) -> Result<Vec<String>,
 pub(super) fn named(path: &Path, train: &[u8], names: Option<&[String]>) -> Result<Vec<String>, DataError> {
     match names {
         Some(names) => {
-            most(path, names.len())?;
+            most(path, names.len(), "")?;
             let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
             for (label, name) in names.iter().enumerate() {
                 if name.is_empty() {
@@ -57,11 +60,14 @@ pub(super) fn in_range(path: &Path, labels: &[u8], classes: &[String]) -> Result
     }
 }
 
-fn most(path: &Path, classes: usize) -> Result<(), DataError> {
+fn most(path: &Path, classes: usize, why: &str) -> Result<(), DataError> {
     if classes <= DataFacts::MOST_CLASSES {
         return Ok(());
     }
-    Err(unusable(path, format!("it has {classes} classes, and {} are the most", DataFacts::MOST_CLASSES)))
+    Err(unusable(
+        path,
+        format!("it has {classes} classes, and {} are the most{why}", DataFacts::MOST_CLASSES),
+    ))
 }
 
 #[cfg(test)]

@@ -47,7 +47,8 @@ pub(super) fn check(study: &StudySpec) -> Result<(), Flaw> {
     if study.objective.metric.validates() {
         let error =
             without("the objective", study.objective.metric.as_str(), "use train_loss or train_accuracy");
-        return Err(Flaw::new(&["objective"], error));
+        // Often nobody has written the objective: it is validation's unless something else is said.
+        return Err(Flaw::new(&["data", "split"], error));
     }
     match &study.train.early_stopping {
         Some(rule) if rule.monitor != Monitor::Loss => {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{Hyperband, ModelKind, Optimizer, SpecError, StudySpec},
-    Flaw, unknown_hparam, usable,
+    Flaw, is_text, unknown_hparam, usable,
 };
 use crate::{
     hparams::{Hparams, Scalar},
     model_spec::{DataShape, ModelSpec, Unbuildable},
     random::{Purpose, Stream},
     recipe::Recipe,
-    space::{Domain, Parameter},
+    space::{Domain, Parameter, SearchSpace},
 };
 
 /// Checks a study that searches.
@@ -53,7 +53,8 @@ fn tried_first(study: &StudySpec, given: &Hparams) -> Result<(), SpecError> {
             return Err(SpecError::unknown("parameter", name, &names));
         };
         if !parameter.domain.contains(&parameter.domain.typed(value)) {
-            return Err(SpecError::new(format!("{value} is no value of the space's `{name}`")));
+            let error = SpecError::new(format!("{value} is no value of the space's `{name}`"));
+            return Err(SpecError { help: Some(format!("use {}", parameter.domain)), ..error });
         }
     }
     let mut idle: BTreeSet<&str> = given.iter().map(|(name, _)| name).collect();
@@ -74,17 +75,13 @@ fn tried_first(study: &StudySpec, given: &Hparams) -> Result<(), SpecError> {
     }))
 }
 
-/// Checks that the model knows a parameter and the names among its values, and that training can use all of them.
+/// Checks that the model knows a parameter, and that training can use all of its values.
 fn known(study: &StudySpec, parameter: &Parameter) -> Result<(), Flaw> {
     let model = study.model;
     let path = ["space", &parameter.name];
     if !model.knows(&parameter.name) {
-        return Err(Flaw::new(&path, unknown_hparam(model, &parameter.name)));
-    }
-    if let (Some(names), Domain::Choice(values)) = (model.hparam_choices(&parameter.name), &parameter.domain)
-        && let Some(odd) = values.iter().find(|value| !names.iter().any(|name| is_text(value, name)))
-    {
-        return Err(Flaw::new(&path, SpecError::unknown(&parameter.name, &odd.to_string(), &names)));
+        let unknown = || Flaw::new(&path, unknown_hparam(model, &parameter.name));
+        return Err(of_another_model(study).unwrap_or_else(unknown));
     }
     let values = match &parameter.domain {
         Domain::Choice(values) => values.clone(),
@@ -102,6 +99,19 @@ fn known(study: &StudySpec, parameter: &Parameter) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// The flaw of a study whose space has a name and is for another model.
+fn of_another_model(study: &StudySpec) -> Option<Flaw> {
+    let name =
+        SearchSpace::NAMES.iter().find(|name| SearchSpace::named(name).as_ref() == Some(&study.space))?;
+    let (own, other) = (study.model, study.space.model()?);
+    let fits = |name: &&&str| SearchSpace::named(name).and_then(|space| space.model()) == Some(own);
+    let fitting: Vec<&str> = SearchSpace::NAMES.iter().filter(fits).copied().collect();
+    let error =
+        SpecError::new(format!("space `{name}` is for model `{}`, not `{}`", other.as_str(), own.as_str()));
+    let help = format!("use `model: {}`, or one of the spaces {}", other.as_str(), fitting.join(", "));
+    Some(Flaw::new(&["space"], SpecError { help: Some(help), ..error }))
+}
+
 /// Checks that momentum is searched for only where some configuration trains with it.
 fn momentum(study: &StudySpec) -> Result<(), Flaw> {
     let find = |name: &str| study.space.parameters.iter().find(|parameter| parameter.name == name);
@@ -117,10 +127,6 @@ fn momentum(study: &StudySpec) -> Result<(), Flaw> {
     let error = SpecError::new("no configuration uses `momentum`: it is the optimizer sgd's");
     let help = Some("leave it out, or train with `optimizer: sgd`".to_owned());
     Err(Flaw::new(&["space", "momentum"], SpecError { help, ..error }))
-}
-
-fn is_text(value: &Scalar, text: &str) -> bool {
-    matches!(value, Scalar::Text(own) if own == text)
 }
 
 /// How many draws are tried before a space counts as empty under its constraints.

@@ -121,7 +121,10 @@ pub(super) fn plain(text: &str) -> Result<Value, String> {
         return Ok(Value::Int(value));
     }
     if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().map(Value::Int).map_err(|_| format!("{text} is too large"));
+        return text
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| format!("{text} is no whole number from {} to {}", i64::MIN, i64::MAX));
     }
     let number = unsigned.bytes().any(|b| b.is_ascii_digit())
         && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')

@@ -31,6 +31,11 @@ impl Node {
         }
         out
     }
+
+    /// The value on one line.
+    pub(crate) fn to_inline(&self) -> String {
+        inline(self)
+    }
 }
 
 /// Writes a mapping, an entry a line.

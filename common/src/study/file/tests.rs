@@ -5,8 +5,8 @@ use crate::{
     checkpoint::Digest,
     hparams::{Hparams, Scalar},
     study::{
-        Average, Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, ModelKind, Objective,
-        Optimizer, SchedulerSpec, TrainSpec,
+        Average, Budget, Constraints, DataFacts, DataSpec, Evaluate, FixedTrial, Freeze, ModelKind,
+        Objective, Optimizer, SchedulerSpec, Split, TrainSpec,
     },
 };
 
@@ -136,6 +136,20 @@ fn overrides_change_parts_of_named_spaces_and_of_the_default_scheduler() {
 }
 
 #[test]
+fn overrides_go_inside_what_is_a_name_alone() {
+    let bare = "name: a\nmodel: mlp\nspace: mlp-tied\ndata: mine\n";
+    let data = |overrides: &[(&str, &str)]| with(bare, overrides).unwrap().data;
+    let mine = DataSpec { name: "mine".to_owned(), ..DataSpec::default() };
+    assert_eq!(data(&[]), mine);
+    assert_eq!(data(&[("data.split", "paper")]), DataSpec { split: Split::Paper, ..mine });
+    assert_eq!(data(&[("data.name", "fashion-mnist")]), DataSpec::default());
+    let weights = "name: a\nmodel: resnet\nspace: {width: {choice: [8]}}\ntrain: {initial_weights: net}\n";
+    let frozen = with(weights, &[("train.initial_weights.freeze", "backbone")]).unwrap();
+    let initial = frozen.train.initial_weights.unwrap();
+    assert_eq!((initial.name.as_str(), initial.freeze), ("net", Freeze::Backbone));
+}
+
+#[test]
 fn what_is_tried_first_can_be_trained() {
     let sampler = |first: &str| format!("{{kind: random, first: [{first}]}}");
     let tried = sampler("{layers: 2, units_0: 64, lr: 1e-3}, {units_0: 32}");
@@ -168,10 +182,11 @@ fn what_is_tried_first_can_be_trained() {
 fn errors_name_the_override() {
     for (key, value, expected) in [
         ("scheduler.max_epoch", "9", "unknown key `max_epoch`; did you mean `max_epochs`?"),
+        ("space", "{x: 2}", "`x` must be a mapping, not 2; write `{choice: [2]}`"),
         (
             "space",
-            "{x: 2}",
-            "`x` must be a mapping, not 2; write `{KEY: …}` with keys of choice, float, int, log, name, step, when",
+            "{x: }",
+            "`x` must be a mapping, not empty; write `{KEY: …}` with keys of choice, float, int, log, name, step, when",
         ),
         ("space", "{x: {int: 2}}", "`int` must be a list, not 2; write `[2, …]`"),
         ("scheduler.eta", "1", "`eta` must be at least 2, not 1"),

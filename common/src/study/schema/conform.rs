@@ -5,7 +5,7 @@
 
 use serde_json::Value as Schema;
 
-use super::{alternatives, keys, names, schema, tag, types};
+use super::{alternatives, foreign, keys, names, schema, tag, types};
 use crate::{
     duration,
     study::{
@@ -131,6 +131,11 @@ fn unknown_key(entry: &Entry, schema: &Schema) -> SpecError {
             error.help = Some(format!("it belongs under `{owner}`"));
         }
     }
+    if is_parameter(&keys)
+        && let Some(help) = foreign::domain(&entry.key, &entry.node)
+    {
+        error.help = Some(help);
+    }
     if let Some((outer, inner)) = entry.key.split_once('.')
         && keys.contains(&outer)
     {
@@ -138,6 +143,11 @@ fn unknown_key(entry: &Entry, schema: &Schema) -> SpecError {
     }
     error.place.clone_from(&entry.key_place);
     error
+}
+
+/// Whether keys are those of a space's parameter: nothing else has a key `choice`.
+fn is_parameter(keys: &[&str]) -> bool {
+    keys.contains(&"choice")
 }
 
 /// The alternative whose tag the mapping bears.
@@ -189,9 +199,13 @@ fn wrong_type(name: &str, node: &Node, alternatives: &[&Schema]) -> SpecError {
             let mut keys: Vec<&str> = alternatives.iter().flat_map(|schema| keys(schema)).collect();
             keys.sort_unstable();
             keys.dedup();
-            (1..=FEW_KEYS)
-                .contains(&keys.len())
-                .then(|| format!("write `{{KEY: …}}` with keys of {}", keys.join(", ")))
+            let parameter =
+                is_parameter(&keys).then(|| foreign::parameter(name.trim_matches('`'), node)).flatten();
+            parameter.or_else(|| {
+                (1..=FEW_KEYS)
+                    .contains(&keys.len())
+                    .then(|| format!("write `{{KEY: …}}` with keys of {}", keys.join(", ")))
+            })
         }
         _ => None,
     };

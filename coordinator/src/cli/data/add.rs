@@ -110,7 +110,21 @@ pub(super) async fn run(args: AddArgs) -> Result<(), Failure> {
             set.name
         ),
     });
+    if let Some(note) = numbers_as_classes(&set.facts.classes) {
+        output::message(&note);
+    }
     output::show(&Added::from(set), args.output.format)
+}
+
+/// What is said where classes are numbers that are not whole: somebody may have meant to fit them.
+fn numbers_as_classes(classes: &[String]) -> Option<String> {
+    let numbers: Option<Vec<f64>> = classes.iter().map(|class| class.parse().ok()).collect();
+    let at = numbers?.iter().position(|number| number.fract() != 0.0)?;
+    Some(format!(
+        "its labels are numbers such as {}: each of the {} is a class of its own, as regression is not supported",
+        classes[at],
+        classes.len()
+    ))
 }
 
 /// Takes a number; which share makes sense is said where the files are read.
@@ -176,6 +190,16 @@ mod tests {
         let json = serde_json::to_string(&added).unwrap();
         assert!(json.starts_with(r#"{"name":"mine","facts":{"#), "{json}");
         assert!(json.ends_with(r#""size":7,"created":"2026-11-23T14:05:09Z"}"#), "{json}");
+    }
+
+    #[test]
+    fn numbers_that_are_not_whole_are_said_to_be_classes() {
+        let note = |classes: &[&str]| {
+            numbers_as_classes(&classes.iter().map(|class| (*class).to_owned()).collect::<Vec<_>>())
+        };
+        let says = "its labels are numbers such as 0.5: each of the 3 is a class of its own, as regression is not supported";
+        assert_eq!(note(&["0", "0.5", "1"]).as_deref(), Some(says));
+        assert_eq!((note(&["0", "1"]), note(&["0.5", "b"])), (None, None));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Show for DataReport {
         let folder = self.folder.as_ref().map(|folder| folder.display().to_string());
         let facts = output::facts(&[
             ("data set", self.name.clone()),
-            ("folder", folder.unwrap_or_else(|| "the cluster's store".to_owned())),
+            ("where", folder.unwrap_or_else(|| "the cluster's store".to_owned())),
             ("digest", self.digest.clone()),
             ("train", format!("{} {samples} {}", count(self.train), self.sample)),
             ("test", format!("{} {samples} {}", count(self.test), self.sample)),
@@ -151,5 +151,6 @@ mod tests {
         assert_eq!(json["classes"][0]["train_share"], 0.75);
         assert_eq!((&json["classes"][0]["test"], &json["classes"][1]["test"]), (&0.into(), &2.into()));
         assert!(report.table().contains("75.0 %"), "{}", report.table());
+        assert!(report.table().contains("where     the cluster's store\n"), "{}", report.table());
     }
 }

@@ -75,8 +75,26 @@ fn tables_that_are_not_as_asked_for_are_refused_by_line_and_column() {
             format!("column {at} has no name: name it or leave it out (pandas: to_csv(…, index=False))");
         assert!(error.contains(&says), "{error}");
     }
-    let many: String = (0..300).map(|row| format!("1,{row}\n")).collect();
-    assert!(refused(&format!("a,label\n{many}")).contains("it has 300 classes, and 256 are the most"));
+    let many = |label: fn(u32) -> String| -> String {
+        let rows: String = (0..300).map(|row| format!("1,{}\n", label(row))).collect();
+        refused(&format!("a,label\n{rows}"))
+    };
+    let most = "it has 300 classes, and 256 are the most";
+    for numbers in [many(|row| row.to_string()), many(|row| format!("{row}.25"))] {
+        let says = format!("{most}: each number is a class of its own, as regression is not supported");
+        assert!(numbers.ends_with(&says), "{numbers}");
+    }
+    assert!(many(|row| format!("c{row}")).ends_with(most));
+    let most_test = Reading { test_share: Some(0.8), ..reading(Format::Csv) };
+    let error = problem(&table(folder.path(), "a,label\n1,0\n2,0\n3,1\n4,1\n"), &most_test);
+    assert!(error.contains("the test part took all it has, a smaller --test-share leaves some"), "{error}");
+    for share in [None, Some(0.9)] {
+        let one_each = Reading { test_share: share, ..reading(Format::Csv) };
+        let error = problem(&table(folder.path(), "a,label\n1,0\n2,1\n"), &one_each);
+        let says =
+            "each class has one sample, so none is left to test on, whatever --test-share says: add samples";
+        assert!(error.contains(says), "{error}");
+    }
 
     fs::write(folder.path().join("train.csv"), "a,label\n1,0\n2,1\n").unwrap();
     let test = |text: &str| {
@@ -124,4 +142,47 @@ fn numbers_that_are_infinite_once_standardised_are_refused_by_row_and_column() {
     fs::write(folder.path().join("test.csv"), "a,label\n1,0\n3e38,1\n").unwrap();
     let error = problem(folder.path(), &reading(Format::Csv));
     assert!(error.contains("row 2 of the test part, column `a`: 3e38 is too far from"), "{error}");
+}
+
+#[test]
+fn rows_bear_the_line_in_which_they_begin_as_an_editor_numbers_it() {
+    let lines = |text: &str| -> Vec<u64> {
+        let rows = unlabelled(Path::new("rows.csv"), text.as_bytes(), (&["a".to_owned()], 1)).unwrap();
+        rows.into_iter().map(|(line, _)| line).collect()
+    };
+    for (text, numbers) in [
+        ("a,b\n1,2\n3,4\n", &[2, 3][..]),
+        ("a,b\n1,2\n3,4", &[2, 3]),
+        ("a,b\n\n1,2\n\n\n3,4\n\n", &[3, 6]),
+        ("\n\na,b\n1,2\n", &[4]),
+        ("a,b\n1,\"x\ny\"\n3,4\n", &[2, 4]),
+        ("\"a\",\"b\nc\"\n1,2\n", &[3]),
+    ] {
+        for ends in ["\n", "\r\n", "\r"] {
+            for start in ["", "\u{feff}"] {
+                // What stands before the head is a line of its own then.
+                let start = if text.starts_with('\n') { "" } else { start };
+                let text = format!("{start}{}", text.replace('\n', ends));
+                assert_eq!(lines(&text), numbers, "{text:?}");
+            }
+        }
+    }
+    let long: String = (0..5000).map(|row| format!("{row},a text of some length\r\n")).collect();
+    assert_eq!(lines(&format!("a,b\r\n{long}")), (2..5002).collect::<Vec<u64>>());
+
+    let folder = folder();
+    for ends in ["\n", "\r\n"] {
+        for (text, says) in [
+            ("a,label\n1,0\nfoo,1\n", "line 3: column `a` is `foo`, which is no finite number"),
+            ("a,label\n1,0\n\n1\n", "line 4 has 1 value, and the head 2 columns"),
+        ] {
+            let text = text.replace('\n', ends);
+            let error = problem(&table(folder.path(), &text), &reading(Format::Csv));
+            assert!(error.contains(says), "{error}");
+        }
+        let path = folder.path().join("latin.csv");
+        fs::write(&path, [b"a,label", ends.as_bytes(), b"1,caf\xe9", ends.as_bytes()].concat()).unwrap();
+        let error = problem(&path, &reading(Format::Csv));
+        assert!(error.contains("latin.csv`: line 2 is no text in UTF-8"), "{error}");
+    }
 }
