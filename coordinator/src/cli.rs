@@ -25,6 +25,10 @@ mod logging;
 
 mod embedded;
 
+mod join;
+
+mod waiting;
+
 mod watch;
 
 mod run;

@@ -189,20 +189,28 @@ async fn follow(
     begun: &mut Option<StudyId>,
     interrupt: &mut Interrupt,
 ) -> Result<Followed, Failure> {
-    let (study, resumed) = match begun {
-        Some(id) => (session.remote.study(id.as_str()).await?.0, true),
+    let (study, before) = match begun {
+        Some(id) => {
+            let (study, _) = session.remote.study(id.as_str()).await?;
+            let phase = study.phase;
+            (study, Some(phase))
+        }
         None => submit(spec, options, &session.remote).await?,
     };
     let went_on = begun.replace(study.id.clone()).is_some();
-    let summary = Summary::begin(resumed);
+    let summary = Summary::begin(before.is_some());
     if went_on && study.phase == StudyPhase::Finished {
         return Ok(Followed::ToTheEnd(Box::new(study), summary));
     }
-    announce(session, &study, resumed).await?;
+    // Only now: a study that is refused needs no coordinator.
+    let state = options.target.target().folder();
+    output::message(&session.told(&state));
+    announce(session, &study, before).await?;
     // A resumed study is what it was when it began, not what was submitted now.
     let (_, stored) = session.remote.study(study.id.as_str()).await?;
     let watch = Watch {
         remote: &session.remote,
+        state: &state,
         study: &study,
         spec: &stored,
         workers: Some(&mut session.workers),
@@ -226,14 +234,17 @@ async fn follow(
     }
 }
 
-/// Submits a study, which may go on with one that is there; says so where that was paused.
-async fn submit(spec: &StudySpec, options: &Options, remote: &Remote) -> Result<(StudyView, bool), Failure> {
+/// Submits a study, which may go on with one that is there; of such a one comes the phase that it was in.
+async fn submit(
+    spec: &StudySpec,
+    options: &Options,
+    remote: &Remote,
+) -> Result<(StudyView, Option<StudyPhase>), Failure> {
     let before = remote.study(spec.name.as_str()).await;
     let (study, resumed) = remote.submit(spec, options.conflict.on_conflict()).await?;
-    if resumed && before.is_ok_and(|(view, _)| view.phase == StudyPhase::Paused) {
-        output::message(&format!("study {} was paused", study.name));
-    }
-    Ok((study, resumed))
+    let phase = before.map_or(study.phase, |(view, _)| view.phase);
+    let before = resumed.then_some(phase);
+    Ok((study, before))
 }
 
 /// Goes on where another command's coordinator has ended with that command: with a coordinator of its own, or with one that
@@ -264,10 +275,13 @@ async fn take_over(
     }
 }
 
-/// Says what is running now.
-async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result<(), Failure> {
+/// Says what has begun, or goes on from the phase that it was in before.
+async fn announce(session: &Session, study: &StudyView, before: Option<StudyPhase>) -> Result<(), Failure> {
     let name = &study.name;
-    if resumed {
+    if before == Some(StudyPhase::Paused) {
+        output::message(&format!("study {name} was paused"));
+    }
+    if before.is_some() {
         let (done, planned) = (count(study.epochs), count(study.planned_epochs));
         output::message(&format!("study {name} goes on: {done} of {planned} epochs are done"));
     } else {
@@ -289,10 +303,6 @@ async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result
             "{trials} are still leased to workers that do not answer; others train them when those leases end, or the workers \
              come back"
         ));
-    }
-    if session.workers.is_empty() && connected.is_empty() {
-        let address = session.remote.address();
-        output::message(&format!("it waits for a worker: `rung-worker --join {address}` starts one"));
     }
     Ok(())
 }

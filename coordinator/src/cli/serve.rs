@@ -15,7 +15,7 @@ use super::{
     args::{PkiArgs, size},
     failure::Failure,
     interrupt::Interrupt,
-    logging, output,
+    join, logging, output,
 };
 use crate::{
     access::NewToken,
@@ -84,8 +84,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     output::message(&format!("coordinator on {address}, state in {}", state.display()));
     if !exposed {
         output::message(&format!(
-            "workers join with: rung-worker --join {address}\nfrom other machines, through a tunnel, with what \
-             `rung token create` prints"
+            "workers join with: {}\nfrom other machines, through a tunnel, with what `rung token create` prints",
+            join::command(&address.to_string(), &state)
         ));
     } else if certified {
         output::message(

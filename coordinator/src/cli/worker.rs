@@ -8,6 +8,7 @@ use super::{
     args::{FormatArgs, TargetArgs},
     embedded::with_coordinator,
     failure::Failure,
+    join,
     output::{self, Show, Table},
 };
 use crate::client::{Cluster, Remote};
@@ -70,7 +71,8 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), Failure> {
 }
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
-    let cluster = args.target.target().cluster().await?;
+    let target = args.target.target();
+    let cluster = target.cluster().await?;
     let workers = cluster.workers().await?;
     match &cluster {
         Cluster::Stored(stored) => output::message(&format!(
@@ -78,8 +80,8 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
             stored.folder().display()
         )),
         Cluster::Remote(remote) if workers.is_empty() => output::message(&format!(
-            "no worker is connected; `rung-worker --join {}` starts one",
-            remote.address()
+            "no worker is connected; {}",
+            join::advice(remote.address(), &target.folder())
         )),
         Cluster::Remote(_) => {}
     }
@@ -159,7 +161,8 @@ impl Show for WorkerRows {
 
     fn csv(&self) -> Table {
         let head = ["worker", "device", "name", "host", "libtorch", "capability", "memory_bytes", "slots"];
-        let mut table = Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version"]));
+        let mut table =
+            Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version", "data"]));
         for view in &self.0 {
             let device = view.device.clone();
             table.row([
@@ -175,6 +178,7 @@ impl Show for WorkerRows {
                 view.draining.to_string(),
                 view.silent_ms.to_string(),
                 view.version.clone(),
+                view.data.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
             ]);
         }
         table
@@ -183,21 +187,12 @@ impl Show for WorkerRows {
 
 #[cfg(test)]
 mod tests {
-    use common::view::DeviceFacts;
-
     use super::*;
+    use crate::cli::fixture;
 
     #[test]
     fn that_nobody_was_shut_out_is_said_with_who_may_have_been_meant() {
-        let view = WorkerView {
-            worker: "node-10".parse().unwrap(),
-            device: DeviceFacts::default(),
-            slots: 1,
-            leases: Vec::new(),
-            draining: false,
-            silent_ms: 0,
-            version: String::new(),
-        };
+        let view = fixture::worker("node-10");
         let revoked = "node-1".parse().unwrap();
         let text = nobody(&revoked, std::slice::from_ref(&view));
         assert!(text.starts_with("no worker node-1 is connected or has joined by a token"), "{text}");
