@@ -123,7 +123,8 @@ enum Command {
     ///
     /// Where a coordinator runs on the state folder already, the study is submitted to it. An unfinished study of the
     /// same name and content is resumed; a finished one stays, and the new one is called NAME-2. Ctrl-C once saves
-    /// everything and prints how to go on; twice quits at once, and what was stored is still there.
+    /// every epoch that was trained to its end and prints how to go on; twice quits at once, and what was stored is still
+    /// there.
     Run(run::RunArgs),
     /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
     ///

@@ -160,7 +160,9 @@ pub(super) async fn tune_then(
     }
     let left = done.as_ref().is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::TimedOut));
     if left && !session.workers.is_empty() {
-        output::message("stopping: local workers save what they train; Ctrl-C again quits at once");
+        output::message(
+            "stopping: local workers save the epochs that they have trained; Ctrl-C again quits at once",
+        );
     }
     let closed = tokio::select! {
         closed = session.close() => closed,

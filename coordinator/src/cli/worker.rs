@@ -27,7 +27,7 @@ pub(super) struct WorkerArgs {
 enum Verb {
     /// Workers that are connected now, their devices and what they train
     List(ListArgs),
-    /// Ask a worker to save its trials, hand them back and leave
+    /// Ask a worker to save the epochs it has trained, hand its trials back and leave
     Drain(DrainArgs),
     /// Take a worker's certificate away at once, and the token by which it joined: its trials go to others, and it needs
     /// a new token to come back

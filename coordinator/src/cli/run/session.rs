@@ -19,7 +19,7 @@ use super::{
 };
 use crate::client::{Remote, Target};
 
-/// How long local workers have to save what they train.
+/// How long local workers have to save the epochs that they have trained.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How long they have to leave where there is nothing to save it with.
