@@ -26,7 +26,7 @@ use super::{
     files, input,
     interrupt::Interrupt,
     output,
-    text::{count, plural, quoted},
+    text::{count, plural, quoted, without_flag, without_token},
     watch::{Ended, Watch},
 };
 use crate::client::{Cluster, OnConflict, Remote};
@@ -363,15 +363,16 @@ fn left(study: &StudyView, submitted: &StudySpec, session: &Session) -> String {
 fn go_on(study: &StudyView, submitted: &StudySpec) -> String {
     let name = &study.name;
     let renamed = (*name != submitted.name).then_some(name.as_str());
-    let typed = super::text::without_token(std::env::args_os());
+    let typed = without_token(std::env::args_os());
     let command: Vec<_> = resuming(typed, renamed).map(|argument| quoted(&argument)).collect();
     format!("study {name} is not finished; go on with: {}", command.join(" "))
 }
 
-/// The command line that goes on with a study which another command line has started.
+/// The command line that goes on with a study which another command line has started. A time that may be over is left out.
 fn resuming(arguments: impl Iterator<Item = String>, renamed: Option<&str>) -> impl Iterator<Item = String> {
     let name = renamed.map(|name| ["--set".to_owned(), format!("name={name}")]);
-    arguments.filter(|argument| argument != "--fresh").chain(name.into_iter().flatten())
+    let arguments = without_flag(arguments, "--timeout").filter(|argument| argument != "--fresh");
+    arguments.chain(name.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -386,5 +387,13 @@ mod tests {
         };
         assert_eq!(command(Some("mlp-2")), "rung run mlp --max-epochs 9 --set name=mlp-2");
         assert_eq!(command(None), "rung run mlp --max-epochs 9");
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_not_ended_by_the_time_that_is_over() {
+        for line in ["rung run mlp --timeout 3 --seed 1", "rung run mlp --timeout=3 --seed 1"] {
+            let resumed: Vec<_> = resuming(line.split(' ').map(str::to_owned), None).collect();
+            assert_eq!(resumed.join(" "), "rung run mlp --seed 1", "{line}");
+        }
     }
 }
