@@ -29,6 +29,8 @@ mod join;
 
 mod waiting;
 
+mod mistyped;
+
 mod watch;
 
 mod run;
@@ -233,7 +235,8 @@ const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// What a command line says, or what is wrong with it.
 fn parsed(program: clap::Command, typed: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    program.clone().try_get_matches_from(typed).map_err(|error| as_typed(error, program, typed))
+    let explained = |error| as_typed(mistyped::explained(error, &program, typed), program.clone(), typed);
+    program.clone().try_get_matches_from(typed).map_err(explained)
 }
 
 /// The error with the usage line that it has where no variable is set. clap's own shows every flag that has a value, and so

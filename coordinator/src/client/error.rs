@@ -73,6 +73,9 @@ pub enum ClientError {
     /// There will never be one.
     #[error("study {0} has finished without a result; `rung trial list {0}` shows what became of its trials")]
     Fruitless(String),
+    /// A file is named as the state folder.
+    #[error("{0} is a file: --state names the folder of a cluster's state")]
+    NoFolder(PathBuf),
     /// The stored state cannot be read.
     #[error("state folder {folder}: {source}")]
     Store {
@@ -132,6 +135,6 @@ impl ClientError {
             self,
             Self::Stranger(_) | Self::NoAuthority(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_)
         );
-        named || early || unknown || matches!(self, Self::Address(_))
+        named || early || unknown || matches!(self, Self::Address(_) | Self::NoFolder(_))
     }
 }
