@@ -57,9 +57,10 @@ pub(super) struct Options {
     /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
     #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = input::whole::<u32>(0..=1024))]
     local: Option<u32>,
-    /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json and
-    /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member. Files of
-    /// these names are replaced
+    /// Write the result to this folder at the end, where it replaces files of the same names
+    ///
+    /// Of a study: best.json, best.yaml, trials.csv, model.safetensors, model.json and report.html. Of an ensemble:
+    /// ensemble.json, ensemble.csv, predictions.csv and a folder for each member.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h

@@ -57,7 +57,7 @@ struct CreateArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = life)]
     life: Option<Duration>,
     /// What or whom it is for: 1 to 64 of a-z, 0-9 and -
-    #[arg(long, value_name = "NAME", default_value = "", value_parser = name)]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = name)]
     name: String,
     #[command(flatten)]
     target: TargetArgs,
