@@ -11,6 +11,11 @@ pub(super) fn command(address: &str, state: &Path) -> String {
     command_beside(address, state, &default_state())
 }
 
+/// The command that starts a worker anywhere: a token lets it in.
+pub(super) fn command_with(address: &str, token: &str) -> String {
+    format!("{} --token {token}", bare(address))
+}
+
 /// Says how to start a worker for a coordinator: by a whole command where its state folder is this one, and lets its user's
 /// workers in; anywhere else a worker needs a token.
 pub(super) fn advice(address: &str, state: &Path) -> String {
@@ -24,19 +29,22 @@ pub(super) fn advice(address: &str, state: &Path) -> String {
 
 /// A worker looks for what lets it in where no folder is named, so that the usual one need not be.
 fn command_beside(address: &str, state: &Path, usual: &Path) -> String {
-    let command = format!("rung-worker --join {address}");
     // Wherever the other shell is, the folder is the same.
     let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     if state == usual {
-        return command;
+        return bare(address);
     }
-    format!("{command} --state {}", quoted(&state.to_string_lossy()))
+    format!("{} --state {}", bare(address), quoted(&state.to_string_lossy()))
+}
+
+fn bare(address: &str) -> String {
+    format!("rung-worker --join {address}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{server::Server, settings::ServeSettings};
+    use crate::cli::embedded::Embedded;
 
     #[test]
     fn the_command_names_a_folder_that_is_not_the_usual_one() {
@@ -53,10 +61,8 @@ mod tests {
     async fn a_folder_of_another_coordinator_starts_no_worker() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("st");
-        let listen = ([127, 0, 0, 1], 0).into();
-        let server =
-            Server::bind(ServeSettings { listen, ..ServeSettings::new(state.clone()) }).await.unwrap();
-        let address = server.address().to_string();
+        let (coordinator, remote) = Embedded::start(state.clone()).await.unwrap();
+        let address = remote.address().to_owned();
         assert_eq!(
             advice(&address, &state),
             format!("`rung-worker --join {address} --state {}` starts one", state.display())
@@ -65,5 +71,6 @@ mod tests {
             let said = advice(address, state);
             assert!(said.starts_with("`rung token create` on the coordinator's machine prints"), "{said}");
         }
+        coordinator.stop().await.unwrap();
     }
 }

@@ -143,7 +143,7 @@ impl Show for WorkerRows {
             return String::new();
         }
         let mut table =
-            Table::new(["worker", "device", "name", "slots", "leases", "state", "silent", "version"]);
+            Table::new(["worker", "device", "name", "slots", "leases", "state", "silent", "version", "data"]);
         for view in &self.0 {
             table.row([
                 view.worker.to_string(),
@@ -154,6 +154,7 @@ impl Show for WorkerRows {
                 if view.draining { "draining" } else { "ready" }.to_owned(),
                 format!("{:.1} s", view.silent_ms as f64 / 1000.0),
                 view.version.clone(),
+                if view.data.is_empty() { "-".to_owned() } else { data(view) },
             ]);
         }
         table.render()
@@ -178,17 +179,33 @@ impl Show for WorkerRows {
                 view.draining.to_string(),
                 view.silent_ms.to_string(),
                 view.version.clone(),
-                view.data.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
+                data(view),
             ]);
         }
         table
     }
 }
 
+/// The data sets that a worker can open by itself.
+fn data(view: &WorkerView) -> String {
+    view.data.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::fixture;
+
+    #[test]
+    fn workers_are_listed_with_the_data_that_they_have() {
+        let has = WorkerView { data: ["fashion-mnist".to_owned()].into(), ..fixture::worker("lab-1") };
+        let rows = WorkerRows(vec![has, fixture::worker("lab-2")]);
+        let ends: Vec<_> =
+            rows.table().lines().map(|line| line.trim_end().rsplit(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(ends, ["DATA", "fashion-mnist", "-"]);
+        assert!(rows.csv().to_csv().unwrap().contains(",fashion-mnist\n"));
+        assert!(serde_json::to_string(&rows).unwrap().contains(r#""data":["fashion-mnist"]"#));
+    }
 
     #[test]
     fn that_nobody_was_shut_out_is_said_with_who_may_have_been_meant() {
