@@ -3,8 +3,8 @@
 //! In the order of a trial's life: a [`study`] (perhaps a [`preset`]) names a [`space`]; a trial's [`hparams`] are
 //! drawn from it by [`random`]; they decide its [`model_spec`]; it is leased ([`ids`], [`time`], [`trial`]), trains on
 //! one part of the data ([`split`]), is measured on the other ([`metrics`], [`evaluation`]) and kept as a
-//! [`checkpoint`]; the best one leaves with a [`model_file`], and other studies may begin with its [`weights`]. What readers see of all this is a [`view`], and what
-//! happened a [`history`]; whoever mistypes a name is helped by [`nearest`].
+//! [`checkpoint`]; the best one leaves with a [`model_file`], and other studies may begin with its [`weights`]. What readers see of all this is a [`view`], what a
+//! worker needs for it [`equipment`], and what happened a [`history`]; whoever mistypes a name is helped by [`nearest`].
 
 pub mod ids;
 
@@ -43,6 +43,8 @@ pub mod ballot;
 pub mod weights;
 
 pub mod view;
+
+pub mod equipment;
 
 pub mod history;
 

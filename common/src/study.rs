@@ -124,6 +124,11 @@ impl StudySpec {
         listed.and_then(|listed| listed.data_seed).unwrap_or(self.seed)
     }
 
+    /// Whether the trials are members of an ensemble of the parent study, which vote.
+    pub fn is_ensemble(&self) -> bool {
+        self.parent.is_some() && self.evaluate == Evaluate::All
+    }
+
     /// Whether the trials were trained in the parent study, so that they are only evaluated here.
     pub fn is_adopted(&self) -> bool {
         let trials = self.scheduler.listed();

@@ -1,6 +1,6 @@
 //! Studies, trials and workers as readers see them: what rows, messages and tables show.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -263,4 +263,6 @@ pub struct WorkerView {
     pub silent_ms: u64,
     /// Rung's version there.
     pub version: String,
+    /// Data sets that it can open by itself; those of the cluster's store it fetches.
+    pub data: BTreeSet<String>,
 }

@@ -27,6 +27,12 @@ mod logging;
 
 mod embedded;
 
+mod join;
+
+mod waiting;
+
+mod mistyped;
+
 mod watch;
 
 mod run;
@@ -121,7 +127,8 @@ enum Command {
     ///
     /// Where a coordinator runs on the state folder already, the study is submitted to it. An unfinished study of the
     /// same name and content is resumed; a finished one stays, and the new one is called NAME-2. Ctrl-C once saves
-    /// everything and prints how to go on; twice quits at once, and what was stored is still there.
+    /// every epoch that was trained to its end and prints how to go on; twice quits at once, and what was stored is still
+    /// there.
     Run(run::RunArgs),
     /// Train one configuration in full: a preset such as mlp-small, or a study of `kind: fixed`
     ///
@@ -230,7 +237,8 @@ const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// What a command line says, or what is wrong with it.
 fn parsed(program: clap::Command, typed: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    program.clone().try_get_matches_from(typed).map_err(|error| as_typed(error, program, typed))
+    let explained = |error| as_typed(mistyped::explained(error, &program, typed), program.clone(), typed);
+    program.clone().try_get_matches_from(typed).map_err(explained)
 }
 
 /// The error with the usage line that it has where no variable is set. clap's own shows every flag that has a value, and so

@@ -320,6 +320,7 @@ impl TryFrom<pb::Worker> for WorkerView {
             draining: worker.draining,
             silent_ms: worker.silent_ms,
             version: worker.version,
+            data: worker.data.into_iter().collect(),
         })
     }
 }

@@ -247,6 +247,7 @@ impl From<WorkerView> for pb::Worker {
             draining: worker.draining,
             silent_ms: worker.silent_ms,
             version: worker.version,
+            data: worker.data.into_iter().collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -245,21 +246,24 @@ fn a_run_that_goes_on_with_a_paused_study_says_so() {
 }
 
 #[test]
-fn a_stopped_study_is_deleted_once_its_best_trial_is_measured() {
+fn a_stopped_study_is_measured_by_the_next_run_or_deleted_unmeasured() {
     let folder = scratch();
     let state = folder.path().join("state");
     let study = "name: cut\nmodel: formula\nspace: {x: {float: [0, 1]}}\ntrain: {epoch_seconds: 0.2}\n\
                  scheduler: {kind: hyperband, max_epochs: 27}\n";
     let file = study_file(&folder, study);
     assert_eq!(rung(&state, &["run", &file, "--local", "2", "--timeout", "8s"]).code, Some(124));
-    let delete = || rung(&state, &["study", "delete", "cut"]);
-    for (step, says) in [("run", "stop it first"), ("stopped", "waits for its best trial to be measured")] {
-        let refused = delete();
-        assert_eq!(refused.code, Some(2), "{step}: {refused:?}");
-        assert!(refused.stderr.contains(says), "{step}: {refused:?}");
-        let stopped = rung(&state, &["study", "stop", "cut"]).ok();
-        assert!(stopped.stderr.contains("the next worker measures its best trial"), "{stopped:?}");
-    }
+    let delete = |state: &Path| rung(state, &["study", "delete", "cut"]);
+    let refused = delete(&state);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("stop it first"), "{refused:?}");
+    let stopped = rung(&state, &["study", "stop", "cut"]).ok();
+    assert!(stopped.stderr.contains("the next worker measures its best trial"), "{stopped:?}");
+    let copy = folder.path().join("copy");
+    rung(&state, &["backup", &copy.display().to_string()]).ok();
+    delete(&copy).ok();
+    assert_eq!(rung(&copy, &["study", "list", "-o", "json"]).ok().json(), json!([]));
+    rung(&copy, &["fsck"]).ok();
     let out = folder.path().join("report").display().to_string();
     let report = rung(&state, &["report", "cut", "--out", &out]);
     assert_eq!(report.code, Some(2), "{report:?}");
@@ -272,7 +276,7 @@ fn a_stopped_study_is_deleted_once_its_best_trial_is_measured() {
     assert!(!said(&["study", "list", "-o", "json"]) && !said(&["study", "show", "cut", "-o", "csv"]));
     rung(&state, &["run", &file, "--local", "1"]).ok();
     assert!(!said(&["study", "list"]), "it has finished");
-    delete().ok();
+    delete(&state).ok();
 }
 
 /// `timeout` signals the command and then its process group, so that two signals come at once.

@@ -72,7 +72,7 @@ pub async fn run(args: &DoctorArgs, to: &mut impl Write) -> anyhow::Result<bool>
 
 fn print(findings: &Findings, to: &mut impl Write) -> anyhow::Result<()> {
     let mut line =
-        |name: &str, value: &str| writeln!(to, "{name:<12}{}", if value.is_empty() { "-" } else { value });
+        |name: &str, value: &str| writeln!(to, "{name:<14}{}", if value.is_empty() { "-" } else { value });
     line("rung-worker", findings.version)?;
     line("models", &findings.models.join(", "))?;
     line("cores", &findings.cores.to_string())?;
@@ -81,7 +81,7 @@ fn print(findings: &Findings, to: &mut impl Write) -> anyhow::Result<()> {
         line("device", &device.device)?;
         line("name", &device.name)?;
         line("libtorch", &device.libtorch)?;
-        line("kernels", &device.capability)?;
+        line("instructions", &device.capability)?;
         line("memory", &format!("{:.1} GiB", device.memory_bytes as f64 / f64::from(1 << 30)))?;
     }
     line("data", &findings.data.join(", "))?;

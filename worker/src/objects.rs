@@ -20,7 +20,7 @@ use common::{
 };
 use proto::v1 as pb;
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, Semaphore, watch},
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -33,12 +33,18 @@ use crate::{backoff::Backoff, trainer::CheckpointFiles};
 /// Slowest network that is waited for, in bytes per second.
 const SLOWEST: u64 = 64 << 10;
 
+/// Kibibytes that are sent at a time: many small objects, or one large one. Side by side on a slow line large ones would each be
+/// slower than a coordinator waits for, and all of them be in memory.
+const SENT_AT_A_TIME: u32 = 4 << 10;
+
 /// Stores and fetches objects, over whatever connection there is.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
     link: watch::Receiver<Option<Link>>,
     cache: Arc<Cache>,
     data: Arc<Cache>,
+    /// Room for what is sent, in kibibytes.
+    room: Arc<Semaphore>,
     /// Held while a data set or initial weights are fetched, each by its own: slots that wait for the same then find it.
     fetching: Arc<std::sync::Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>>,
 }
@@ -92,7 +98,8 @@ impl Object<'_> {
 impl Objects {
     /// Objects of the coordinator that `link` is connected to.
     pub(crate) fn new(link: watch::Receiver<Option<Link>>, cache: Cache, data: Cache) -> Self {
-        Self { link, cache: Arc::new(cache), data: Arc::new(data), fetching: Arc::default() }
+        let room = Arc::new(Semaphore::new(SENT_AT_A_TIME as usize));
+        Self { link, cache: Arc::new(cache), data: Arc::new(data), room, fetching: Arc::default() }
     }
 
     /// Stores both files of a checkpoint; durable when it returns. Waits for as long as the coordinator is away.
@@ -142,8 +149,15 @@ impl Objects {
     async fn put(&self, object: Object<'_>, path: &Path) -> Result<Digest, ObjectError> {
         // That this machine cannot read it needs no coordinator to be told.
         let there = path.to_owned();
-        blocking(move || std::fs::File::open(there)).await?;
-        let digest = self.retry("store", |channel| upload(channel, object, path)).await?;
+        let size = blocking(move || std::fs::File::open(there)?.metadata()).await?.len();
+        let room = u32::try_from(size >> 10).unwrap_or(u32::MAX).clamp(1, SENT_AT_A_TIME);
+        let digest = self
+            .retry("store", |channel| async move {
+                // Nobody closes it.
+                let _room = self.room.acquire_many(room).await;
+                upload(channel, object, path).await
+            })
+            .await?;
         remember(&self.cache, digest, path.to_owned()).await;
         Ok(digest)
     }

@@ -68,6 +68,9 @@ pub(super) struct BestReport {
     test: Option<TestMetrics>,
     #[serde(skip)]
     phase: StudyPhase,
+    /// Whether the study is an ensemble, which answers by a vote.
+    #[serde(skip)]
+    votes: bool,
 }
 
 impl BestReport {
@@ -89,6 +92,7 @@ impl BestReport {
             end_reason: best.study.end_reason,
             test: best.study.test,
             phase: best.study.phase,
+            votes: best.spec.is_ensemble(),
         }
     }
 }
@@ -130,6 +134,10 @@ impl Show for BestReport {
         if let Some(weights) = &self.weights {
             facts.push(("weights", weights.to_string()));
         }
+        if self.votes {
+            let text = "one member of an ensemble: `rung ensemble";
+            facts.push(("note", format!("{text} {}` shows the vote and its accuracy", self.study)));
+        }
         if !self.complete {
             let why = self.end_reason.map(|reason| format!(": {}", reason.words())).unwrap_or_default();
             facts.push(("note", format!("the study has not run its whole plan{why}")));
@@ -165,6 +173,8 @@ impl Show for BestReport {
 
 #[cfg(test)]
 mod tests {
+    use common::study::Evaluate;
+
     use super::*;
     use crate::cli::fixture;
 
@@ -188,6 +198,16 @@ mod tests {
             text.ends_with(r#""complete":true,"end_reason":null,"test":null}"#)
                 && text.contains(r#""value":0.875,"epochs":9"#)
         );
+    }
+
+    #[test]
+    fn a_member_of_an_ensemble_is_called_one() {
+        let note = "one member of an ensemble: `rung ensemble fashion-mlp` shows the vote";
+        let mut best = fixture::best();
+        assert!(!BestReport::new(&best).table().contains("ensemble"));
+        best.spec.parent = Some("0f1e2d3c".parse().unwrap());
+        best.spec.evaluate = Evaluate::All;
+        assert!(BestReport::new(&best).table().contains(note));
     }
 
     #[test]

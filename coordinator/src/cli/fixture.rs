@@ -8,7 +8,7 @@ use common::{
     study::StudySpec,
     time::Timestamp,
     trial::TrialState,
-    view::{BestView, Leader, StudyPhase, StudyView, TrialView},
+    view::{BestView, DeviceFacts, Leader, StudyPhase, StudyView, TrialView, WorkerView},
 };
 
 pub(crate) fn weights() -> Digest {
@@ -86,4 +86,18 @@ pub(crate) fn point(epoch: u32) -> CurvePoint {
 
 pub(crate) fn best() -> BestView {
     BestView { study: study(), spec: spec(), trial: trial(3), parameters: 235_146 }
+}
+
+/// A worker that has nothing and does nothing.
+pub(crate) fn worker(name: &str) -> WorkerView {
+    WorkerView {
+        worker: name.parse().unwrap(),
+        device: DeviceFacts::default(),
+        slots: 1,
+        leases: Vec::new(),
+        draining: false,
+        silent_ms: 0,
+        version: String::new(),
+        data: Default::default(),
+    }
 }

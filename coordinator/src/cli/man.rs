@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use super::{Cli, failure::Failure, files, output};
@@ -19,12 +19,12 @@ pub(super) struct ManArgs {
 pub(super) fn run(args: &ManArgs) -> Result<(), Failure> {
     let Some(folder) = &args.out else {
         let mut page = Vec::new();
-        Man::new(Cli::command()).render(&mut page)?;
+        Man::new(program()).render(&mut page)?;
         return output::data(&String::from_utf8_lossy(&page));
     };
     files::check(folder)?;
     files::make(folder)?;
-    clap_mangen::generate_to(Cli::command(), folder).map_err(|error| {
+    clap_mangen::generate_to(program(), folder).map_err(|error| {
         Failure::failed(format!("cannot write manual pages to {}: {error}", folder.display()))
     })?;
     output::message(&format!(
@@ -33,6 +33,16 @@ pub(super) fn run(args: &ManArgs) -> Result<(), Failure> {
         folder.display()
     ));
     Ok(())
+}
+
+/// The program with a name of its own for the page of each command: `rung-worker(1)` would be another program's.
+fn program() -> Command {
+    const WORKER_PAGE: &str = "worker-command";
+    Cli::command().mut_subcommand("worker", |worker| {
+        worker.name(WORKER_PAGE).bin_name("rung worker").after_help(
+            "The program that trains is another one, rung-worker: `rung-worker --help` shows its flags.",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -49,6 +59,12 @@ mod tests {
         run(&ManArgs { out: Some(pages.clone()) }).unwrap();
         let first = pages.join("rung.1");
         assert!(fs::read_to_string(&first).unwrap().contains(".TH"));
+        assert!(!pages.join("rung-worker.1").exists(), "the page of another program");
+        let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap();
+        let worker = page("rung-worker-command.1");
+        assert!(worker.contains("\\fBrung worker\\fR") && worker.contains("another one, rung"), "{worker}");
+        assert!(page("rung-worker-command-drain.1").contains("rung worker drain"));
+        assert!(page("rung.1").contains("rung\\-worker\\-command(1)"));
         let failure = run(&ManArgs { out: Some(first.join("below")) }).unwrap_err();
         assert_eq!(failure.code, Code::BadInput);
         assert!(failure.message.contains("rung.1/below: "), "{}", failure.message);

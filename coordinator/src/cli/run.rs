@@ -26,7 +26,7 @@ use super::{
     files, input,
     interrupt::Interrupt,
     output,
-    text::{count, plural, quoted},
+    text::{count, plural, quoted, without_flag, without_token},
     watch::{Ended, Watch},
 };
 use crate::client::{Cluster, OnConflict, Remote};
@@ -57,9 +57,10 @@ pub(super) struct Options {
     /// Start N workers on this machine and divide its cores among them [default: 1, or 0 where a coordinator runs]
     #[arg(long, value_name = "N", env = "RUNG_LOCAL", value_parser = input::whole::<u32>(0..=1024))]
     local: Option<u32>,
-    /// Write the result to this folder at the end: best.json, best.yaml, trials.csv, model.safetensors, model.json and
-    /// report.html; of an ensemble ensemble.json, ensemble.csv, predictions.csv and a folder for each member. Files of
-    /// these names are replaced
+    /// Write the result to this folder at the end, where it replaces files of the same names
+    ///
+    /// Of a study: best.json, best.yaml, trials.csv, model.safetensors, model.json and report.html. Of an ensemble:
+    /// ensemble.json, ensemble.csv, predictions.csv and a folder for each member.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Give up after this time with exit code 124, as Ctrl-C would: seconds, or 90s, 5m, 2h
@@ -160,7 +161,9 @@ pub(super) async fn tune_then(
     }
     let left = done.as_ref().is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::TimedOut));
     if left && !session.workers.is_empty() {
-        output::message("stopping: local workers save what they train; Ctrl-C again quits at once");
+        output::message(
+            "stopping: local workers save the epochs that they have trained; Ctrl-C again quits at once",
+        );
     }
     let closed = tokio::select! {
         closed = session.close() => closed,
@@ -189,20 +192,28 @@ async fn follow(
     begun: &mut Option<StudyId>,
     interrupt: &mut Interrupt,
 ) -> Result<Followed, Failure> {
-    let (study, resumed) = match begun {
-        Some(id) => (session.remote.study(id.as_str()).await?.0, true),
+    let (study, before) = match begun {
+        Some(id) => {
+            let (study, _) = session.remote.study(id.as_str()).await?;
+            let phase = study.phase;
+            (study, Some(phase))
+        }
         None => submit(spec, options, &session.remote).await?,
     };
     let went_on = begun.replace(study.id.clone()).is_some();
-    let summary = Summary::begin(resumed);
+    let summary = Summary::begin(before.is_some());
     if went_on && study.phase == StudyPhase::Finished {
         return Ok(Followed::ToTheEnd(Box::new(study), summary));
     }
-    announce(session, &study, resumed).await?;
+    // Only now: a study that is refused needs no coordinator.
+    let state = options.target.target().folder();
+    output::message(&session.told(&state));
+    announce(session, &study, before).await?;
     // A resumed study is what it was when it began, not what was submitted now.
     let (_, stored) = session.remote.study(study.id.as_str()).await?;
     let watch = Watch {
         remote: &session.remote,
+        state: &state,
         study: &study,
         spec: &stored,
         workers: Some(&mut session.workers),
@@ -226,14 +237,17 @@ async fn follow(
     }
 }
 
-/// Submits a study, which may go on with one that is there; says so where that was paused.
-async fn submit(spec: &StudySpec, options: &Options, remote: &Remote) -> Result<(StudyView, bool), Failure> {
+/// Submits a study, which may go on with one that is there; of such a one comes the phase that it was in.
+async fn submit(
+    spec: &StudySpec,
+    options: &Options,
+    remote: &Remote,
+) -> Result<(StudyView, Option<StudyPhase>), Failure> {
     let before = remote.study(spec.name.as_str()).await;
     let (study, resumed) = remote.submit(spec, options.conflict.on_conflict()).await?;
-    if resumed && before.is_ok_and(|(view, _)| view.phase == StudyPhase::Paused) {
-        output::message(&format!("study {} was paused", study.name));
-    }
-    Ok((study, resumed))
+    let phase = before.map_or(study.phase, |(view, _)| view.phase);
+    let before = resumed.then_some(phase);
+    Ok((study, before))
 }
 
 /// Goes on where another command's coordinator has ended with that command: with a coordinator of its own, or with one that
@@ -264,10 +278,13 @@ async fn take_over(
     }
 }
 
-/// Says what is running now.
-async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result<(), Failure> {
+/// Says what has begun, or goes on from the phase that it was in before.
+async fn announce(session: &Session, study: &StudyView, before: Option<StudyPhase>) -> Result<(), Failure> {
     let name = &study.name;
-    if resumed {
+    if before == Some(StudyPhase::Paused) {
+        output::message(&format!("study {name} was paused"));
+    }
+    if before.is_some() {
         let (done, planned) = (count(study.epochs), count(study.planned_epochs));
         output::message(&format!("study {name} goes on: {done} of {planned} epochs are done"));
     } else {
@@ -289,10 +306,6 @@ async fn announce(session: &Session, study: &StudyView, resumed: bool) -> Result
             "{trials} are still leased to workers that do not answer; others train them when those leases end, or the workers \
              come back"
         ));
-    }
-    if session.workers.is_empty() && connected.is_empty() {
-        let address = session.remote.address();
-        output::message(&format!("it waits for a worker: `rung-worker --join {address}` starts one"));
     }
     Ok(())
 }
@@ -351,15 +364,16 @@ fn left(study: &StudyView, submitted: &StudySpec, session: &Session) -> String {
 fn go_on(study: &StudyView, submitted: &StudySpec) -> String {
     let name = &study.name;
     let renamed = (*name != submitted.name).then_some(name.as_str());
-    let typed = super::text::without_token(std::env::args_os());
+    let typed = without_token(std::env::args_os());
     let command: Vec<_> = resuming(typed, renamed).map(|argument| quoted(&argument)).collect();
     format!("study {name} is not finished; go on with: {}", command.join(" "))
 }
 
-/// The command line that goes on with a study which another command line has started.
+/// The command line that goes on with a study which another command line has started. A time that may be over is left out.
 fn resuming(arguments: impl Iterator<Item = String>, renamed: Option<&str>) -> impl Iterator<Item = String> {
     let name = renamed.map(|name| ["--set".to_owned(), format!("name={name}")]);
-    arguments.filter(|argument| argument != "--fresh").chain(name.into_iter().flatten())
+    let arguments = without_flag(arguments, "--timeout").filter(|argument| argument != "--fresh");
+    arguments.chain(name.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -374,5 +388,13 @@ mod tests {
         };
         assert_eq!(command(Some("mlp-2")), "rung run mlp --max-epochs 9 --set name=mlp-2");
         assert_eq!(command(None), "rung run mlp --max-epochs 9");
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_not_ended_by_the_time_that_is_over() {
+        for line in ["rung run mlp --timeout 3 --seed 1", "rung run mlp --timeout=3 --seed 1"] {
+            let resumed: Vec<_> = resuming(line.split(' ').map(str::to_owned), None).collect();
+            assert_eq!(resumed.join(" "), "rung run mlp --seed 1", "{line}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     args::{PkiArgs, size},
     failure::Failure,
     interrupt::Interrupt,
-    logging, output,
+    join, logging, output,
 };
 use crate::{
     access::NewToken,
@@ -45,7 +45,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "RUNG_ADDRESS_FILE")]
     address_file: Option<PathBuf>,
     /// How long a silent worker keeps its trials: seconds, or 90s, 5m
-    #[arg(long, value_name = "SECONDS", env = "RUNG_LEASE", default_value = "30", value_parser = duration::span)]
+    #[arg(long, value_name = "TIME", env = "RUNG_LEASE", default_value = "30", value_parser = duration::span)]
     lease: Duration,
     /// Most that all stored objects (checkpoints, probabilities, data, weights) may take: bytes, or 500MB, 20GiB. Beyond it uploads wait
     #[arg(long, value_name = "SIZE", env = "RUNG_QUOTA", value_parser = size)]
@@ -84,8 +84,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     output::message(&format!("coordinator on {address}, state in {}", state.display()));
     if !exposed {
         output::message(&format!(
-            "workers join with: rung-worker --join {address}\nfrom other machines, through a tunnel, with what \
-             `rung token create` prints"
+            "workers join with: {}\nfrom other machines, through a tunnel, with what `rung token create` prints",
+            join::command(&address.to_string(), &state)
         ));
     } else if certified {
         output::message(

@@ -40,7 +40,7 @@ enum Verb {
     Resume(change::ChangeArgs),
     /// End a study for good; its results stay
     Stop(change::ChangeArgs),
-    /// Delete a finished study and its checkpoints
+    /// Delete a study that has finished or was stopped, and its checkpoints
     Delete(change::DeleteArgs),
     /// Print a commented study file to start from
     Example(read::ExampleArgs),

@@ -56,11 +56,20 @@ pub(crate) fn exact(value: Option<f64>) -> String {
 
 /// Arguments of a command line as others may see them: without the token, and with a mark for what is no text.
 pub(crate) fn without_token(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = String> {
+    without_flag(arguments.map(|argument| argument.to_string_lossy().into_owned()), "--token")
+}
+
+/// Arguments of a command line without a flag and its value.
+pub(crate) fn without_flag(
+    arguments: impl Iterator<Item = String>,
+    flag: &str,
+) -> impl Iterator<Item = String> {
     // Whether the argument before was the flag, whose value comes next.
-    let mut flag = false;
-    arguments.map(|argument| argument.to_string_lossy().into_owned()).filter(move |argument| {
-        let value = mem::replace(&mut flag, argument == "--token");
-        !value && !flag && !argument.starts_with("--token=")
+    let mut flagged = false;
+    arguments.filter(move |argument| {
+        let value = mem::replace(&mut flagged, argument == flag);
+        let with_value = argument.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='));
+        !value && !flagged && !with_value
     })
 }
 

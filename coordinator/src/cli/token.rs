@@ -13,6 +13,7 @@ use super::{
     embedded::{read_with_coordinator, with_coordinator},
     failure::Failure,
     input::whole,
+    join,
     output::{self, Show, Table},
 };
 use crate::grpc::AccessServer;
@@ -57,7 +58,7 @@ struct CreateArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = life)]
     life: Option<Duration>,
     /// What or whom it is for: 1 to 64 of a-z, 0-9 and -
-    #[arg(long, value_name = "NAME", default_value = "", value_parser = name)]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = name)]
     name: String,
     #[command(flatten)]
     target: TargetArgs,
@@ -137,7 +138,7 @@ fn told(life: Duration) -> String {
 /// What is to be pasted on the other machine.
 pub(super) fn line(role: Role, address: &str, token: &str) -> String {
     match role {
-        Role::Worker => format!("rung-worker --join {address} --token {token}"),
+        Role::Worker => join::command_with(address, token),
         // Without a pin, its owner's authority says how to know a coordinator on another machine.
         _ if is_elsewhere(address) && token.parse().is_ok_and(|token: Token| token.pin.is_none()) => {
             format!("rung login {address} --token {token} --tls-ca FILE")

@@ -21,7 +21,9 @@ use scheduler::Plan;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use trust::Published;
 
-use super::{embedded::Embedded, failure::Failure, interrupt::Interrupt, run::LocalWorkers};
+use super::{
+    embedded::Embedded, failure::Failure, interrupt::Interrupt, join, run::LocalWorkers, waiting::Waiting,
+};
 use crate::client::Remote;
 
 use progress::Progress;
@@ -42,6 +44,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) study: &'a StudyView,
     /// What it was asked to do.
     pub(crate) spec: &'a StudySpec,
+    /// The state folder that is meant, by which its user's workers are let in.
+    pub(crate) state: &'a Path,
     /// Local workers to look after meanwhile.
     pub(crate) workers: Option<&'a mut LocalWorkers>,
     /// The coordinator, where this process is it.
@@ -72,6 +76,7 @@ impl Watch<'_> {
     pub(crate) async fn until_over(mut self, interrupt: &mut Interrupt) -> Result<Ended, Failure> {
         let mut updates = Updates::of(self.remote.clone(), self.study.id.to_string());
         let mut progress = self.progress.then(|| Progress::new(self.study, Plan::of(self.spec)));
+        let mut waiting = Waiting::new(join::advice(self.remote.address(), self.state));
         let mut latest = Box::new(self.study.clone());
         let mut deadline =
             std::pin::pin!(sleep_until((Instant::now() + self.timeout.unwrap_or(FOR_EVER)).into()));
@@ -95,6 +100,9 @@ impl Watch<'_> {
             }
             if let Some(progress) = &mut progress {
                 self.show(progress, &latest).await;
+                if !lost {
+                    self.tell_waiting(progress, &mut waiting, &latest).await;
+                }
             }
             if latest.phase == StudyPhase::Finished {
                 return Ok(Ended::Finished(latest));
@@ -120,6 +128,18 @@ impl Watch<'_> {
             && let Ok(trials) = self.remote.trials(self.study.id.as_str()).await
         {
             progress.update(latest, &trials);
+        }
+    }
+
+    /// Says why nobody trains the study, and when that has changed. Local workers are on their way, and have what it needs.
+    async fn tell_waiting(&self, progress: &Progress, waiting: &mut Waiting, latest: &StudyView) {
+        let have_local = self.workers.as_ref().is_some_and(|workers| !workers.is_empty());
+        if !have_local
+            && waiting.is_due(latest)
+            && let Ok(workers) = self.remote.workers().await
+            && let Some(text) = waiting.news((latest, self.spec), &workers)
+        {
+            progress.note(&text);
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     args::{FormatArgs, TargetArgs},
     embedded::with_coordinator,
     failure::Failure,
+    join,
     output::{self, Show, Table},
 };
 use crate::client::{Cluster, Remote};
@@ -26,7 +27,7 @@ pub(super) struct WorkerArgs {
 enum Verb {
     /// Workers that are connected now, their devices and what they train
     List(ListArgs),
-    /// Ask a worker to save its trials, hand them back and leave
+    /// Ask a worker to save the epochs it has trained, hand its trials back and leave
     Drain(DrainArgs),
     /// Take a worker's certificate away at once, and the token by which it joined: its trials go to others, and it needs
     /// a new token to come back
@@ -70,7 +71,8 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), Failure> {
 }
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
-    let cluster = args.target.target().cluster().await?;
+    let target = args.target.target();
+    let cluster = target.cluster().await?;
     let workers = cluster.workers().await?;
     match &cluster {
         Cluster::Stored(stored) => output::message(&format!(
@@ -78,8 +80,8 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
             stored.folder().display()
         )),
         Cluster::Remote(remote) if workers.is_empty() => output::message(&format!(
-            "no worker is connected; `rung-worker --join {}` starts one",
-            remote.address()
+            "no worker is connected; {}",
+            join::advice(remote.address(), &target.folder())
         )),
         Cluster::Remote(_) => {}
     }
@@ -141,7 +143,7 @@ impl Show for WorkerRows {
             return String::new();
         }
         let mut table =
-            Table::new(["worker", "device", "name", "slots", "leases", "state", "silent", "version"]);
+            Table::new(["worker", "device", "name", "slots", "leases", "state", "silent", "version", "data"]);
         for view in &self.0 {
             table.row([
                 view.worker.to_string(),
@@ -152,6 +154,7 @@ impl Show for WorkerRows {
                 if view.draining { "draining" } else { "ready" }.to_owned(),
                 format!("{:.1} s", view.silent_ms as f64 / 1000.0),
                 view.version.clone(),
+                if view.data.is_empty() { "-".to_owned() } else { data(view) },
             ]);
         }
         table.render()
@@ -159,7 +162,8 @@ impl Show for WorkerRows {
 
     fn csv(&self) -> Table {
         let head = ["worker", "device", "name", "host", "libtorch", "instructions", "memory_bytes", "slots"];
-        let mut table = Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version"]));
+        let mut table =
+            Table::new(head.into_iter().chain(["leases", "draining", "silent_ms", "version", "data"]));
         for view in &self.0 {
             let device = view.device.clone();
             table.row([
@@ -175,29 +179,37 @@ impl Show for WorkerRows {
                 view.draining.to_string(),
                 view.silent_ms.to_string(),
                 view.version.clone(),
+                data(view),
             ]);
         }
         table
     }
 }
 
+/// The data sets that a worker can open by itself.
+fn data(view: &WorkerView) -> String {
+    view.data.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
-    use common::view::DeviceFacts;
-
     use super::*;
+    use crate::cli::fixture;
+
+    #[test]
+    fn workers_are_listed_with_the_data_that_they_have() {
+        let has = WorkerView { data: ["fashion-mnist".to_owned()].into(), ..fixture::worker("lab-1") };
+        let rows = WorkerRows(vec![has, fixture::worker("lab-2")]);
+        let ends: Vec<_> =
+            rows.table().lines().map(|line| line.trim_end().rsplit(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(ends, ["DATA", "fashion-mnist", "-"]);
+        assert!(rows.csv().to_csv().unwrap().contains(",fashion-mnist\n"));
+        assert!(serde_json::to_string(&rows).unwrap().contains(r#""data":["fashion-mnist"]"#));
+    }
 
     #[test]
     fn that_nobody_was_shut_out_is_said_with_who_may_have_been_meant() {
-        let view = WorkerView {
-            worker: "node-10".parse().unwrap(),
-            device: DeviceFacts::default(),
-            slots: 1,
-            leases: Vec::new(),
-            draining: false,
-            silent_ms: 0,
-            version: String::new(),
-        };
+        let view = fixture::worker("node-10");
         let revoked = "node-1".parse().unwrap();
         let text = nobody(&revoked, std::slice::from_ref(&view));
         assert!(text.starts_with("no worker node-1 is connected or has joined by a token"), "{text}");

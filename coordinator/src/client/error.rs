@@ -75,6 +75,9 @@ pub enum ClientError {
         "study {0} has finished without a result; `rung trial list {0}` shows its trials, and why those that failed did"
     )]
     Fruitless(String),
+    /// A file is named as the state folder.
+    #[error("{0} is a file: --state names the folder of a cluster's state")]
+    NoFolder(PathBuf),
     /// The stored state cannot be read.
     #[error("state folder {folder}: {source}")]
     Store {
@@ -134,6 +137,6 @@ impl ClientError {
             self,
             Self::Stranger(_) | Self::NoAuthority(_) | Self::Token(_) | Self::Tls(_) | Self::Login(_)
         );
-        named || early || unknown || matches!(self, Self::Address(_))
+        named || early || unknown || matches!(self, Self::Address(_) | Self::NoFolder(_))
     }
 }

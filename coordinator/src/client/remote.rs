@@ -118,7 +118,7 @@ impl Remote {
         self.view(Some(reply))
     }
 
-    /// Deletes a finished study and its checkpoints.
+    /// Deletes a study whose training is over, and its checkpoints.
     pub async fn delete(&self, study: &str) -> Result<(), ClientError> {
         self.answer(self.client.clone().delete_study(within(policy::LONG, named(study))).await)?;
         Ok(())

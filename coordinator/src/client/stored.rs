@@ -30,6 +30,9 @@ pub struct Stored {
 impl Stored {
     /// Opens a state folder; creates nothing.
     pub fn open(folder: &Path) -> Result<Self, ClientError> {
+        if folder.is_file() {
+            return Err(ClientError::NoFolder(folder.to_owned()));
+        }
         let reader = match Reader::open(folder) {
             Ok(reader) => Some(reader),
             Err(StoreError::Missing(_)) => None,

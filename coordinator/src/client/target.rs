@@ -92,5 +92,8 @@ mod tests {
         assert!(cluster.studies().await.unwrap().is_empty());
         assert!(cluster.trials("mlp").await.unwrap_err().is_bad_input());
         assert!(!state.exists());
+        std::fs::write(&state, "").unwrap();
+        let error = target.cluster().await.unwrap_err();
+        assert!(error.is_bad_input() && error.to_string().contains("missing is a file: --state"), "{error}");
     }
 }

@@ -54,15 +54,9 @@ pub enum Refused {
     /// The study of that name, or of that identity where none has it, does not run.
     #[error("study {0} has finished, so nothing of it runs")]
     NotRunning(String),
-    /// Only finished studies can be deleted.
+    /// Only studies whose training is over can be deleted.
     #[error("study {0} is not finished: stop it first (`rung study stop {0}`)")]
     NotFinished(StudyId),
-    /// Its training is over, and so it cannot be stopped either.
-    #[error(
-        "study {0} has ended its training and waits for its best trial to be measured: the next worker does that, and then \
-         it can be deleted"
-    )]
-    NotEvaluated(StudyId),
     /// No such worker, or several: which of both, and who there is.
     #[error("{0}")]
     NoWorker(String),

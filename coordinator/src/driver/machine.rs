@@ -201,9 +201,9 @@ impl Machine {
         }
     }
 
-    /// Takes back leases that a study ended by itself, for example because its time is up.
+    /// Takes back leases that a study ended by itself, for example because its time is up, or that ended with a deleted one.
     fn revoke_ended(&mut self, group: &mut Group) {
-        if group.commit.events.is_empty() {
+        if group.commit.events.is_empty() && group.commit.deleted.is_empty() {
             return;
         }
         let mut ended: Vec<(WorkerId, Option<SessionId>, LeaseId)> = Vec::new();

@@ -12,8 +12,9 @@ use std::{
 };
 
 use common::{
+    equipment::Lack,
     ids::WorkerId,
-    study::{ModelKind, StudySpec},
+    study::StudySpec,
     time::Timestamp,
     view::{LeaseId, WorkerView},
 };
@@ -72,12 +73,9 @@ impl Member {
         if self.session.is_none() || self.draining { 0 } else { self.free }
     }
 
-    /// Whether it has what a study's trials need: for all but the formula, libtorch and the data.
+    /// Whether it has what a study's trials need.
     pub(super) fn can_train(&self, spec: &StudySpec) -> bool {
-        // Data of the cluster's store can be fetched by whoever trains.
-        let has = |hello: &Hello| spec.data.object().is_some() || hello.data.contains(&spec.data.name);
-        let equipped = |hello: &Hello| !hello.device.libtorch.is_empty() && has(hello);
-        spec.model == ModelKind::Formula || self.hello.as_ref().is_some_and(equipped)
+        self.hello.as_ref().is_some_and(|hello| Lack::of(&hello.device, &hello.data, spec).is_none())
     }
 
     /// Whether a process that comes by its id may be the worker: always, unless another one is connected and lives.
@@ -286,6 +284,7 @@ impl Roster {
                     draining: member.draining,
                     silent_ms: now.since(member.last_seen).as_millis() as u64,
                     version: hello.version.clone(),
+                    data: hello.data.clone(),
                 })
             })
             .collect()

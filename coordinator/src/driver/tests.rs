@@ -15,14 +15,20 @@ use std::{
     time::Duration,
 };
 
-use common::{metrics::CurvePoint, study::StudySpec, time::Timestamp, view::DeviceFacts};
+use common::{
+    ids::StudyId,
+    metrics::CurvePoint,
+    study::StudySpec,
+    time::Timestamp,
+    view::{DeviceFacts, StudyPhase},
+};
 use proptest::prelude::*;
 use scheduler::{Event, Study, Work};
 use world::{World, outcome};
 
 use super::{
-    Effect, Grant, Happened, Hello, Input, Machine, NotTaken, OnConflict, Report, Request, RequestId,
-    SessionId, ToWorker,
+    Answer, Effect, Grant, Happened, Hello, Input, Machine, NotTaken, OnConflict, Refused, Report, Request,
+    RequestId, SessionId, ToWorker,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -75,6 +81,35 @@ fn failures(log: &[Event]) -> Vec<u32> {
         _ => None,
     };
     log.iter().filter_map(failed).collect()
+}
+
+#[test]
+fn a_study_that_waits_to_be_measured_is_deleted_with_its_lease() {
+    let mut world = World::new(1);
+    let id: StudyId = "00000001".parse().unwrap();
+    let asked = |request| vec![Input::Asked { id: RequestId(1), request }];
+    let deleted = |world: &mut World| world.machine.handle(world.now, asked(Request::Delete(id.clone())));
+    let refused = deleted(&mut world);
+    assert_eq!(refused.effects, [Effect::Answer(RequestId(1), Err(Refused::NotFinished(id.clone())))]);
+    let measures =
+        |world: &World| matches!(world.workers[0].grants[..], [Grant { work: Work::Evaluate { .. }, .. }]);
+    while !measures(&world) {
+        world.act(0, false);
+    }
+    let lease = world.workers[0].grants[0].lease.clone();
+    let session = world.workers[0].session.unwrap();
+    let group = deleted(&mut world);
+    assert_eq!((group.commit.deleted, group.commit.events), (vec![id.clone()], Vec::new()));
+    let revoked = Effect::Send(session, ToWorker::Revoke(vec![lease.clone()]));
+    assert!(group.effects.contains(&revoked) && group.effects.contains(&Effect::DeleteObjects(id.clone())));
+    let over =
+        |effect: &Effect| matches!(effect, Effect::Publish(view) if view.phase == StudyPhase::Finished);
+    assert!(group.effects.iter().any(over), "whoever watches hears of it: {:?}", group.effects);
+    let holds = world.machine.handle(world.now, asked(Request::Holds(None, lease)));
+    assert_eq!(holds.effects, [Effect::Answer(RequestId(1), Ok(Answer::Holds(false)))]);
+    // A commit that failed brings it back, with the lease.
+    world.machine.restore(id.clone(), &world.log, world.now).unwrap();
+    assert_eq!(world.machine.studies().map(|(id, _)| id.clone()).collect::<Vec<_>>(), [id]);
 }
 
 #[test]

@@ -26,7 +26,6 @@ pub(super) fn refused(error: &Refused) -> Status {
         Refused::Data(_) | Refused::Model(_) => Status::invalid_argument(message),
         Refused::NotRunning(_)
         | Refused::NotFinished(_)
-        | Refused::NotEvaluated(_)
         | Refused::DataUsed(..)
         | Refused::ModelUsed(..)
         | Refused::Scheduler(_) => Status::failed_precondition(message),

@@ -33,16 +33,16 @@ pub(super) struct AddArgs {
     /// What the files are
     #[arg(long = "format", value_enum, value_name = "FORMAT")]
     files: FileFormat,
-    /// The column of labels in a table; `label` where it is left out
+    /// The column of labels in a table [default: label]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// What class 0, 1, … are called, for IDX files and tensors: their numbers where it is left out
+    /// What class 0, 1, … are called, for IDX files and tensors [default: their numbers]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     classes: Option<Vec<String>>,
-    /// The share of each class that becomes the test part where the files have none; 0.2 where it is left out
+    /// The share of each class that becomes the test part where the files have none [default: 0.2]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     test_share: Option<f64>,
-    /// The seed by which that share is drawn; 0 where it is left out
+    /// The seed by which that share is drawn [default: 0]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     #[command(flatten)]

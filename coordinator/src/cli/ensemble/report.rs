@@ -4,6 +4,7 @@ use common::{
     ballot::{Ballot, Voter},
     ids::{StudyName, TrialNumber},
     metrics::Metric,
+    study::StudySpec,
     view::StudyView,
 };
 use serde::Serialize;
@@ -46,6 +47,9 @@ struct Row {
     name: String,
     /// The member's trial, where it is one.
     trial: Option<TrialNumber>,
+    /// The parent study's trial that the member is, where it was trained there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_trial: Option<TrialNumber>,
     /// How often the greedy selection picked the member.
     picks: Option<u32>,
     validation: Score,
@@ -95,7 +99,7 @@ impl EnsembleReport {
             test_samples: labelled.truth.test.len(),
             contaminated: labelled.truth.validated.len(),
             test_touches: view.test_touches,
-            rows: rows(&comparison),
+            rows: rows(&comparison, &plan.spec),
             predictions: comparison.predictions,
         }
     }
@@ -117,6 +121,7 @@ impl Row {
         Self {
             name,
             trial: None,
+            parent_trial: None,
             picks: None,
             validation: entry.validation.clone(),
             test: entry.test.clone(),
@@ -138,15 +143,19 @@ fn voters(comparison: &Comparison) -> Vec<Voter> {
 }
 
 /// Members, the best of them, and the votes.
-fn rows(comparison: &Comparison) -> Vec<Row> {
-    let member = |(index, (trial, entry)): (usize, &(TrialNumber, Entry))| Row {
-        trial: Some(*trial),
-        picks: comparison.picks.get(index).copied(),
-        ..Row::new(format!("member {trial}"), entry)
+fn rows(comparison: &Comparison, spec: &StudySpec) -> Vec<Row> {
+    let of_trial = |trial: TrialNumber, row: Row| {
+        let listed = spec.scheduler.listed().get(trial.0 as usize);
+        let parent_trial = listed.and_then(|listed| Some(listed.trained.as_ref()?.trial));
+        Row { trial: Some(trial), parent_trial, ..row }
+    };
+    let member = |(index, (trial, entry)): (usize, &(TrialNumber, Entry))| {
+        let picks = comparison.picks.get(index).copied();
+        of_trial(*trial, Row { picks, ..Row::new(format!("member {trial}"), entry) })
     };
     let mut rows: Vec<Row> = comparison.members.iter().enumerate().map(member).collect();
     if let Some((trial, entry)) = comparison.members.get(comparison.best_single) {
-        rows.push(Row { trial: Some(*trial), ..Row::new(BEST.to_owned(), entry) });
+        rows.push(of_trial(*trial, Row::new(BEST.to_owned(), entry)));
     }
     rows.extend(comparison.votes.iter().map(|(vote, entry)| Row::new(vote.name().to_owned(), entry)));
     rows

@@ -10,7 +10,13 @@ use common::model_spec::DataShape;
 use data::{Reading, idx};
 use image::{DynamicImage, GrayImage, ImageFormat, imageops::FilterType};
 
-use super::{super::failure::Failure, Named};
+use super::{
+    super::{failure::Failure, text::quoted},
+    Named,
+};
+
+/// Most folders that are named where one has pictures only below it.
+const NAMED: usize = 3;
 
 /// How files become samples.
 #[derive(Debug, Clone, Copy)]
@@ -122,9 +128,27 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     files.retain(picture);
     files.sort();
     if files.is_empty() {
-        return Err(Failure::bad_input(format!("folder {} has no PNG or JPEG picture", folder.display())));
+        return Err(no_picture(folder));
     }
     Ok(files)
+}
+
+/// A folder without pictures, and which folders in it have some: those of a data set have a folder for each class.
+fn no_picture(folder: &Path) -> Failure {
+    let failure = Failure::bad_input(format!("folder {} has no PNG or JPEG picture", folder.display()));
+    let below = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut with_pictures: Vec<_> = below.filter(|path| path.is_dir() && pictures_in(path).is_ok()).collect();
+    with_pictures.sort();
+    let names: Vec<_> =
+        with_pictures.iter().take(NAMED).map(|path| quoted(&path.to_string_lossy())).collect();
+    match with_pictures.len() {
+        0 => failure,
+        1 => failure.help(format!("folders in a folder are not looked into: name {}", names[0])),
+        _ => failure.help(format!(
+            "folders in a folder are not looked into: name those with pictures, such as {}",
+            names.join(" ")
+        )),
+    }
 }
 
 #[cfg(test)]

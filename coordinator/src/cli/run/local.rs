@@ -113,8 +113,13 @@ impl LocalWorkers {
         Ok(())
     }
 
+    /// How many were started.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether none was started.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

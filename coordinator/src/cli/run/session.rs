@@ -1,6 +1,9 @@
 //! What `rung run` has running: a coordinator, its own or one that was there, and local workers.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use common::study::{ModelKind, StudySpec};
 use data::Sources;
@@ -10,14 +13,13 @@ use super::{
     super::{
         embedded::{Embedded, check_in_new},
         failure::Failure,
-        output,
         text::plural,
     },
     LocalWorkers, local,
 };
 use crate::client::{Remote, Target};
 
-/// How long local workers have to save what they train.
+/// How long local workers have to save the epochs that they have trained.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How long they have to leave where there is nothing to save it with.
@@ -72,16 +74,19 @@ impl Session {
                 return Err(failure);
             }
         }
-        let address = session.remote.address();
-        let mut text = format!("coordinator on {address}");
-        if session.own.is_some() {
-            text += &format!(", state in {}", folder.display());
-        }
-        if count > 0 {
-            text += &format!(", {}", plural(count, "local worker"));
-        }
-        output::message(&text);
         Ok(session)
+    }
+
+    /// What is running now, in one line.
+    pub(super) fn told(&self, state: &Path) -> String {
+        let mut text = format!("coordinator on {}", self.remote.address());
+        if self.own.is_some() {
+            text += &format!(", state in {}", state.display());
+        }
+        if !self.workers.is_empty() {
+            text += &format!(", {}", plural(self.workers.count() as u64, "local worker"));
+        }
+        text
     }
 
     /// Leaves a coordinator that has ended: there is nobody whom local workers could hand anything back to.

@@ -84,23 +84,29 @@ pub(super) async fn resume(args: ChangeArgs) -> Result<(), Failure> {
         let (before, _) = remote.study(study).await?;
         Ok((before.phase, remote.resume(study).await?))
     };
+    let stays = args.target.target().coordinator().await?.is_some();
     let (before, view) = change(&args, resume).await?;
-    output::message(&resumed(before, &view)?);
+    output::message(&resumed(before, &view, stays)?);
     Ok(())
 }
 
-/// What becomes of a study that was to be resumed, by where it stood before.
-fn resumed(before: StudyPhase, view: &StudyView) -> Result<String, Failure> {
+/// What becomes of a study that was to be resumed, by where it stood before and whether its coordinator stays: one that runs
+/// for the change alone has no worker.
+fn resumed(before: StudyPhase, view: &StudyView, stays: bool) -> Result<String, Failure> {
     let name = &view.name;
     match (before, view.phase) {
-        (StudyPhase::Paused, StudyPhase::Evaluating) => Ok(format!(
+        (StudyPhase::Paused, StudyPhase::Evaluating) if stays => Ok(format!(
             "study {name} goes on: its training has ended, and the next worker measures its best trial"
         )),
-        (_, StudyPhase::Evaluating) => {
+        (_, StudyPhase::Evaluating) if before != StudyPhase::Paused => {
             Err(Failure::bad_input(format!("study {name} has ended its training for good"))
                 .help("its best trial is measured by the next worker; a new study trains more"))
         }
-        _ => Ok(format!("study {name} goes on; `rung study watch {name}` shows how")),
+        _ if stays => Ok(format!("study {name} goes on; `rung study watch {name}` shows how")),
+        _ => Ok(format!(
+            "study {name} is paused no more, and goes on once a coordinator has workers: `rung serve` starts one, and \
+             `rung run` with the same study starts both"
+        )),
     }
 }
 
@@ -188,11 +194,17 @@ mod tests {
     #[test]
     fn a_study_that_was_paused_while_it_was_measured_goes_on() {
         let view = |phase| StudyView { phase, ..fixture::study() };
-        let text = resumed(StudyPhase::Paused, &view(StudyPhase::Evaluating)).unwrap();
+        let said = |before, phase, stays| resumed(before, &view(phase), stays);
+        let text = said(StudyPhase::Paused, StudyPhase::Evaluating, true).unwrap();
         assert!(text.contains("fashion-mlp goes on") && text.contains("measures its best trial"), "{text}");
-        let text = resumed(StudyPhase::Paused, &view(StudyPhase::Running)).unwrap();
+        let text = said(StudyPhase::Paused, StudyPhase::Running, true).unwrap();
         assert!(text.contains("`rung study watch fashion-mlp`"), "{text}");
-        let failure = resumed(StudyPhase::Evaluating, &view(StudyPhase::Evaluating)).unwrap_err();
+        for phase in [StudyPhase::Running, StudyPhase::Evaluating] {
+            let text = said(StudyPhase::Paused, phase, false).unwrap();
+            assert!(text.contains("once a coordinator has workers: `rung serve`"), "{text}");
+            assert!(!text.contains("study watch"), "nobody trains what it would show: {text}");
+        }
+        let failure = said(StudyPhase::Evaluating, StudyPhase::Evaluating, true).unwrap_err();
         assert_eq!(failure.code, Code::BadInput);
         assert!(failure.message.contains("fashion-mlp has ended its training"), "{}", failure.message);
     }

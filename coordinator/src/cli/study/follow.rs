@@ -53,6 +53,7 @@ async fn follow(args: FollowArgs, progress: bool) -> Result<(), Failure> {
         (Cluster::Remote(remote), _) => {
             let watch = Watch {
                 remote,
+                state: &target.folder(),
                 study: &view,
                 spec: &spec,
                 workers: None,

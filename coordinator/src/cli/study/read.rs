@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::super::{
     args::{FormatArgs, StudyRef, TargetArgs},
     failure::Failure,
-    input,
+    input, join,
     output::{self, Format, Show, Table},
     rows::{StudyRow, StudyRows},
+    waiting,
 };
 use crate::client::Cluster;
 
@@ -65,9 +66,19 @@ pub(super) async fn list(args: ListArgs) -> Result<(), Failure> {
 
 /// Prints one study.
 pub(super) async fn show(args: ShowArgs) -> Result<(), Failure> {
-    let cluster = args.target.target().cluster().await?;
+    let target = args.target.target();
+    let cluster = target.cluster().await?;
     let (view, spec) = cluster.study(&args.study.study).await?;
     tell_untrained(&cluster, slice::from_ref(&view), args.output.format);
+    if let (Cluster::Remote(remote), Format::Table) = (&cluster, args.output.format)
+        && waiting::waits(&view)
+    {
+        let advice = join::advice(remote.address(), &target.folder());
+        let reason = waiting::reason(&remote.workers().await?, &spec, &advice);
+        if let Some(reason) = reason {
+            output::message(&format!("study {} {reason}", view.name));
+        }
+    }
     output::show(&StudyReport { row: (&view).into(), spec }, args.output.format)
 }
 

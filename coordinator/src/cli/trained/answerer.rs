@@ -2,11 +2,7 @@
 
 use std::path::Path;
 
-use common::{
-    ids::TrialNumber,
-    study::{Evaluate, StudySpec},
-    view::StudyView,
-};
+use common::{ids::TrialNumber, study::StudySpec, view::StudyView};
 
 use super::{
     super::{
@@ -43,7 +39,8 @@ impl Answerer {
             return match (Voters::are_in(folder), TrainedModel::is_in(folder)) {
                 (true, true) => Err(both(model)),
                 (true, false) => Ok(Self::Ensemble(Voters::read(folder, None)?)),
-                (false, _) => Ok(Self::Model(Box::new(TrainedModel::read(folder, None)?))),
+                (false, true) => Ok(Self::Model(Box::new(TrainedModel::read(folder, None)?))),
+                (false, false) => Err(neither(model)),
             };
         }
         if folder.is_file() {
@@ -66,7 +63,7 @@ impl Answerer {
     async fn made(cluster: &Cluster, study: (StudyView, StudySpec), pick: Pick) -> Result<Self, Failure> {
         let (view, spec) = study;
         let name = view.name.as_str();
-        let votes = spec.parent.is_some() && spec.evaluate == Evaluate::All;
+        let votes = spec.is_ensemble();
         if pick.vote.is_some() && !votes {
             let failure = Failure::bad_input(format!("study {name} is no ensemble, so nobody votes in it"));
             return Err(failure.help(format!("`rung ensemble {name}` makes one")));
@@ -120,8 +117,31 @@ impl Answerer {
     }
 }
 
+/// A folder that is no export.
+fn neither(folder: &str) -> Failure {
+    Failure::bad_input(format!("folder {folder} holds no model"))
+        .help(
+            "`rung export STUDY --to safetensors --out DIR` writes one: model.json and model.safetensors, or ensemble.json \
+             with a folder for each member",
+        )
+}
+
 /// Two exports in one folder, of which nobody can say which is meant.
 fn both(folder: &str) -> Failure {
     Failure::bad_input(format!("{folder} holds a model and an ensemble: model.json and ensemble.json"))
         .help("write each into a folder of its own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_without_a_model_is_told_what_it_must_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Answerer::open(folder.path().to_str().unwrap(), &Target::default()).await;
+        let failure = opened.unwrap_err();
+        assert!(failure.message.ends_with("holds no model"), "{}", failure.message);
+        assert!(failure.help.unwrap().contains("model.json and model.safetensors"));
+    }
 }

@@ -146,7 +146,7 @@ pub(super) fn head(study: &StudyView, pace: Pace) -> String {
     }
     if study.phase != StudyPhase::Finished {
         // More than there are slots: workers take a lease ahead, and have one while they store its result.
-        parts.push(plural(study.leases, "trial") + " leased");
+        parts.push(plural(study.leases, "trial") + " with workers");
     }
     parts.join("  ")
 }
@@ -231,8 +231,8 @@ mod tests {
         let pace = Pace { epochs_before: 0, watched: Duration::from_secs(1) };
         let said = |phase| head(&StudyView { phase, leases: 3, ..fixture::study() }, pace);
         let running = said(StudyPhase::Running);
-        assert!(running.ends_with("  3 trials leased"), "{running}");
-        assert!(!said(StudyPhase::Finished).contains("leased"));
+        assert!(running.ends_with("  3 trials with workers"), "{running}");
+        assert!(!said(StudyPhase::Finished).contains("with workers"));
     }
 
     #[test]

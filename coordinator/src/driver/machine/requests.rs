@@ -34,7 +34,7 @@ impl Machine {
             Request::Pause(study) => self.command(now, study, &StudyInput::Pause, group),
             Request::Resume(study) => self.command(now, study, &StudyInput::Resume, group),
             Request::Stop(study) => self.command(now, study, &StudyInput::Stop, group),
-            Request::Delete(study) => self.delete(study, group),
+            Request::Delete(study) => self.delete(now, study, group),
             Request::Workers => Ok(Answer::Workers(self.roster.views(now))),
             Request::DrainWorker(text) => self.drain(&text, group),
             Request::AddData(set) => self.add_data(now, set, group),
@@ -148,11 +148,17 @@ impl Machine {
         Ok(Answer::Study(live.view(now)))
     }
 
-    fn delete(&mut self, study: StudyId, group: &mut Group) -> Result<Answer, Refused> {
-        match self.studies.get(&study).map(|live| live.study().phase()) {
-            None => {}
-            Some(StudyPhase::Evaluating) => return Err(Refused::NotEvaluated(study)),
-            Some(_) => return Err(Refused::NotFinished(study)),
+    /// Deletes a study whose training is over. What was still to be measured is given up, and its leases are taken back with
+    /// the group.
+    fn delete(&mut self, now: Timestamp, study: StudyId, group: &mut Group) -> Result<Answer, Refused> {
+        let phase = self.studies.get(&study).map(|live| live.study().phase());
+        if !matches!(phase, None | Some(StudyPhase::Evaluating)) {
+            return Err(Refused::NotFinished(study));
+        }
+        if let Some(live) = self.studies.remove(&study) {
+            // Whoever watches it would wait for ever.
+            let over = StudyView { phase: StudyPhase::Finished, finished: Some(now), ..live.view(now) };
+            group.effects.push(Effect::Publish(over));
         }
         self.names.retain(|_, named| *named != study);
         self.data_sets.unused(&study);

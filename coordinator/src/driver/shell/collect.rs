@@ -50,6 +50,9 @@ impl Shell {
             self.leaders.remove(&view.id);
             self.background.spawn(swept(Arc::clone(&self.blobs), view.id.clone()));
         }
+        for study in &commit.deleted {
+            self.leaders.remove(study);
+        }
         let mut trials: BTreeSet<(StudyId, TrialNumber)> = BTreeSet::new();
         trials.extend(
             commit.events.iter().filter_map(|(study, _, event)| Some((study.clone(), frees(event)?))),

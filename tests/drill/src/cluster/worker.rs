@@ -180,6 +180,8 @@ impl World {
                     Action::Start { slot, assignment } => self.order(index, slot, assignment),
                     Action::HandBack(lease) => self.hand_back(index, &lease),
                     Action::Abandon(lease) => self.abandon(index, &lease),
+                    // All are of one release here.
+                    Action::Complain { lease, reason } => panic!("lease {lease} makes no sense: {reason}"),
                 }
             }
         }

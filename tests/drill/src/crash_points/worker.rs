@@ -62,6 +62,7 @@ impl Worker {
                     Action::Start { assignment, .. } => self.work(blobs, &handle, &assignment).await?,
                     Action::Abandon(lease) => drop(self.abandoned.insert(lease)),
                     Action::HandBack(_) => {}
+                    Action::Complain { lease, reason } => bail!("lease {lease} makes no sense: {reason}"),
                 }
             }
             self.send(&handle).await;

@@ -13,6 +13,14 @@ use crate::ensemble::Score;
 const CLEAN: [&str; 3] = ["clean_accuracy", "clean_loss", "clean_scaled"];
 
 impl Row {
+    /// Its name, with the parent study's trial that it is.
+    fn named(&self) -> String {
+        match self.parent_trial {
+            Some(trial) => format!("{} (trial {trial})", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// What stands in the columns of the clean samples.
     fn clean_figures(&self) -> impl Iterator<Item = f64> {
         let figures = self.clean.as_ref().zip(self.scaled.clean_loss);
@@ -66,7 +74,7 @@ impl Show for EnsembleReport {
         let mut table = Table::new(head.into_iter().chain(clean));
         for row in &self.rows {
             let first = [
-                row.name.clone(),
+                row.named(),
                 row.picks.map(|picks| picks.to_string()).unwrap_or_default(),
                 four(row.validation.accuracy),
                 four(row.validation.loss),
@@ -100,7 +108,10 @@ impl Show for EnsembleReport {
         let tail = ["test_loss", "test_macro_f1", "temperature", "scaled_val_loss", "scaled_test_loss"];
         let f1 = (0..self.classes.len()).map(|class| format!("test_f1_{class}"));
         let clean = CLEAN.iter().filter(|_| self.contaminated > 0).map(|name| (*name).to_owned());
-        let mut table = Table::new(head.into_iter().chain(tail).map(str::to_owned).chain(f1).chain(clean));
+        let adopted = self.rows.iter().any(|row| row.parent_trial.is_some());
+        let parent = adopted.then(|| "parent_trial".to_owned());
+        let head = head.into_iter().chain(tail).map(str::to_owned);
+        let mut table = Table::new(head.chain(f1).chain(clean).chain(parent));
         for row in &self.rows {
             let numbers = [
                 row.validation.accuracy,
@@ -119,7 +130,8 @@ impl Show for EnsembleReport {
                 row.picks.map(|picks| picks.to_string()).unwrap_or_default(),
             ];
             let numbers = numbers.into_iter().chain(row.test.f1.iter().copied()).chain(row.clean_figures());
-            table.row(first.into_iter().chain(numbers.map(|number| number.to_string())));
+            let parent = adopted.then(|| row.parent_trial.map(|trial| trial.to_string()).unwrap_or_default());
+            table.row(first.into_iter().chain(numbers.map(|number| number.to_string())).chain(parent));
         }
         table
     }
@@ -129,6 +141,7 @@ impl Show for EnsembleReport {
 mod tests {
     use common::{
         ballot::{Ballot, Vote},
+        ids::TrialNumber,
         metrics::Metric,
     };
 
@@ -144,6 +157,7 @@ mod tests {
         let row = |name: &str| Row {
             name: name.to_owned(),
             trial: None,
+            parent_trial: None,
             picks: None,
             validation: score([0.5, 0.5]),
             test: score([0.6, 0.7]),
@@ -185,5 +199,17 @@ mod tests {
         assert!(clean.contains(&head), "{clean:#?}");
         assert!(clean.contains(&"coat 0.1000 0.1000".to_owned()), "{clean:#?}");
         assert!(clean.iter().any(|line| line.contains("on the 8 clean samples")), "{clean:#?}");
+    }
+
+    #[test]
+    fn members_that_the_parent_has_trained_name_its_trial() {
+        let trained = report(None);
+        assert!(!trained.csv().to_csv().unwrap().contains("parent_trial"));
+        let mut adopted = trained;
+        adopted.rows[0].parent_trial = Some(TrialNumber(17));
+        assert!(adopted.table().contains("best single (trial 17)"), "{}", adopted.table());
+        let csv = adopted.csv().to_csv().unwrap();
+        let ends: Vec<_> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+        assert_eq!(ends, ["parent_trial", "17", ""]);
     }
 }

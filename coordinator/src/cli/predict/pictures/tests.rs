@@ -89,3 +89,19 @@ fn what_is_no_picture_is_named() {
         assert!(said.contains("bad.png: ") && said.contains(says), "{said}");
     }
 }
+
+#[test]
+fn folders_of_classes_are_named_where_the_pictures_are_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = || reader(GREY).read(&[text(folder.path())]).unwrap_err();
+    for name in ["bag", "boot", "none"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    assert_eq!(refused().help, None);
+    picture(&folder.path().join("boot"), "a.png", &grey(3, 2));
+    assert!(refused().help.unwrap().ends_with(&format!("name {}/boot", text(folder.path()))));
+    picture(&folder.path().join("bag"), "a.png", &grey(3, 2));
+    let help = refused().help.unwrap();
+    let [bag, boot] = ["bag", "boot"].map(|name| text(&folder.path().join(name)));
+    assert!(help.ends_with(&format!("such as {bag} {boot}")), "{help}");
+}
