@@ -55,7 +55,7 @@ use crate::{
 pub struct StudySpec {
     /// What people call the study.
     pub name: StudyName,
-    /// The samples to train on: a data set's name, or how it is split besides.
+    /// The samples to train on; a data set's name alone will do.
     #[serde(default, deserialize_with = "data_spec::name_or_mapping")]
     #[schemars(with = "data_spec::NameOrMapping")]
     pub data: DataSpec,

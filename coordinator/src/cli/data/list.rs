@@ -13,7 +13,7 @@ use super::{
     super::{
         failure::Failure,
         output::{self, Show, Table},
-        text::count,
+        text::{count, plural},
     },
     ListArgs,
 };
@@ -60,7 +60,7 @@ impl DataRows {
 pub(super) fn sample(facts: &DataFacts) -> String {
     let DataFacts { channels, height, width, .. } = *facts;
     match (facts.kind, channels) {
-        (DataKind::Table, _) => format!("{width} features"),
+        (DataKind::Table, _) => plural(width, "feature"),
         (DataKind::Images, 1) => format!("{width} × {height}"),
         (DataKind::Images, channels) => format!("{width} × {height}, {channels} channels"),
     }
@@ -132,6 +132,15 @@ mod tests {
             (&"fashion-mnist".into(), &serde_json::Value::Null)
         );
         assert!(rows.table().contains("cargo xtask setup"));
+    }
+
+    #[test]
+    fn a_row_of_one_value_has_one_feature() {
+        let of = |width| {
+            let image = DataFacts::known("fashion-mnist").unwrap();
+            sample(&DataFacts { kind: DataKind::Table, height: 1, width, ..image })
+        };
+        assert_eq!((of(1), of(4)), ("1 feature".to_owned(), "4 features".to_owned()));
     }
 
     #[test]
