@@ -327,7 +327,11 @@ async fn a_split_of_the_test_part_has_clean_figures() -> Result<()> {
     assert!((clean - tested.accuracy).abs() < 4e-4, "{clean} is not {}", tested.accuracy);
     assert_ne!(row["clean"]["accuracy"], row["test"]["accuracy"]);
     let csv = command(&cluster, "ensemble parent-ensemble -o csv").await?.ok().stdout;
-    assert!(csv.lines().next().is_some_and(|head| head.ends_with("clean_accuracy,clean_loss,clean_scaled,parent_trial")));
+    assert!(
+        csv.lines()
+            .next()
+            .is_some_and(|head| head.ends_with("clean_accuracy,clean_loss,clean_scaled,parent_trial"))
+    );
     Ok(())
 }
 
