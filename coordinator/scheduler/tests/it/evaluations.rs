@@ -106,6 +106,28 @@ fn a_trial_that_cannot_be_measured_is_given_up_and_the_others_are_measured() {
 }
 
 #[test]
+fn what_cannot_be_measured_on_a_worker_is_measured_on_another_where_there_is_one() {
+    let (mut study, _) = begin(repeats());
+    lease(&mut study, 3);
+    (0..3).for_each(|trial| drop(finish(&mut study, trial)));
+    let room = |study: &mut Study, asks: u32, other: u32| {
+        let others = [worker(other)].into();
+        let ask = Input::Lease { worker: worker(asks), most: 3, others };
+        measured(&study.step(Timestamp(1), &ask).unwrap())
+    };
+    let first = room(&mut study, 0, 1);
+    assert_eq!(first.len(), 3);
+    for number in &first {
+        let (trial, attempt) =
+            (TrialNumber(*number), study.trial(TrialNumber(*number)).unwrap().last_attempt);
+        study.step(Timestamp(2), &Input::Failed { trial, attempt, reason: "killed".to_owned() }).unwrap();
+    }
+    assert_eq!(study.leasable(), 3);
+    assert_eq!(room(&mut study, 0, 1), [0; 0]);
+    assert_eq!(room(&mut study, 1, 0), first);
+}
+
+#[test]
 fn trials_of_the_parent_are_taken_over_and_only_measured() {
     let (mut study, mut log) = begin(adopted());
     assert_eq!((study.phase(), study.leasable()), (StudyPhase::Evaluating, 3));
