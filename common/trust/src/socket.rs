@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 /// Most bytes that wait in the system to be sent. All of them go before what is written next: a sign of life behind megabytes of a
 /// checkpoint would be seconds late on a slow line, and the connection be taken for dead.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 128 << 10;
+const UNSENT: u32 = 32 << 10;
 
 /// Lets what is written go at once, before much else that waits.
 pub fn prompt(socket: &TcpStream) -> io::Result<()> {

@@ -14,6 +14,7 @@ use super::super::{
     input,
     output::{self, Show, Table},
     run::ConflictArgs,
+    waiting,
 };
 use crate::client::{ClientError, Remote};
 
@@ -59,11 +60,13 @@ pub(super) async fn submit(args: SubmitArgs) -> Result<(), Failure> {
     }
     let workers = async |remote: &Remote| {
         let submitted = remote.submit(&spec, on_conflict).await?;
-        Ok((submitted, remote.workers().await?.len()))
+        Ok((submitted, remote.workers().await?))
     };
     let ((view, resumed), workers) = with_coordinator(&target, None, workers).await?;
-    if workers == 0 {
+    if workers.is_empty() {
         output::message("no worker is connected yet: the study begins when a coordinator has one");
+    } else if let Some(reason) = waiting::reason(&workers, &spec, "those that are connected leave") {
+        output::message(&format!("study {} {reason}", view.name));
     }
     output::show(
         &Submitted { study: view.name.to_string(), id: view.id.to_string(), resumed },
