@@ -100,7 +100,9 @@ impl Events {
                 line += &format!("  stopped early after {}", plural(trial.epochs, "epoch"));
             }
             if leads {
-                line += "  best so far";
+                // One of fewer epochs may have been higher: it does not compare.
+                let epochs = self.plan.rung_epochs(trial.bracket, rung);
+                line += &format!("  best so far, after {}", plural(epochs, "epoch"));
             }
             if now.rung > rung {
                 line += &format!("  {}", promoted());
@@ -170,7 +172,7 @@ mod tests {
         );
         assert_eq!(
             events.lines(&[trial(3, 0, TrialState::Paused, 0.5)]),
-            ["trial 3    bracket 0  rung 0  val_accuracy 0.5000  best so far"]
+            ["trial 3    bracket 0  rung 0  val_accuracy 0.5000  best so far, after 1 epoch"]
         );
         assert!(events.lines(&[trial(3, 0, TrialState::Paused, 0.5)]).is_empty());
         assert_eq!(
@@ -179,7 +181,9 @@ mod tests {
         );
         assert_eq!(
             events.lines(&[trial(3, 2, TrialState::Running, 0.4)]),
-            ["trial 3    bracket 0  rung 1  val_accuracy 0.4000  best so far  promoted to rung 2 (9 epochs)"]
+            [
+                "trial 3    bracket 0  rung 1  val_accuracy 0.4000  best so far, after 3 epochs  promoted to rung 2 (9 epochs)"
+            ]
         );
         // Of fewer epochs than the result that leads.
         assert_eq!(
