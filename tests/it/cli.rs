@@ -174,6 +174,11 @@ fn run_ends_with_a_result_that_reading_verbs_show() {
         assert!(!out.join(file).exists(), "the formula has no model, but {file} is there");
     }
     let best = rung(&state, &["best", "quick", "-o", "json"]).ok().json();
+    assert_eq!(
+        rung(&state, &["best", "-o", "json"]).ok().json(),
+        best,
+        "of the latest study where none is named"
+    );
     assert_eq!(best["study"], "quick");
     assert_eq!(best["epochs"], 9);
     assert_eq!(best["complete"], true);

@@ -78,6 +78,14 @@ pub(crate) struct StudyRef {
     pub(crate) study: String,
 }
 
+/// A study to look at: the latest one where none is named.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LatestRef {
+    /// Name, id or the unique beginning of either; `@last` is the latest study
+    #[arg(value_name = "STUDY", default_value = "@last")]
+    pub(crate) study: String,
+}
+
 /// A size: a number of bytes, or one with a unit of 1000 (`500MB`) or 1024 (`20GiB`).
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 10] = [

@@ -14,7 +14,7 @@ use common::{
 use serde::Serialize;
 
 use super::{
-    args::{FormatArgs, StudyRef, TargetArgs},
+    args::{FormatArgs, LatestRef, TargetArgs},
     failure::Failure,
     files,
     output::{self, Show, Table},
@@ -26,7 +26,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct BestArgs {
     #[command(flatten)]
-    study: StudyRef,
+    study: LatestRef,
     /// Also write best.json, best.yaml, trials.csv, model.safetensors and model.json to this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

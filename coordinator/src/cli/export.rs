@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use common::{ballot::Ballot, ids::TrialNumber, model_file::ModelFile};
 
 use super::{
-    args::{StudyRef, TargetArgs},
+    args::{LatestRef, TargetArgs},
     ensemble::VoteArg,
     failure::Failure,
     files,
@@ -29,7 +29,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    study: StudyRef,
+    study: LatestRef,
     /// What to write
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Form,

@@ -15,7 +15,7 @@ use common::{
 };
 
 use super::{
-    args::{StudyRef, TargetArgs},
+    args::{LatestRef, TargetArgs},
     data, ensemble,
     failure::Failure,
     files,
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     #[command(flatten)]
-    study: StudyRef,
+    study: LatestRef,
     /// Folder for report.html, report.json, a CSV for each part of the page (trials, curves, board, predictions, …) and the
     /// pictures as SVG; files of these names are replaced, those of the report before removed
     #[arg(long, value_name = "DIR")]

@@ -14,7 +14,7 @@ use common::{
 use serde::Serialize;
 
 use super::{
-    args::{FormatArgs, StudyRef, TargetArgs},
+    args::{FormatArgs, LatestRef, StudyRef, TargetArgs},
     failure::Failure,
     input::whole,
     output::{self, Format, Show, Table},
@@ -42,9 +42,8 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Name, id or the unique beginning of either; `@last` is the latest study
-    #[arg(value_name = "STUDY", default_value = "@last")]
-    study: String,
+    #[command(flatten)]
+    study: LatestRef,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -118,7 +117,7 @@ pub(super) async fn run(args: TrialArgs) -> Result<(), Failure> {
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
     let cluster = args.target.target().cluster().await?;
-    let (study, _) = cluster.study(&args.study).await?;
+    let (study, _) = cluster.study(&args.study.study).await?;
     let trials = cluster.trials(study.id.as_str()).await?;
     if trials.is_empty() {
         output::message("no trial has begun yet");

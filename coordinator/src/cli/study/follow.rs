@@ -9,7 +9,7 @@ use common::{
 };
 
 use super::super::{
-    args::{FormatArgs, StudyRef, TargetArgs},
+    args::{FormatArgs, LatestRef, TargetArgs},
     failure::Failure,
     interrupt::Interrupt,
     output::{self, Show, Table},
@@ -23,7 +23,7 @@ use crate::client::{Cluster, Target};
 #[derive(Debug, Args)]
 pub(super) struct FollowArgs {
     #[command(flatten)]
-    study: StudyRef,
+    study: LatestRef,
     /// Give up after this time with exit code 124: seconds, or 90s, 5m, 2h
     #[arg(long, value_name = "TIME", value_parser = duration::span)]
     timeout: Option<Duration>,

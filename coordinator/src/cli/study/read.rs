@@ -11,7 +11,7 @@ use common::{
 use serde::Serialize;
 
 use super::super::{
-    args::{FormatArgs, StudyRef, TargetArgs},
+    args::{FormatArgs, LatestRef, TargetArgs},
     failure::Failure,
     input, join,
     output::{self, Format, Show, Table},
@@ -33,7 +33,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    study: StudyRef,
+    study: LatestRef,
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
