@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, env, io::Write};
 
-use common::{
-    study::{DataSpec, ModelKind},
-    view::DeviceFacts,
-};
+use common::{study::ModelKind, view::DeviceFacts};
 use data::Sources;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
@@ -54,13 +51,7 @@ pub async fn run(args: &DoctorArgs, to: &mut impl Write) -> anyhow::Result<bool>
     let trained =
         ModelKind::ALL.into_iter().filter(|kind| cfg!(feature = "torch") || *kind == ModelKind::Formula);
     let models = trained.map(ModelKind::as_str).collect();
-    let (mut data, mut missing_data) = (Vec::new(), BTreeMap::new());
-    for name in DataSpec::NAMES.iter().copied() {
-        match Sources::from_env().locate(name) {
-            Ok(_) => data.push(name),
-            Err(problem) => drop(missing_data.insert(name, problem.to_string())),
-        }
-    }
+    let (data, missing_data) = host::data_sets(&Sources::from_env());
     let (version, cores) = (env!("CARGO_PKG_VERSION"), host::cores());
     let findings = Findings { version, models, cores, device, problem, data, missing_data };
     match args.output {

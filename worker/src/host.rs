@@ -1,8 +1,9 @@
-//! What this machine is: its name, processor, memory and cores.
+//! What this machine is and has: its name, processor, memory, cores and data sets.
 
-use std::{fs, io, thread};
+use std::{collections::BTreeMap, fs, io, thread};
 
-use common::ids::WorkerId;
+use common::{ids::WorkerId, study::DataSpec};
+use data::Sources;
 
 use crate::{backoff, settings::Cores};
 
@@ -34,6 +35,18 @@ pub(crate) fn processor() -> String {
     let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let named = facts.lines().find_map(|line| line.strip_prefix("model name"));
     named.map(|rest| rest.trim_start_matches([':', '\t', ' ']).to_owned()).unwrap_or_default()
+}
+
+/// The data sets that are here, and why the others are not. Each is verified when it is opened.
+pub(crate) fn data_sets(sources: &Sources) -> (Vec<&'static str>, BTreeMap<&'static str, String>) {
+    let (mut here, mut missing) = (Vec::new(), BTreeMap::new());
+    for name in DataSpec::NAMES.iter().copied() {
+        match sources.locate(name) {
+            Ok(_) => here.push(name),
+            Err(problem) => drop(missing.insert(name, problem.to_string())),
+        }
+    }
+    (here, missing)
 }
 
 /// The machine's memory in bytes; 0 where the system does not tell.

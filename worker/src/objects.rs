@@ -165,33 +165,25 @@ impl Objects {
     /// Brings a data set's object into a folder, verified. Waits for as long as the coordinator is away.
     pub(crate) async fn fetch_data(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
         let path = folder.join("data.safetensors");
-        self.fetch_shared(digest, &path, |channel| transfer::get_data(channel, digest)).await?;
+        let turn = self.turn(digest);
+        let _turn = turn.lock().await;
+        self.bring(&self.data, digest, &path, |channel| transfer::get_data(channel, digest)).await?;
         Ok(path)
     }
 
     /// Brings the object of initial weights into a folder, verified. Waits for as long as the coordinator is away.
     pub(crate) async fn fetch_model(&self, digest: Digest, folder: &Path) -> Result<PathBuf, ObjectError> {
         let path = folder.join("initial.safetensors");
-        self.fetch_shared(digest, &path, |channel| transfer::get_model(channel, digest)).await?;
+        let turn = self.turn(digest);
+        let _turn = turn.lock().await;
+        self.bring(&self.data, digest, &path, |channel| transfer::get_model(channel, digest)).await?;
         Ok(path)
     }
 
-    /// Makes an object appear at a path that many slots may want at the same time: one of them fetches it.
-    async fn fetch_shared<F>(
-        &self,
-        digest: Digest,
-        path: &Path,
-        transfer: impl Fn(Link) -> F,
-    ) -> Result<(), ObjectError>
-    where
-        F: Future<Output = Result<Vec<u8>, Status>>,
-    {
-        let own = {
-            let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(fetching.entry(digest).or_default())
-        };
-        let _turn = own.lock().await;
-        self.bring(&self.data, digest, path, transfer).await
+    /// What is held while an object is fetched that many slots may want at the same time.
+    fn turn(&self, digest: Digest) -> Arc<Mutex<()>> {
+        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(fetching.entry(digest).or_default())
     }
 
     async fn get(&self, object: Object<'_>, digest: Digest, path: &Path) -> Result<(), ObjectError> {

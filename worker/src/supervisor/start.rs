@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::{ids::WorkerId, study::DataSpec, view::DeviceFacts};
+use common::{ids::WorkerId, view::DeviceFacts};
 use data::Sources;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -61,9 +61,8 @@ fn data_sets(settings: &Settings) -> Vec<String> {
     if let Some(folder) = &settings.data {
         sources = sources.with_folder(folder);
     }
-    let (here, missing): (Vec<_>, Vec<_>) =
-        DataSpec::NAMES.iter().copied().partition(|name| sources.locate(name).is_ok());
-    for name in missing {
+    let (here, missing) = host::data_sets(&sources);
+    for name in missing.keys() {
         warn!(data = name, "data set is not on this machine: its studies are left to other workers");
     }
     here.into_iter().map(str::to_owned).collect()

@@ -54,10 +54,11 @@ impl Machine {
             if member.capacity() <= kept && !evaluates(live.study()) {
                 return None;
             }
-            let others = match live.study().has_failed_on(worker) {
-                true => self.roster.others(worker, live.study().spec()),
-                // Not looked for where it makes no difference: there may be thousands.
-                false => BTreeSet::new(),
+            // Not looked for where it makes no difference: there may be thousands.
+            let others = if live.study().has_failed_on(worker) {
+                self.roster.others(worker, live.study().spec())
+            } else {
+                BTreeSet::new()
             };
             let input = StudyInput::Lease { worker: worker.clone(), most: 1, others };
             let events = match live.step(now, &input, &mut group.commit) {
