@@ -26,7 +26,7 @@ use tracing::warn;
 use crate::{
     settings::{Cores, Device},
     trainer::{
-        process::MACHINE_FAILS,
+        process::{MACHINE_FAILS, NAME},
         protocol::{self, Command, Report},
     },
 };
@@ -159,6 +159,8 @@ impl Child {
 
 fn spawn(launch: &Launch) -> io::Result<tokio::process::Child> {
     let mut process = Process::new(&launch.program);
+    // The path may be one that says nothing to people.
+    process.arg0(NAME);
     process.arg("trainer").args(["--device", &launch.device.to_string()]);
     if let Some(cores) = &launch.cores {
         process.args(["--cores", &cores.to_string()]);

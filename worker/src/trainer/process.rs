@@ -4,6 +4,8 @@
 //! process, so that no trainer outlives a supervisor that was killed. All that leaves the process is reports on what
 //! was standard output when it started; whatever else is printed, by libtorch for example, goes to the log.
 
+#[cfg(target_os = "linux")]
+use std::ffi::CString;
 use std::{
     fs::File,
     io::{self, BufReader, Write as _},
@@ -36,6 +38,9 @@ const STEPS_EVERY: Duration = Duration::from_millis(100);
 /// The status with which a trainer ends that its machine has failed; `EX_IOERR` in sysexits.h.
 pub(crate) const MACHINE_FAILS: i32 = 74;
 
+/// What a trainer is called in lists of processes.
+pub(crate) const NAME: &str = "rung-worker";
+
 /// What the thread that reads and the thread that trains share.
 #[derive(Debug, Default)]
 struct Shared {
@@ -50,6 +55,7 @@ pub fn run(args: &TrainerArgs) -> anyhow::Result<()> {
     let mut reports = claim_stdout()?;
     // Before any other thread starts, because threads inherit both.
     leave_signals_to_the_supervisor()?;
+    take_name()?;
     if let Some(cores) = &args.cores
         && let Err(error) = host::pin(cores)
     {
@@ -79,6 +85,13 @@ fn claim_stdout() -> io::Result<File> {
     let pipe = io::stdout().as_fd().try_clone_to_owned()?;
     dup2_stdout(io::stderr())?;
     Ok(pipe.into())
+}
+
+/// Linux names a process after the path that it was started by, which may be `/proc/self/exe`.
+fn take_name() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_name(&CString::new(NAME)?)?;
+    Ok(())
 }
 
 /// A drain is told over the pipe; the signals for it often reach a whole group of processes.
